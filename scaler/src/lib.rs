@@ -1,1 +1,38 @@
-//! Placeholder.
+//! How much capacity should run, why, and whether it happened.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod brake;
+mod decider;
+mod decision;
+mod demand;
+mod duration;
+mod error;
+mod explain;
+mod intent;
+mod metric;
+mod milli;
+mod ratio;
+mod signal;
+mod signal_window;
+mod spec;
+mod state;
+mod target;
+mod timestamp;
+mod window;
+
+pub use async_trait::async_trait;
+
+pub use crate::brake::GlobalBrake;
+pub use crate::decider::Decider;
+pub use crate::decision::{
+    Action, Band, Decision, DecisionId, Limit, Proposal, Reading, Reason, Trigger, Unknown,
+};
+pub use crate::error::{Error, ErrorKind};
+pub use crate::intent::{Change, ScaleIntent};
+pub use crate::metric::{MetricSpec, Unit};
+pub use crate::milli::Milli;
+pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
+pub use crate::signal_window::SignalWindow;
+pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};
+pub use crate::state::DeciderState;
+pub use crate::target::{MemoryTarget, ScaleTarget};

@@ -1,0 +1,166 @@
+//! A decision as one sentence.
+
+use std::fmt;
+
+use crate::decision::{Action, Band, Decision, Limit, Proposal, Reading, Reason, Trigger, Unknown};
+use crate::intent::Change;
+use crate::metric::Amount;
+use crate::timestamp::Stamp;
+
+impl Decision {
+    /// One sentence: what, who asked for it and why, and what limited it.
+    pub fn explain(&self) -> String {
+        self.to_string()
+    }
+
+    fn proposal(&self, metric: &str) -> Option<&Proposal> {
+        self.proposals.iter().find(|proposal| *proposal.metric == *metric)
+    }
+
+    fn cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.reason, &self.trigger) {
+            (Reason::Paused, _) => f.write_str(
+                "it was set to 0 replicas, which pauses scaling until it is set to 1 or more",
+            ),
+            (Reason::Idle, _) => f.write_str("there is no metric, and nobody asks for a change"),
+            (Reason::DuplicateIntent, _) => f.write_str("what was asked for has been done already"),
+            (_, Some(Trigger::Metric { metric, .. })) => match self.proposal(metric) {
+                Some(proposal) => write!(f, "{proposal}"),
+                None => f.write_str(metric),
+            },
+            (_, Some(trigger)) => write!(f, "{trigger}"),
+            (reason, None) => f.write_str(match reason {
+                Reason::UnknownSignal => "no metric has a value",
+                _ => reason.as_str(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, from, to, .. } = self;
+        match self.action {
+            Action::Hold => write!(f, "hold {target} at {from}: ")?,
+            action => write!(f, "{} {target} {from} → {to}: ", action.as_str())?,
+        }
+        self.cause(f)?;
+        if self.action == Action::Hold && self.reason == Reason::Steady {
+            self.steady(f)?;
+        }
+        if self.limits.is_empty() {
+            return f.write_str(if self.is_change() { "; limits: none" } else { "" });
+        }
+        for (at, limit) in self.limits.iter().enumerate() {
+            write!(f, "{}{limit}", if at == 0 { "; limits: " } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Decision {
+    /// What a steady hold still has to tell: a formula that gives the present size, and metrics
+    /// without a value.
+    fn steady(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Trigger::Metric { metric, .. }) = &self.trigger
+            && let Some(Proposal { reading: Reading::Known { band, replicas, .. }, .. }) =
+                self.proposal(metric)
+            && *band != Band::Inside
+        {
+            write!(f, ", and the formula gives {replicas}")?;
+        }
+        for proposal in &self.proposals {
+            if matches!(proposal.reading, Reading::Unknown { .. }) {
+                write!(f, "; {proposal}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metric, unit, .. } = self;
+        let show = |value| Amount(value, *unit);
+        match self.reading {
+            Reading::Unknown { why } => write!(f, "{metric} is Unknown ({why})"),
+            Reading::Known { value, weighed, filled, band, .. } => {
+                write!(f, "{metric} {}", show(value))?;
+                if filled > 0 {
+                    write!(f, " ({} with {filled} missing filled in)", show(weighed))?;
+                }
+                match band {
+                    Band::Below => write!(f, " is below {}", show(self.low))?,
+                    Band::Inside => write!(f, " is inside {}–{}", self.low, show(self.high))?,
+                    Band::Above => write!(f, " is at or above {}", show(self.high))?,
+                }
+                write!(f, " (target {})", show(self.target))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Metric { metric, value, target } => {
+                write!(f, "{metric} {value} (target {target})")
+            }
+            Self::Intent { asked_by, change, reason, .. } => {
+                match change {
+                    Change::By(_) => write!(f, "{asked_by} asked {change}")?,
+                    Change::To(_) => write!(f, "{asked_by} asked for {change}")?,
+                }
+                match reason.as_str() {
+                    "" => Ok(()),
+                    reason => write!(f, " ({reason})"),
+                }
+            }
+            Self::Bounds { min, max } => write!(f, "it must have {min} to {max} replicas"),
+        }
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "no signal has that name",
+            Self::Ambiguous => "several signals have that name",
+            Self::Empty => "no ready instance has a usable sample",
+            Self::Stale => "too old",
+            Self::FromTheFuture => "its time stamp lies ahead",
+            Self::NoneReady => "no instance is ready",
+        })
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = |global: bool| if global { "global " } else { "" };
+        match self {
+            Self::Min { wanted, min } => write!(f, "min {min} (wanted {wanted})"),
+            Self::Max { wanted, max } => write!(f, "max {max} (wanted {wanted})"),
+            Self::Step { wanted, step } => write!(f, "step {step} (wanted {wanted})"),
+            Self::ConditionWindow { action, since, until } => {
+                let (since, until) = (Stamp(*since), Stamp(*until));
+                write!(f, "{} window, holds since {since}, acts at {until}", action.as_str())
+            }
+            Self::LockOut { until } => write!(f, "lock-out until {}", Stamp(*until)),
+            Self::Brake { max_actions_per_hour, until, global } => write!(
+                f,
+                "{}brake, {max_actions_per_hour} changes an hour, free at {}",
+                whose(*global),
+                Stamp(*until)
+            ),
+            Self::KillSwitch { global } => write!(f, "{}kill switch", whose(*global)),
+            Self::UnknownSignal { metric, why } => {
+                write!(f, "no scale-down while {metric} is Unknown ({why})")
+            }
+            Self::Contradiction { metric } => write!(f, "{metric} asks for more"),
+            Self::DuplicateIntent { count: 1, id } => write!(f, "`{id}` was carried out before"),
+            Self::DuplicateIntent { count, id } => {
+                write!(f, "{count} intents were carried out before, `{id}` first")
+            }
+        }
+    }
+}

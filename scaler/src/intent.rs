@@ -1,0 +1,160 @@
+//! What somebody asked for, by name and once.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::DecisionId;
+
+/// How many ids of carried-out intents a decider remembers; the oldest goes first.
+const MEMORY: usize = 1024;
+
+/// Somebody asks for a change: a rule that fired, or a person.
+///
+/// An intent skips the condition window, and nothing else: bounds, step, lock-out, brake, and the
+/// veto of an Unknown signal on a scale-down hold for it too. It is idempotent by `id`: once it
+/// has been carried out, the same id asks for nothing more. One that was refused is not queued; it
+/// may ask again, as a rule does with each further match of an open episode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ScaleIntent {
+    /// What makes it one and the same ask: rule, group and episode.
+    pub id: String,
+    /// What is asked for.
+    pub change: Change,
+    /// Who asks, for the explanation: `rule slow`. The id where it is left empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub asked_by: String,
+    /// Why, as a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The trace that led to it, handed on to the decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+}
+
+/// What an intent asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Change {
+    /// So many more, or fewer when negative.
+    By(i32),
+    /// Exactly so many.
+    To(u32),
+}
+
+impl ScaleIntent {
+    /// An ask with an id that stays the same when it is repeated.
+    pub fn new(id: impl Into<String>, change: Change) -> Self {
+        Self {
+            id: id.into(),
+            change,
+            asked_by: String::new(),
+            reason: String::new(),
+            trace_id: None,
+        }
+    }
+
+    /// Says who asks.
+    #[must_use]
+    pub fn asked_by(mut self, who: impl Into<String>) -> Self {
+        self.asked_by = who.into();
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn reason(mut self, why: impl Into<String>) -> Self {
+        self.reason = why.into();
+        self
+    }
+
+    /// Carries the trace on.
+    #[must_use]
+    pub fn trace_id(mut self, trace: impl Into<String>) -> Self {
+        self.trace_id = Some(trace.into());
+        self
+    }
+}
+
+impl Change {
+    /// The size that it asks for, coming from `from`; never below zero.
+    pub fn apply(self, from: u32) -> u32 {
+        match self {
+            Self::By(by) => from.saturating_add_signed(by),
+            Self::To(to) => to,
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::By(by) => write!(f, "{by:+}"),
+            Self::To(to) => write!(f, "{to}"),
+        }
+    }
+}
+
+/// The ids that have been carried out, or are about to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Spent>", into = "Vec<Spent>")]
+pub(crate) struct IntentMemory {
+    /// In the order they were spent, with the decision that spent them.
+    order: VecDeque<Spent>,
+    ids: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Spent {
+    id: String,
+    by: DecisionId,
+}
+
+impl IntentMemory {
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.ids.contains(id)
+    }
+
+    pub(crate) fn spend(&mut self, id: &str, by: DecisionId) {
+        if !self.ids.insert(id.to_owned()) {
+            return;
+        }
+        self.order.push_back(Spent { id: id.to_owned(), by });
+        if self.order.len() > MEMORY
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest.id);
+        }
+    }
+
+    /// The decision was not carried out: what it spent may ask again.
+    pub(crate) fn release(&mut self, by: DecisionId) {
+        let ids = &mut self.ids;
+        self.order.retain(|spent| {
+            let keep = spent.by != by;
+            if !keep {
+                ids.remove(&spent.id);
+            }
+            keep
+        });
+    }
+}
+
+impl From<Vec<Spent>> for IntentMemory {
+    fn from(spent: Vec<Spent>) -> Self {
+        let mut memory = Self::default();
+        for Spent { id, by } in spent {
+            memory.spend(&id, by);
+        }
+        memory
+    }
+}
+
+impl From<IntentMemory> for Vec<Spent> {
+    fn from(memory: IntentMemory) -> Self {
+        memory.order.into()
+    }
+}

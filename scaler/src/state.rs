@@ -1,0 +1,82 @@
+//! What a decider remembers between decisions; small, bounded, and fit to be stored with each.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::brake::Actions;
+use crate::decision::DecisionId;
+use crate::intent::IntentMemory;
+use crate::window::ConditionWindow;
+
+/// The layout written by this version. Fields that come later (the HPA's stabilization windows)
+/// carry a serde default, so that states of this format go on being read.
+const FORMAT: u32 = 1;
+
+/// The memory of a [`Decider`](crate::Decider), as data.
+///
+/// Store it beside each decision and give it to
+/// [`Decider::with_state`](crate::Decider::with_state) after a restart: running windows, the
+/// lock-out, the brake and the intents already carried out go on as if nothing had happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DeciderState {
+    pub(crate) format: u32,
+    pub(crate) target: Arc<str>,
+    /// How many decisions there have been.
+    pub(crate) count: u64,
+    /// When the last one was.
+    #[serde(with = "crate::timestamp::serde::option")]
+    pub(crate) last_seen: Option<SystemTime>,
+    pub(crate) up: ConditionWindow,
+    pub(crate) down: ConditionWindow,
+    pub(crate) last_applied: Option<Applied>,
+    pub(crate) actions: Actions,
+    pub(crate) intents: IntentMemory,
+}
+
+/// The last change that was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Applied {
+    pub(crate) id: DecisionId,
+    #[serde(with = "crate::timestamp::serde")]
+    pub(crate) at: SystemTime,
+}
+
+impl DeciderState {
+    pub(crate) fn new(target: Arc<str>) -> Self {
+        Self {
+            format: FORMAT,
+            target,
+            count: 0,
+            last_seen: None,
+            up: ConditionWindow::default(),
+            down: ConditionWindow::default(),
+            last_applied: None,
+            actions: Actions::default(),
+            intents: IntentMemory::default(),
+        }
+    }
+
+    /// Why a decider for `target` cannot take this state up, if it cannot.
+    pub(crate) fn misfit(&self, target: &str) -> Option<String> {
+        if self.format != FORMAT {
+            let format = self.format;
+            return Some(format!(
+                "the saved state of scaler `{target}` has format {format}, this version reads \
+                 {FORMAT}: use the version that wrote it, or remove the state to start anew"
+            ));
+        }
+        (*self.target != *target).then(|| {
+            let other = &self.target;
+            format!("the saved state belongs to `{other}`, not to `{target}`: give each its own")
+        })
+    }
+
+    /// Whether `reported` is the change that was reported last.
+    pub(crate) fn is_reported(&self, reported: DecisionId) -> bool {
+        self.last_applied.is_some_and(|applied| applied.id == reported)
+    }
+}

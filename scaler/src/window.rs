@@ -1,0 +1,47 @@
+//! Condition windows: how long something has been asked for without a break.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::timestamp::{elapsed, later};
+
+/// Counts from the moment a condition begins to hold, and forgets when it breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ConditionWindow {
+    #[serde(with = "crate::timestamp::serde::option")]
+    since: Option<SystemTime>,
+}
+
+impl ConditionWindow {
+    /// Notes whether the condition holds at `now`.
+    pub(crate) fn observe(&mut self, holds: bool, now: SystemTime) {
+        self.since = match (holds, self.since) {
+            (false, _) => None,
+            // A clock that was set back must not leave a start in the future behind.
+            (true, Some(since)) => Some(since.min(now)),
+            (true, None) => Some(now),
+        };
+    }
+
+    /// Starts anew with the next observation.
+    pub(crate) fn restart(&mut self) {
+        self.since = None;
+    }
+
+    /// Since when the condition has held.
+    pub(crate) fn since(&self) -> Option<SystemTime> {
+        self.since
+    }
+
+    /// Whether it has held for all of `window`.
+    pub(crate) fn is_full(&self, window: Duration, now: SystemTime) -> bool {
+        self.since.is_some_and(|since| elapsed(since, now) >= window)
+    }
+
+    /// When it will have held for `window`, if nothing breaks it.
+    pub(crate) fn full_at(&self, window: Duration) -> Option<SystemTime> {
+        self.since.map(|since| later(since, window))
+    }
+}
