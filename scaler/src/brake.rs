@@ -11,6 +11,9 @@ use crate::timestamp::{elapsed, later};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// The most that a shared brake can be set to, so that what it remembers stays small.
+const GLOBAL_CEILING: u32 = 100_000;
+
 /// The changes of the last hour.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -80,10 +83,11 @@ struct Global {
 }
 
 impl GlobalBrake {
-    /// A brake that lets `max_actions_per_hour` changes pass in any hour, over all its deciders.
+    /// A brake that lets `max_actions_per_hour` changes pass in any hour, over all its deciders;
+    /// 100 000 at most.
     pub fn new(max_actions_per_hour: u32) -> Self {
         Self(Arc::new(Mutex::new(Global {
-            most: max_actions_per_hour,
+            most: max_actions_per_hour.min(GLOBAL_CEILING),
             kill_switch: false,
             applied: Actions::default(),
             taken: BTreeMap::new(),

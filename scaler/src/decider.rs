@@ -86,8 +86,10 @@ impl Decider {
         spec.validate()?;
         let (old, new) = (&self.spec.target_ref.name, &spec.target_ref.name);
         if old != new {
-            let message = format!("targetRef.name changed from `{old}` to `{new}`: that is another \
-                 scaler; make a new decider for it");
+            let message = format!(
+                "targetRef.name changed from `{old}` to `{new}`: that is another \
+                 scaler; make a new decider for it"
+            );
             return Err(Error::new(ErrorKind::InvalidSpec, message));
         }
         self.spec = spec;
@@ -197,7 +199,8 @@ impl Decider {
     /// Moves the condition windows on.
     fn observe(&mut self, from: u32, demand: &Demand<'_>, now: SystemTime) {
         let state = &mut self.state;
-        let unseen = state.last_seen.is_none_or(|last| elapsed(last, now) > self.spec.cool_down.max_gap);
+        let unseen =
+            state.last_seen.is_none_or(|last| elapsed(last, now) > self.spec.cool_down.max_gap);
         if unseen {
             state.up.restart();
             state.down.restart();
@@ -375,12 +378,7 @@ impl Decider {
         Some(Reason::LockOut)
     }
 
-    fn brake(
-        &self,
-        id: DecisionId,
-        limits: &mut Vec<Limit>,
-        now: SystemTime,
-    ) -> Option<Reason> {
+    fn brake(&self, id: DecisionId, limits: &mut Vec<Limit>, now: SystemTime) -> Option<Reason> {
         let most = self.spec.brake.max_actions_per_hour;
         if let Some(until) = self.state.actions.free_at(most, now) {
             limits.push(Limit::Brake { max_actions_per_hour: most, until, global: false });

@@ -1,6 +1,7 @@
 //! Who asks for what: the metrics together, and the intents together.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use crate::decision::{Action, Limit, Proposal, Reading, Trigger};
 use crate::intent::ScaleIntent;
@@ -24,7 +25,7 @@ impl<'a> Demand<'a> {
                     }
                 }
                 Reading::Unknown { why } if demand.unknown.is_none() => {
-                    let metric = proposal.metric.clone();
+                    let metric = Arc::clone(&proposal.metric);
                     demand.unknown = Some(Limit::UnknownSignal { metric, why });
                 }
                 Reading::Unknown { .. } => {}
@@ -69,10 +70,8 @@ impl<'a> Asked<'a> {
             }
         }
         let count = u32::try_from(done.len()).unwrap_or(u32::MAX);
-        let duplicates = done
-            .into_iter()
-            .min()
-            .map(|id| Limit::DuplicateIntent { count, id: id.to_owned() });
+        let duplicates =
+            done.into_iter().min().map(|id| Limit::DuplicateIntent { count, id: id.to_owned() });
         Self { fresh, duplicates }
     }
 
@@ -140,7 +139,7 @@ impl Trigger {
     pub(crate) fn of_metric(proposal: &Proposal) -> Option<Self> {
         match proposal.reading {
             Reading::Known { value, .. } => Some(Self::Metric {
-                metric: proposal.metric.clone(),
+                metric: Arc::clone(&proposal.metric),
                 value,
                 target: proposal.target,
             }),

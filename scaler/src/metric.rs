@@ -52,13 +52,13 @@ pub enum Unit {
 
 impl MetricSpec {
     /// A utilization in percent, such as `cpu` at 60.
-    pub fn utilization(name: impl Into<Arc<str>>, percent: u32) -> Self {
-        Self { name: name.into(), unit: Unit::Percent, target: percent.into() }
+    pub fn utilization(name: impl AsRef<str>, percent: u32) -> Self {
+        Self { name: name.as_ref().into(), unit: Unit::Percent, target: percent.into() }
     }
 
     /// A plain average over the instances, such as 8 requests in flight.
-    pub fn average(name: impl Into<Arc<str>>, target: Milli) -> Self {
-        Self { name: name.into(), unit: Unit::Plain, target }
+    pub fn average(name: impl AsRef<str>, target: Milli) -> Self {
+        Self { name: name.as_ref().into(), unit: Unit::Plain, target }
     }
 }
 

@@ -60,9 +60,8 @@ impl<'de> Deserialize<'de> for Milli {
                 f.write_str("a number that is not negative, such as 60 or 1.3")
             }
             fn visit_f64<E: Error>(self, value: f64) -> Result<Milli, E> {
-                Milli::from_f64(value).ok_or_else(|| {
-                    E::custom(format!("{value} is not a number from 0 upward"))
-                })
+                Milli::from_f64(value)
+                    .ok_or_else(|| E::custom(format!("{value} is not a number from 0 upward")))
             }
             fn visit_u64<E: Error>(self, value: u64) -> Result<Milli, E> {
                 value
@@ -81,9 +80,10 @@ impl<'de> Deserialize<'de> for Milli {
                     Some(digits) => (digits, true),
                     None => (text, false),
                 };
-                let value = digits.parse::<f64>().ok().and_then(|value| {
-                    Milli::from_f64(if milli { value / 1000.0 } else { value })
-                });
+                let value = digits
+                    .parse::<f64>()
+                    .ok()
+                    .and_then(|value| Milli::from_f64(if milli { value / 1000.0 } else { value }));
                 value.ok_or_else(|| E::custom(format!("`{text}` is not a number such as 1.3")))
             }
         }

@@ -27,7 +27,10 @@ pub(crate) fn propose(
 ) -> Proposal {
     let reading = believable(&metric.name, &seen.signals, now)
         .and_then(|signal| Usage::gather(signal, seen))
-        .map_or_else(|why| Reading::Unknown { why }, |usage| weigh(usage, metric, hysteresis, seen));
+        .map_or_else(
+            |why| Reading::Unknown { why },
+            |usage| weigh(usage, metric, hysteresis, seen),
+        );
     let edge = |factor: Milli| {
         let edge = u128::from(metric.target.0) * u128::from(factor.0) / 1000;
         Milli(u64::try_from(edge).unwrap_or(u64::MAX))

@@ -101,6 +101,20 @@ impl Observation {
         self
     }
 
+    /// Adds several of what was measured.
+    #[must_use]
+    pub fn signals(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
+        self.signals.extend(signals);
+        self
+    }
+
+    /// Adds several of what was asked for.
+    #[must_use]
+    pub fn intents(mut self, intents: impl IntoIterator<Item = ScaleIntent>) -> Self {
+        self.intents.extend(intents);
+        self
+    }
+
     /// Tells which instances there are.
     #[must_use]
     pub fn instances(mut self, instances: impl IntoIterator<Item = Instance>) -> Self {
@@ -125,8 +139,8 @@ impl Instance {
 
 impl Signal {
     /// A signal that is believed for a minute.
-    pub fn new(name: impl Into<Arc<str>>, samples: Vec<Sample>, at: SystemTime) -> Self {
-        Self { name: name.into(), samples, at, max_age: DEFAULT_MAX_AGE }
+    pub fn new(name: impl AsRef<str>, samples: Vec<Sample>, at: SystemTime) -> Self {
+        Self { name: name.as_ref().into(), samples, at, max_age: DEFAULT_MAX_AGE }
     }
 
     /// Sets how long it is believed.

@@ -29,9 +29,9 @@ pub struct SignalWindow {
 
 impl SignalWindow {
     /// An empty window that feeds the metric `name`.
-    pub fn new(name: impl Into<Arc<str>>, max_age: Duration) -> Self {
+    pub fn new(name: impl AsRef<str>, max_age: Duration) -> Self {
         Self {
-            name: name.into(),
+            name: name.as_ref().into(),
             max_age,
             max_instances: DEFAULT_MAX_INSTANCES,
             newest: BTreeMap::new(),
@@ -72,14 +72,15 @@ impl SignalWindow {
     /// first value it is as old as time, and so Unknown.
     pub fn signal(&mut self, now: SystemTime) -> Signal {
         self.forget_silent(now);
-        let samples = self.newest.iter().map(|(instance, &(_, value))| {
-            Sample { instance: Arc::clone(instance), value }
-        });
-        let at = self.last.unwrap_or(SystemTime::UNIX_EPOCH);
+        let samples = self
+            .newest
+            .iter()
+            .map(|(instance, &(_, value))| Sample { instance: Arc::clone(instance), value });
+        let newest = self.newest.values().map(|(at, _)| *at).max();
         Signal {
             name: Arc::clone(&self.name),
             samples: samples.collect(),
-            at,
+            at: newest.or(self.last).unwrap_or(SystemTime::UNIX_EPOCH),
             max_age: self.max_age,
         }
     }

@@ -146,9 +146,9 @@ pub struct BrakeSpec {
 
 impl ScalerSpec {
     /// A specification with defaults, for a target that may have `min` to `max` replicas.
-    pub fn new(target: impl Into<Arc<str>>, min: u32, max: u32) -> Self {
+    pub fn new(target: impl AsRef<str>, min: u32, max: u32) -> Self {
         Self {
-            target_ref: TargetRef { name: target.into(), kind: None, api_version: None },
+            target_ref: TargetRef { name: target.as_ref().into(), kind: None, api_version: None },
             min_replicas: min,
             max_replicas: max,
             metrics: Vec::new(),
@@ -180,7 +180,9 @@ impl ScalerSpec {
             "minReplicas is 0, but scaling to zero is not supported: use 1 or more".to_owned()
         });
         check(min <= max, &|| {
-            format!("minReplicas ({min}) is above maxReplicas ({max}): lower one or raise the other")
+            format!(
+                "minReplicas ({min}) is above maxReplicas ({max}): lower one or raise the other"
+            )
         });
         let Hysteresis { up_factor, down_factor } = self.hysteresis;
         check(up_factor.0 >= 1000, &|| {

@@ -1,0 +1,247 @@
+//! What has been seen of one decision, and which of its legs that makes hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::decision::{Action, Decision, DecisionId};
+use crate::signal::Replicas;
+use crate::timestamp::elapsed;
+use crate::verify::{Leg, LegName, Verdict, Verification, VerifierConfig};
+
+/// How many names a sentence lists before it only counts.
+const NAMES: usize = 8;
+
+/// When each instance of a target was last seen in the log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sightings(BTreeMap<Arc<str>, SystemTime>);
+
+impl Sightings {
+    /// Notes one; tells whether the oldest had to go for it.
+    pub(crate) fn note(&mut self, instance: &str, at: SystemTime, most: usize) -> bool {
+        if let Some(last) = self.0.get_mut(instance) {
+            *last = at.max(*last);
+            return false;
+        }
+        let full = self.0.len() >= most;
+        if full {
+            let oldest = self.0.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(name, _)| Arc::clone(name)) {
+                self.0.remove(&oldest);
+            }
+        }
+        self.0.insert(Arc::from(instance), at);
+        full
+    }
+
+    /// Who was seen after `start`.
+    fn after(&self, start: SystemTime) -> impl Iterator<Item = &Arc<str>> {
+        self.0.iter().filter(move |(_, at)| **at > start).map(|(name, _)| name)
+    }
+}
+
+/// A decision whose verdict is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    id: DecisionId,
+    target: Arc<str>,
+    action: Action,
+    from: u32,
+    to: u32,
+    /// Evidence counts from here on.
+    since: SystemTime,
+    pub(crate) until: SystemTime,
+    platform: Option<Replicas>,
+    /// Since when the platform reports the size as ready.
+    ready_at: Option<SystemTime>,
+    counter: Option<SystemTime>,
+    text: Option<(String, SystemTime)>,
+    /// Who was heard since the decision.
+    heard: BTreeSet<Arc<str>>,
+    /// When there were enough of them.
+    enough_at: Option<SystemTime>,
+}
+
+impl Pending {
+    pub(crate) fn new(decision: &Decision, until: SystemTime, sightings: &Sightings) -> Self {
+        let mut pending = Self {
+            id: decision.id,
+            target: Arc::clone(&decision.target),
+            action: decision.action,
+            from: decision.from,
+            to: decision.to,
+            since: decision.at,
+            until,
+            platform: None,
+            ready_at: None,
+            counter: None,
+            text: None,
+            heard: BTreeSet::new(),
+            enough_at: None,
+        };
+        for (instance, at) in &sightings.0 {
+            pending.hear(instance, *at);
+        }
+        pending
+    }
+
+    pub(crate) fn hear(&mut self, instance: &str, at: SystemTime) {
+        // Enough is enough: the set never outgrows the size that was decided.
+        let enough = self.to as usize;
+        if at < self.since || self.heard.len() >= enough || self.heard.contains(instance) {
+            return;
+        }
+        self.heard.insert(Arc::from(instance));
+        if self.heard.len() == enough {
+            self.enough_at = Some(at);
+        }
+    }
+
+    pub(crate) fn platform(&mut self, replicas: Replicas, now: SystemTime) {
+        let there = replicas == Replicas::ready(self.to);
+        self.platform = Some(replicas);
+        self.ready_at = if there { self.ready_at.or(Some(now)) } else { None };
+    }
+
+    pub(crate) fn count(&mut self, at: SystemTime) {
+        if at >= self.since && self.counter.is_none() {
+            self.counter = Some(at);
+        }
+    }
+
+    pub(crate) fn read(&mut self, line: &str, wanted: &str, at: SystemTime) {
+        let wanted = wanted.replace("{replicas}", &self.to.to_string());
+        if at >= self.since && self.text.is_none() && holds_text(line, &wanted) {
+            self.text = Some((wanted, at));
+        }
+    }
+
+    /// Every leg as it stands at `now`; after the deadline, as it stood then.
+    pub(crate) fn legs(
+        &self,
+        config: &VerifierConfig,
+        sightings: &Sightings,
+        now: SystemTime,
+    ) -> Vec<Leg> {
+        let now = now.min(self.until);
+        let mut legs = vec![self.platform_leg()];
+        if config.counter {
+            legs.push(self.counter_leg());
+        }
+        if self.action == Action::ScaleDown {
+            legs.extend(self.quiet_legs(config.quiet, sightings, now));
+        } else {
+            legs.push(self.instances_leg());
+        }
+        if let Some(wanted) = &config.text {
+            legs.push(self.text_leg(wanted));
+        }
+        for leg in &mut legs {
+            leg.ok = leg.at.is_some_and(|at| at <= self.until);
+        }
+        legs
+    }
+
+    pub(crate) fn conclude(
+        &self,
+        legs: Vec<Leg>,
+        verdict: Verdict,
+        at: SystemTime,
+    ) -> Verification {
+        Verification {
+            decision_id: self.id,
+            target: Arc::clone(&self.target),
+            from: self.from,
+            replicas: self.to,
+            legs,
+            verdict,
+            at,
+        }
+    }
+
+    fn platform_leg(&self) -> Leg {
+        let evidence = match self.platform {
+            Some(Replicas { desired, ready }) => {
+                format!("the platform reports {ready} ready of {desired} desired")
+            }
+            None => "the platform has reported nothing".to_owned(),
+        };
+        leg(LegName::PlatformReady, self.ready_at, evidence)
+    }
+
+    fn counter_leg(&self) -> Leg {
+        let seen = if self.counter.is_some() { "it moved" } else { "it was not seen to move" };
+        leg(LegName::Counter, self.counter, seen.to_owned())
+    }
+
+    fn instances_leg(&self) -> Leg {
+        let heard = names(self.heard.iter());
+        let evidence = format!("{} of {} were heard{heard}", self.heard.len(), self.to);
+        leg(LegName::Instances, self.enough_at, evidence)
+    }
+
+    /// After a scale-in, at the end of a quiet period that began no earlier than the drain's end:
+    /// who stays must have spoken in it, and nobody else may have.
+    fn quiet_legs(&self, quiet: Duration, sightings: &Sightings, now: SystemTime) -> [Leg; 2] {
+        let Some(ready_at) = self.ready_at else {
+            let wait = || "the drain has not ended".to_owned();
+            return [leg(LegName::Instances, None, wait()), leg(LegName::Silence, None, wait())];
+        };
+        let start = now.checked_sub(quiet).map_or(ready_at, |start| start.max(ready_at));
+        let live: Vec<_> = sightings.after(start).collect();
+        let (count, to) = (live.len(), self.to as usize);
+        let over = elapsed(ready_at, now) >= quiet;
+        let told = names(live.into_iter());
+        let enough = (over && count >= to).then_some(now);
+        let silent = (over && count <= to).then_some(now);
+        let window = crate::duration::format(quiet);
+        [
+            leg(
+                LegName::Instances,
+                enough,
+                format!("{count} of {to} were heard in the last {window}{told}"),
+            ),
+            leg(
+                LegName::Silence,
+                silent,
+                match over {
+                    true => format!("{count} were heard in the last {window}, {to} should be left"),
+                    false => format!("less than {window} have passed since the drain"),
+                },
+            ),
+        ]
+    }
+
+    fn text_leg(&self, wanted: &str) -> Leg {
+        match &self.text {
+            Some((text, at)) => leg(LegName::Text, Some(*at), format!("the log says `{text}`")),
+            None => {
+                let wanted = wanted.replace("{replicas}", &self.to.to_string());
+                leg(LegName::Text, None, format!("the log has not said `{wanted}`"))
+            }
+        }
+    }
+}
+
+fn leg(name: LegName, at: Option<SystemTime>, evidence: String) -> Leg {
+    Leg { name, ok: at.is_some(), at, evidence }
+}
+
+/// ` (a, b and 3 more)`, or nothing.
+fn names<'a>(mut among: impl Iterator<Item = &'a Arc<str>>) -> String {
+    let shown: Vec<&str> = among.by_ref().take(NAMES).map(|name| &**name).collect();
+    match (shown.len(), among.count()) {
+        (0, _) => String::new(),
+        (_, 0) => format!(": {}", shown.join(", ")),
+        (_, more) => format!(": {} and {more} more", shown.join(", ")),
+    }
+}
+
+/// Whether `line` holds `text` and no longer number in its place: `scaled to 3`, not `30`.
+fn holds_text(line: &str, text: &str) -> bool {
+    line.match_indices(text).any(|(at, _)| {
+        let next = line[at + text.len()..].chars().next();
+        let inside = text.ends_with(|c: char| c.is_ascii_digit());
+        !(inside && next.is_some_and(|c| c.is_ascii_digit()))
+    })
+}

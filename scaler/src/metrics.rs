@@ -1,0 +1,207 @@
+//! Counters that the host can read, and with the feature `prometheus` register.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::decision::{Action, Decision, Reason};
+use crate::verify::Verification;
+
+/// The most targets that have a gauge; further ones are counted as dropped.
+const MAX_TARGETS: usize = 10_000;
+
+/// Whether a change was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// It was.
+    Success,
+    /// It was not.
+    Failed,
+}
+
+impl Status {
+    /// As in metrics and log lines: `success`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl<T, E> From<&Result<T, E>> for Status {
+    fn from(outcome: &Result<T, E>) -> Self {
+        if outcome.is_ok() { Self::Success } else { Self::Failed }
+    }
+}
+
+/// What the scaler did, counted. Clones are handles to the same counters.
+///
+/// | name | type | labels |
+/// | --- | --- | --- |
+/// | `autoscaler_scale_actions_total` | counter | `action`, `reason`, `status` |
+/// | `autoscaler_replicas` | gauge | `target` |
+/// | `autoscaler_verifications_total` | counter | `verdict` |
+/// | `birl_scaler_dropped_total` | counter | `reason` |
+///
+/// With the feature `prometheus` it is a collector: `registry.register(Box::new(metrics.clone()))`.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    actions: BTreeMap<(Action, Reason, Status), u64>,
+    replicas: BTreeMap<Arc<str>, u32>,
+    verifications: BTreeMap<&'static str, u64>,
+    dropped_targets: u64,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts a change that was carried out or failed, and tells about it in one `tracing` event
+    /// (target `birl_scaler`). A hold is no action and counts nothing.
+    pub fn record_action(&self, decision: &Decision, status: Status) {
+        if !decision.is_change() {
+            return;
+        }
+        let key = (decision.action, decision.reason, status);
+        *self.lock().actions.entry(key).or_default() += 1;
+        if status == Status::Success {
+            self.set_replicas(&decision.target, decision.to);
+        }
+        crate::telemetry::tell_action(decision, status);
+    }
+
+    /// Counts a verdict, and tells about it in one `tracing` event.
+    pub fn record_verification(&self, verification: &Verification) {
+        *self.lock().verifications.entry(verification.verdict.as_str()).or_default() += 1;
+        crate::telemetry::tell_verification(verification);
+    }
+
+    /// Sets the gauge of a target's size.
+    pub fn set_replicas(&self, target: &str, replicas: u32) {
+        let mut counts = self.lock();
+        if let Some(gauge) = counts.replicas.get_mut(target) {
+            *gauge = replicas;
+        } else if counts.replicas.len() < MAX_TARGETS {
+            counts.replicas.insert(Arc::from(target), replicas);
+        } else {
+            counts.dropped_targets += 1;
+        }
+    }
+
+    /// How many actions there were of this kind.
+    pub fn actions(&self, action: Action, reason: Reason, status: Status) -> u64 {
+        self.lock().actions.get(&(action, reason, status)).copied().unwrap_or_default()
+    }
+
+    /// How many actions were carried out, of every kind.
+    pub fn actions_total(&self) -> u64 {
+        let counts = self.lock();
+        let done = counts.actions.iter().filter(|((.., status), _)| *status == Status::Success);
+        done.map(|(_, count)| count).sum()
+    }
+
+    /// The last known size of a target.
+    pub fn replicas(&self, target: &str) -> Option<u32> {
+        self.lock().replicas.get(target).copied()
+    }
+
+    /// How many verdicts of this kind there were: `verified`, `failed`, `superseded`.
+    pub fn verifications(&self, verdict: &str) -> u64 {
+        self.lock().verifications.get(verdict).copied().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // A counter that somebody panicked beside is still a number.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "prometheus")]
+mod collector {
+    use std::sync::LazyLock;
+
+    use prometheus::core::{Collector, Desc};
+    use prometheus::proto::MetricFamily;
+    use prometheus::{IntCounterVec, IntGaugeVec, Opts};
+
+    use super::Metrics;
+
+    /// The families, filled from the counts when somebody scrapes.
+    struct Families {
+        actions: IntCounterVec,
+        replicas: IntGaugeVec,
+        verifications: IntCounterVec,
+        dropped: IntCounterVec,
+    }
+
+    impl Families {
+        /// Names and labels are constants; a test registers them, so that this is never `None`.
+        fn new() -> Option<Self> {
+            let counter = |name: &str, help: &str, labels: &[&str]| {
+                IntCounterVec::new(Opts::new(name, help), labels).ok()
+            };
+            let replicas = Opts::new("autoscaler_replicas", "The last known size of a target.");
+            Some(Self {
+                actions: counter(
+                    "autoscaler_scale_actions_total",
+                    "Scaling actions, by what was done, what settled it and whether it worked.",
+                    &["action", "reason", "status"],
+                )?,
+                replicas: IntGaugeVec::new(replicas, &["target"]).ok()?,
+                verifications: counter(
+                    "autoscaler_verifications_total",
+                    "Scaling actions that were followed up, by verdict.",
+                    &["verdict"],
+                )?,
+                dropped: counter(
+                    "birl_scaler_dropped_total",
+                    "What was not recorded because a bound was reached.",
+                    &["reason"],
+                )?,
+            })
+        }
+
+        fn all(&self) -> [&dyn Collector; 4] {
+            [&self.actions, &self.replicas, &self.verifications, &self.dropped]
+        }
+    }
+
+    /// The interface hands out references, so the descriptions are made once for the process.
+    static DESCRIPTIONS: LazyLock<Vec<Desc>> = LazyLock::new(|| {
+        let families = Families::new();
+        let all = families.iter().flat_map(Families::all);
+        all.flat_map(|family| family.desc().into_iter().cloned().collect::<Vec<_>>()).collect()
+    });
+
+    impl Collector for Metrics {
+        fn desc(&self) -> Vec<&Desc> {
+            DESCRIPTIONS.iter().collect()
+        }
+
+        fn collect(&self) -> Vec<MetricFamily> {
+            let Some(families) = Families::new() else { return Vec::new() };
+            let counts = self.lock();
+            for ((action, reason, status), count) in &counts.actions {
+                let labels = [action.as_str(), reason.as_str(), status.as_str()];
+                families.actions.with_label_values(&labels).inc_by(*count);
+            }
+            for (target, replicas) in &counts.replicas {
+                families.replicas.with_label_values(&[target]).set(i64::from(*replicas));
+            }
+            for (verdict, count) in &counts.verifications {
+                families.verifications.with_label_values(&[verdict]).inc_by(*count);
+            }
+            families
+                .dropped
+                .with_label_values(&["too_many_targets"])
+                .inc_by(counts.dropped_targets);
+            drop(counts);
+            families.all().into_iter().flat_map(|family| family.collect()).collect()
+        }
+    }
+}
