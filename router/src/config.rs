@@ -1,0 +1,441 @@
+//! The configuration, in Alertmanager's words.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Matcher, duration};
+
+/// Who is told what, and how fast.
+///
+/// Reads from any serde format; keys that mean something to Alertmanager have its names, and durations are written its
+/// way (`5m`, `1h30m`, `250ms`). An unknown key is an error, so that a misspelt one cannot be silently without effect.
+///
+/// ```
+/// use birl_router::{Config, Router};
+///
+/// let config: Config = serde_json::from_str(r#"{
+///     "route": {
+///         "receiver": "everybody",
+///         "routes": [{ "matchers": ["team=\"api\""], "receiver": "api-oncall", "sla": 2 }]
+///     },
+///     "receivers": [
+///         { "name": "everybody", "stdout_configs": [{}] },
+///         { "name": "api-oncall", "endpoints": [
+///             { "name": "eu", "distance": 1, "webhook": { "url": "http://eu.example/hook" } },
+///             { "name": "us", "distance": 9, "webhook": { "url": "http://us.example/hook" } }
+///         ] }
+///     ]
+/// }"#)?;
+/// Router::new(config)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// Settings for all alerts.
+    #[serde(default)]
+    pub global: GlobalConfig,
+    /// The root of the route tree. It matches every alert and names the default receiver.
+    pub route: RouteConfig,
+    /// Who can be told.
+    pub receivers: Vec<ReceiverConfig>,
+    /// For how long a report of the same alert, status and episode is a duplicate. Default 5m.
+    #[serde(default = "defaults::dedup_window", with = "duration")]
+    pub dedup_window: Duration,
+    /// The link back to the host, in every notification.
+    #[serde(default)]
+    pub external_url: String,
+    /// What the SLA tiers demand.
+    #[serde(default)]
+    pub sla_tiers: SlaTiers,
+    /// When an endpoint is up, degraded or down.
+    #[serde(default)]
+    pub health: HealthConfig,
+    /// The bounds.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Settings for all alerts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct GlobalConfig {
+    /// An alert without an end resolves when this time passes without a report of it.
+    ///
+    /// `None`, the default, waits for an explicit resolve: right where the source sends one, as a rule engine does.
+    /// Alertmanager's sources re-send each minute instead, and its default is 5m.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub resolve_timeout: Option<Duration>,
+}
+
+/// A node of the route tree.
+///
+/// An alert goes to the first child that matches, and to the ones after it only past a child that says `continue`. What
+/// no child takes, the node takes itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RouteConfig {
+    /// Who is told. Inherited; the root has to name one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<String>,
+    /// All of these must hold. Not on the root, which matches everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub matchers: Vec<Matcher>,
+    /// The older way to write `=` matchers.
+    #[serde(rename = "match", skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_equal: BTreeMap<String, String>,
+    /// The older way to write `=~` matchers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_re: BTreeMap<String, String>,
+    /// Goes on to the siblings behind this one after it has matched.
+    #[serde(rename = "continue")]
+    pub continue_matching: bool,
+    /// When an alert that goes on firing is told again. Inherited; default 4h.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub repeat_interval: Option<Duration>,
+    /// `["..."]`, by all labels: each alert is told on its own. Grouping by fewer is refused for now, rather than
+    /// accepted without effect. Inherited; this is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<Vec<String>>,
+    /// The round trip that the chosen endpoint must keep. Inherited; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sla: Option<SlaTier>,
+    /// The children, in the order in which they are asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Self>,
+}
+
+/// Somebody who can be told.
+///
+/// Every entry of `webhook_configs` and `stdout_configs` is told, as in Alertmanager. `endpoints` is birl's own: a pool
+/// of ways to the *same* receiver, of which the nearest healthy one is used, and the next when that one fails. A
+/// receiver without any entry swallows its alerts on purpose, as in Alertmanager.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ReceiverConfig {
+    /// What routes call it.
+    pub name: String,
+    /// A pool: one of these is used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointConfig>,
+    /// Each of these is used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub webhook_configs: Vec<WebhookConfig>,
+    /// Each of these is used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stdout_configs: Vec<StdoutConfig>,
+}
+
+/// One way to a receiver: exactly one of `webhook`, `stdout` and `host`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// Its name inside the receiver: `eu` of `oncall` is the endpoint `oncall/eu`. Left out: its position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How far away it is, in whatever unit the operator thinks. The nearest is asked first.
+    pub distance: u32,
+    /// Posts Alertmanager's webhook JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookConfig>,
+    /// Writes one JSON line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<StdoutConfig>,
+    /// Delivered by a [`Notifier`](crate::Notifier) that the host registers under this endpoint's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostConfig>,
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct WebhookConfig {
+    /// Where to post.
+    pub url: String,
+    /// Tell when it is over, too? Default true.
+    #[serde(default = "defaults::yes")]
+    pub send_resolved: bool,
+    /// How long one attempt may take in all. Default 10s.
+    #[serde(default = "defaults::webhook_timeout", with = "duration")]
+    pub timeout: Duration,
+}
+
+/// One JSON line per notification, to the writer that the host hands in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct StdoutConfig {
+    /// Tell when it is over, too? Default true.
+    pub send_resolved: bool,
+}
+
+/// A notifier of the host's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct HostConfig {
+    /// Tell when it is over, too? Default true.
+    pub send_resolved: bool,
+}
+
+/// What a route demands of the endpoint's round trip: `1`, `2` or `3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[non_exhaustive]
+pub enum SlaTier {
+    /// 50 ms unless configured otherwise.
+    One,
+    /// 200 ms unless configured otherwise.
+    Two,
+    /// 1 s unless configured otherwise.
+    Three,
+}
+
+/// The limits of the tiers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct SlaTiers {
+    /// Default 50ms.
+    #[serde(with = "duration")]
+    pub tier1: Duration,
+    /// Default 200ms.
+    #[serde(with = "duration")]
+    pub tier2: Duration,
+    /// Default 1s.
+    #[serde(with = "duration")]
+    pub tier3: Duration,
+}
+
+/// When an endpoint is up, degraded or down; see [`Health`](crate::Health).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct HealthConfig {
+    /// So many failed attempts in a row, and it is down. Default 3.
+    pub failures: u32,
+    /// An active probe older than this is a missing heartbeat. Default 30s. Counts only where the host probes.
+    #[serde(with = "duration")]
+    pub heartbeat_timeout: Duration,
+    /// A round trip above this is a bad sign. Default 1s.
+    #[serde(with = "duration")]
+    pub rtt_budget: Duration,
+    /// A round trip measured longer ago than this is forgotten. Default 10m.
+    #[serde(with = "duration")]
+    pub rtt_max_age: Duration,
+    /// How long an endpoint that is down is spared before it is tried again. Default 30s.
+    #[serde(with = "duration")]
+    pub retry_down_after: Duration,
+}
+
+/// The bounds of everything that grows with the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Alerts that are remembered. One more is told without being remembered, and counted. Default 100,000.
+    pub max_alerts: usize,
+    /// Keys in the de-duplication window. Default 200,000.
+    pub max_dedup_keys: usize,
+    /// Notifications that wait for the report of their delivery. Default 10,000.
+    pub max_outstanding: usize,
+    /// Bytes of all names and values of one alert's labels. One with more is told without being remembered, and
+    /// counted. Default 64 KiB.
+    pub max_label_bytes: usize,
+}
+
+impl Config {
+    /// Everything else at its default.
+    pub fn new(route: RouteConfig, receivers: impl IntoIterator<Item = ReceiverConfig>) -> Self {
+        Self {
+            global: GlobalConfig::default(),
+            route,
+            receivers: receivers.into_iter().collect(),
+            dedup_window: defaults::dedup_window(),
+            external_url: String::new(),
+            sla_tiers: SlaTiers::default(),
+            health: HealthConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl RouteConfig {
+    /// A route to this receiver.
+    pub fn to(receiver: impl Into<String>) -> Self {
+        Self { receiver: Some(receiver.into()), ..Self::default() }
+    }
+
+    /// Adds a condition.
+    #[must_use]
+    pub fn matcher(mut self, matcher: Matcher) -> Self {
+        self.matchers.push(matcher);
+        self
+    }
+
+    /// Adds a child.
+    #[must_use]
+    pub fn route(mut self, child: Self) -> Self {
+        self.routes.push(child);
+        self
+    }
+}
+
+impl ReceiverConfig {
+    /// A receiver that is not told in any way yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Adds a webhook.
+    #[must_use]
+    pub fn webhook(mut self, url: impl Into<String>) -> Self {
+        self.webhook_configs.push(WebhookConfig::new(url));
+        self
+    }
+
+    /// Adds a JSON line on the host's writer.
+    #[must_use]
+    pub fn stdout(mut self) -> Self {
+        self.stdout_configs.push(StdoutConfig::default());
+        self
+    }
+
+    /// Adds a way to the pool.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: EndpointConfig) -> Self {
+        self.endpoints.push(endpoint);
+        self
+    }
+}
+
+impl EndpointConfig {
+    /// A webhook at this distance.
+    pub fn webhook(name: impl Into<String>, distance: u32, url: impl Into<String>) -> Self {
+        let webhook = Some(WebhookConfig::new(url));
+        Self { name: Some(name.into()), distance, webhook, ..Self::default() }
+    }
+
+    /// A notifier of the host's own, at this distance.
+    pub fn host(name: impl Into<String>, distance: u32) -> Self {
+        let host = Some(HostConfig::default());
+        Self { name: Some(name.into()), distance, host, ..Self::default() }
+    }
+}
+
+impl WebhookConfig {
+    /// Everything else at its default.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), send_resolved: true, timeout: defaults::webhook_timeout() }
+    }
+}
+
+impl SlaTier {
+    /// 1, 2 or 3.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Three => 3,
+        }
+    }
+}
+
+impl TryFrom<u8> for SlaTier {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, String> {
+        match number {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            3 => Ok(Self::Three),
+            _ => Err(format!("there is no SLA tier {number}: write 1, 2 or 3")),
+        }
+    }
+}
+
+impl From<SlaTier> for u8 {
+    fn from(tier: SlaTier) -> Self {
+        tier.number()
+    }
+}
+
+impl SlaTiers {
+    /// The limit of `tier`.
+    pub fn budget(&self, tier: SlaTier) -> Duration {
+        match tier {
+            SlaTier::One => self.tier1,
+            SlaTier::Two => self.tier2,
+            SlaTier::Three => self.tier3,
+        }
+    }
+}
+
+impl Default for StdoutConfig {
+    fn default() -> Self {
+        Self { send_resolved: true }
+    }
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self { send_resolved: true }
+    }
+}
+
+impl Default for SlaTiers {
+    fn default() -> Self {
+        Self {
+            tier1: Duration::from_millis(50),
+            tier2: Duration::from_millis(200),
+            tier3: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self {
+            failures: 3,
+            heartbeat_timeout: Duration::from_secs(30),
+            rtt_budget: Duration::from_secs(1),
+            rtt_max_age: Duration::from_secs(600),
+            retry_down_after: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_alerts: 100_000,
+            max_dedup_keys: 200_000,
+            max_outstanding: 10_000,
+            max_label_bytes: 64 * 1024,
+        }
+    }
+}
+
+mod defaults {
+    use std::time::Duration;
+
+    pub(super) fn dedup_window() -> Duration {
+        Duration::from_secs(300)
+    }
+
+    pub(super) fn webhook_timeout() -> Duration {
+        Duration::from_secs(10)
+    }
+
+    pub(super) fn yes() -> bool {
+        true
+    }
+}

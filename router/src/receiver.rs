@@ -1,0 +1,181 @@
+//! Receivers, compiled: whom a route names, and the ways to reach them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::config::{EndpointConfig, ReceiverConfig, StdoutConfig, WebhookConfig};
+use crate::endpoint::{Candidate, EndpointId};
+use crate::error::{Error, ErrorKind};
+
+/// Names a pool across configurations.
+pub(crate) type PoolId = Arc<str>;
+
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    pub(crate) name: Arc<str>,
+    /// Each of these is told; of the endpoints inside one, one.
+    pub(crate) pools: Vec<Pool>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) id: PoolId,
+    /// Nearest first.
+    pub(crate) firing: Vec<Candidate>,
+    /// The ones of them that want to hear of a resolve.
+    pub(crate) resolved: Vec<Candidate>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Receivers {
+    all: Vec<Receiver>,
+    by_name: HashMap<Arc<str>, usize>,
+    pools: HashMap<PoolId, (usize, usize)>,
+}
+
+/// How one endpoint is reached, as configured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Transport<'a> {
+    Webhook(&'a WebhookConfig),
+    Stdout,
+    Host,
+}
+
+impl Receivers {
+    pub(crate) fn compile(configs: &[ReceiverConfig]) -> Result<Self, Error> {
+        let mut receivers =
+            Self { all: Vec::new(), by_name: HashMap::new(), pools: HashMap::new() };
+        let mut ids = HashSet::new();
+        for (i, config) in configs.iter().enumerate() {
+            let place = format!("receivers[{i}]");
+            let receiver = compile_receiver(config, &place)?;
+            for (j, pool) in receiver.pools.iter().enumerate() {
+                for candidate in &pool.firing {
+                    if !ids.insert(candidate.id.clone()) {
+                        let message = format!(
+                            "there are two endpoints `{}`: give each a name of its own",
+                            candidate.id
+                        );
+                        return Err(Error::new(ErrorKind::InvalidConfig, place, message));
+                    }
+                }
+                receivers.pools.insert(Arc::clone(&pool.id), (i, j));
+            }
+            if receivers.by_name.insert(Arc::clone(&receiver.name), i).is_some() {
+                let message = format!("there are two receivers `{}`", receiver.name);
+                return Err(Error::new(ErrorKind::InvalidConfig, place, message));
+            }
+            receivers.all.push(receiver);
+        }
+        Ok(receivers)
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.all.iter().map(|receiver| &*receiver.name).collect()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Receiver> {
+        self.all.get(index)
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn pool(&self, id: &str) -> Option<(&Receiver, &Pool)> {
+        let (receiver, pool) = *self.pools.get(id)?;
+        let receiver = self.all.get(receiver)?;
+        Some((receiver, receiver.pools.get(pool)?))
+    }
+
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = EndpointId> {
+        let pools = self.all.iter().flat_map(|receiver| &receiver.pools);
+        pools.flat_map(|pool| pool.firing.iter().map(|candidate| candidate.id.clone()))
+    }
+}
+
+fn compile_receiver(config: &ReceiverConfig, place: &str) -> Result<Receiver, Error> {
+    let invalid = |message: String| Err(Error::new(ErrorKind::InvalidConfig, place, message));
+    if config.name.is_empty() {
+        return invalid("the receiver's name is missing: `name: NAME`".into());
+    }
+    let mut pools = Vec::new();
+    if !config.endpoints.is_empty() {
+        let (mut firing, mut resolved) = (Vec::new(), Vec::new());
+        for (i, endpoint) in config.endpoints.iter().enumerate() {
+            let Some(send_resolved) = wants_resolved(endpoint) else {
+                return invalid(format!(
+                    "endpoints[{i}] needs exactly one of `webhook`, `stdout` and `host`"
+                ));
+            };
+            let id = endpoint_id(config, i, endpoint);
+            let candidate = Candidate { id, distance: endpoint.distance };
+            if send_resolved {
+                resolved.push(candidate.clone());
+            }
+            firing.push(candidate);
+        }
+        // Stable: of two at one distance the first in the file is asked first.
+        firing.sort_by_key(|candidate| candidate.distance);
+        resolved.sort_by_key(|candidate| candidate.distance);
+        pools.push(Pool { id: Arc::from(&*config.name), firing, resolved });
+    }
+    let webhooks = config.webhook_configs.iter().map(|webhook| webhook.send_resolved);
+    let stdouts = config.stdout_configs.iter().map(|stdout| stdout.send_resolved);
+    let webhooks = webhooks.enumerate().map(|(i, send)| (webhook_id(config, i), send));
+    let stdouts = stdouts.enumerate().map(|(i, send)| (stdout_id(config, i), send));
+    for (id, send_resolved) in webhooks.chain(stdouts) {
+        let pool_id = Arc::from(id.as_str());
+        let firing = vec![Candidate { id, distance: 0 }];
+        let resolved = if send_resolved { firing.clone() } else { Vec::new() };
+        pools.push(Pool { id: pool_id, firing, resolved });
+    }
+    Ok(Receiver { name: Arc::from(&*config.name), pools })
+}
+
+/// `None` unless exactly one way is configured.
+fn wants_resolved(endpoint: &EndpointConfig) -> Option<bool> {
+    match (&endpoint.webhook, &endpoint.stdout, &endpoint.host) {
+        (Some(webhook), None, None) => Some(webhook.send_resolved),
+        (None, Some(StdoutConfig { send_resolved }), None) => Some(*send_resolved),
+        (None, None, Some(host)) => Some(host.send_resolved),
+        _ => None,
+    }
+}
+
+/// Every endpoint that `configs` names, and how it is reached. The names are the same that the router uses.
+pub(crate) fn transports(
+    configs: &[ReceiverConfig],
+) -> impl Iterator<Item = (EndpointId, Transport<'_>)> {
+    configs.iter().flat_map(|config| {
+        let pool = config.endpoints.iter().enumerate().map(move |(i, endpoint)| {
+            let transport = match (&endpoint.webhook, &endpoint.stdout) {
+                (Some(webhook), _) => Transport::Webhook(webhook),
+                (None, Some(_)) => Transport::Stdout,
+                (None, None) => Transport::Host,
+            };
+            (endpoint_id(config, i, endpoint), transport)
+        });
+        let webhooks = config.webhook_configs.iter().enumerate();
+        let webhooks =
+            webhooks.map(move |(i, webhook)| (webhook_id(config, i), Transport::Webhook(webhook)));
+        let stdouts = config.stdout_configs.iter().enumerate();
+        let stdouts = stdouts.map(move |(i, _)| (stdout_id(config, i), Transport::Stdout));
+        pool.chain(webhooks).chain(stdouts)
+    })
+}
+
+fn endpoint_id(receiver: &ReceiverConfig, i: usize, endpoint: &EndpointConfig) -> EndpointId {
+    match &endpoint.name {
+        Some(name) => EndpointId::new(format!("{}/{name}", receiver.name)),
+        None => EndpointId::new(format!("{}/endpoints/{i}", receiver.name)),
+    }
+}
+
+fn webhook_id(receiver: &ReceiverConfig, i: usize) -> EndpointId {
+    EndpointId::new(format!("{}/webhook_configs/{i}", receiver.name))
+}
+
+fn stdout_id(receiver: &ReceiverConfig, i: usize) -> EndpointId {
+    EndpointId::new(format!("{}/stdout_configs/{i}", receiver.name))
+}

@@ -1,0 +1,219 @@
+//! Telling: from an alert and the plan to notifications, and what to do when one is lost.
+
+use std::time::SystemTime;
+
+use crate::endpoint::{Choice, Endpoints};
+use crate::notification::notification_id;
+use crate::outstanding::{OnTheWay, Outstanding};
+use crate::plan::{Plan, Target, Why};
+use crate::tracked::{Told, Tracked};
+use crate::{EndpointId, Metrics, Notification, Status};
+
+/// Everything that telling needs besides the alert.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    pub(crate) plan: Plan,
+    /// Counts configurations.
+    pub(crate) epoch: u64,
+    /// Counts everything that can make the same alert go another way: configurations, and changes of health.
+    pub(crate) version: u64,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) outstanding: Outstanding,
+    pub(crate) metrics: Metrics,
+}
+
+impl Teller {
+    /// Tells every pool that the alert fires, except those that know and are not due again.
+    pub(crate) fn tell_firing(
+        &mut self,
+        tracked: &mut Tracked,
+        now: SystemTime,
+    ) -> Vec<Notification> {
+        let mut told = std::mem::take(&mut tracked.told);
+        let targets = self.plan.targets(&tracked.alert);
+        for told in &mut told {
+            if !targets.iter().any(|target| target.pool.id == told.pool) {
+                told.due = None; // no longer its route: not told again, but told when it is over
+            }
+        }
+        let mut sent = Vec::with_capacity(targets.len());
+        for target in &targets {
+            let known = told.iter().position(|told| told.pool == target.pool.id);
+            let index = known.unwrap_or_else(|| {
+                told.push(Told::new(&target.pool.id, group_key(target, tracked)));
+                told.len() - 1
+            });
+            let told = &mut told[index];
+            if told.is_content(now) {
+                continue;
+            }
+            let (pool, sla) = (&target.pool.firing, target.sla);
+            let Some(Choice { id, why }) = self.endpoints.choose(pool, sla, &[], now) else {
+                continue; // a pool is never empty
+            };
+            if let Why::UnknownName(_) = target.why {
+                self.metrics.count_dropped("unknown_receiver", 1);
+            }
+            told.tell_firing(target.route.repeat_interval, now);
+            let receiver = &target.receiver.name;
+            let reason = format!("{}: {receiver} by {id} ({why})", target.why);
+            let draft = Draft { receiver, endpoint: id, reason, status: Status::Firing };
+            let notification = self.write(tracked, told, draft, now);
+            let pool = told.pool.clone();
+            sent.push(OnTheWay { notification, pool, sla, tried: Vec::new() });
+        }
+        tracked.told = told;
+        self.send(sent)
+    }
+
+    /// Tells every pool that was told "firing" that the alert is over, where it wants to hear it.
+    pub(crate) fn tell_resolved(
+        &mut self,
+        tracked: &mut Tracked,
+        now: SystemTime,
+    ) -> Vec<Notification> {
+        let mut told = std::mem::take(&mut tracked.told);
+        let mut sent = Vec::new();
+        for told in told.iter_mut().filter(|told| told.status == Status::Firing) {
+            told.tell_resolved();
+            sent.extend(self.write_resolved(tracked, told, now));
+        }
+        tracked.told = told;
+        self.send(sent)
+    }
+
+    /// Tells again the pools that a resolve could not be delivered to.
+    pub(crate) fn retell_resolved(
+        &mut self,
+        tracked: &mut Tracked,
+        now: SystemTime,
+    ) -> Vec<Notification> {
+        let mut told = std::mem::take(&mut tracked.told);
+        let mut sent = Vec::new();
+        for told in told.iter_mut().filter(|told| told.due.is_some_and(|due| due <= now)) {
+            told.tell_resolved();
+            sent.extend(self.write_resolved(tracked, told, now));
+        }
+        tracked.told = told;
+        self.send(sent)
+    }
+
+    /// Tells whoever would have been told that it fires: for an alert that may have been told without being remembered.
+    pub(crate) fn tell_resolved_by_routes(
+        &mut self,
+        tracked: &mut Tracked,
+        now: SystemTime,
+    ) -> Vec<Notification> {
+        let targets = self.plan.targets(&tracked.alert);
+        let presumed = targets.iter().map(|target| {
+            let mut told = Told::new(&target.pool.id, group_key(target, tracked));
+            told.tell_firing(target.route.repeat_interval, now);
+            told
+        });
+        tracked.told = presumed.collect();
+        self.tell_resolved(tracked, now)
+    }
+
+    /// The next endpoint for a notification that was lost.
+    pub(crate) fn next_endpoint(
+        &self,
+        lost: &OnTheWay,
+        now: SystemTime,
+    ) -> Option<(EndpointId, String)> {
+        let (_, pool) = self.plan.receivers.pool(&lost.pool)?;
+        let candidates = match lost.notification.status {
+            Status::Firing => &pool.firing,
+            Status::Resolved => &pool.resolved,
+        };
+        let choice = self.endpoints.choose(candidates, lost.sla, &lost.tried, now)?;
+        Some((choice.id.clone(), choice.why))
+    }
+
+    /// Remembers what is on its way, and counts what is pushed out of the memory.
+    pub(crate) fn remember(&mut self, on_the_way: OnTheWay) {
+        let evicted = self.outstanding.insert(on_the_way, self.plan.limits.max_outstanding);
+        if evicted > 0 {
+            self.metrics.count_dropped("unreported", evicted);
+        }
+    }
+
+    /// `None` if the pool wants no resolves, or is no longer there.
+    fn write_resolved(
+        &self,
+        tracked: &Tracked,
+        told: &mut Told,
+        now: SystemTime,
+    ) -> Option<OnTheWay> {
+        let Some((receiver, pool)) = self.plan.receivers.pool(&told.pool) else {
+            self.metrics.count_dropped("receiver_gone", 1);
+            return None;
+        };
+        // A firing that is still on its way must not arrive after its own resolve: the resolve queues up behind it.
+        let behind = self.outstanding.endpoint(&told.last_id);
+        let behind = pool.resolved.iter().find(|candidate| Some(&candidate.id) == behind);
+        let (endpoint, why) = match behind {
+            Some(candidate) => (&candidate.id, "behind the firing".to_owned()),
+            None => {
+                let Choice { id, why } = self.endpoints.choose(&pool.resolved, None, &[], now)?;
+                (id, why)
+            }
+        };
+        let name = &receiver.name;
+        let reason = format!("{name} was told that it fires: {name} by {endpoint} ({why})");
+        let draft = Draft { receiver: name, endpoint, reason, status: Status::Resolved };
+        let notification = self.write(tracked, told, draft, now);
+        Some(OnTheWay { notification, pool: told.pool.clone(), sla: None, tried: Vec::new() })
+    }
+
+    fn write(
+        &self,
+        tracked: &Tracked,
+        told: &mut Told,
+        draft: Draft<'_>,
+        now: SystemTime,
+    ) -> Notification {
+        let Tracked { alert, episode, .. } = tracked;
+        let fingerprint = alert.fingerprint();
+        let id = notification_id(fingerprint, &told.pool, episode, draft.status, told.count);
+        told.last_id.clone_from(&id);
+        Notification {
+            id,
+            receiver: draft.receiver.to_owned(),
+            endpoint: draft.endpoint.clone(),
+            status: draft.status,
+            alerts: vec![alert.clone()],
+            group_key: told.group_key.to_string(),
+            group_labels: alert.labels.clone(),
+            common_labels: alert.labels.clone(),
+            common_annotations: alert.annotations.clone(),
+            external_url: self.plan.external_url.clone(),
+            reason: draft.reason,
+            version: self.version,
+            at: now,
+        }
+    }
+
+    fn send(&mut self, all: Vec<OnTheWay>) -> Vec<Notification> {
+        let mut notifications = Vec::with_capacity(all.len());
+        for on_the_way in all {
+            let notification = on_the_way.notification.clone();
+            self.metrics.count_notification(&notification.receiver, notification.status);
+            self.remember(on_the_way);
+            notifications.push(notification);
+        }
+        notifications
+    }
+}
+
+/// What differs between a firing and a resolve.
+struct Draft<'a> {
+    receiver: &'a str,
+    endpoint: &'a EndpointId,
+    reason: String,
+    status: Status,
+}
+
+/// Alertmanager's group key under `group_by: ["..."]`: the route's key, and all labels.
+fn group_key(target: &Target<'_>, tracked: &Tracked) -> String {
+    format!("{}:{}", target.route.key, tracked.alert.labels)
+}
