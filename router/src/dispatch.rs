@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, ErrorKind};
 use crate::lane::{Lane, Worker};
 use crate::{
-    DeliveryReport, DeliveryResult, EndpointId, LostCause, Metrics, Notification, Notifier,
-    RetryPolicy,
+    DeliveryReport, DeliveryResult, EndpointId, LostCause, Metrics, NamedNotifier, Notification,
+    Notifier, RetryPolicy,
 };
 
 /// How a [`Dispatcher`] delivers.
@@ -105,7 +105,7 @@ pub struct Refused {
 #[derive(Debug)]
 pub struct DispatcherBuilder {
     config: DispatchConfig,
-    notifiers: Vec<(EndpointId, Arc<dyn Notifier>)>,
+    notifiers: Vec<NamedNotifier>,
 }
 
 impl DispatcherBuilder {
@@ -118,10 +118,7 @@ impl DispatcherBuilder {
 
     /// Adds several, such as those of [`notifiers_for`](crate::notifiers_for).
     #[must_use]
-    pub fn endpoints(
-        mut self,
-        notifiers: impl IntoIterator<Item = (EndpointId, Arc<dyn Notifier>)>,
-    ) -> Self {
+    pub fn endpoints(mut self, notifiers: impl IntoIterator<Item = NamedNotifier>) -> Self {
         self.notifiers.extend(notifiers);
         self
     }
@@ -136,8 +133,7 @@ impl DispatcherBuilder {
             Error::new(ErrorKind::NoRuntime, "dispatcher", message)
         })?;
         let (sender, receiver) = mpsc::channel(self.config.reports.max(1));
-        let lanes =
-            Lanes { open: HashMap::new(), retired: Vec::new(), reports: Some(sender) };
+        let lanes = Lanes { open: HashMap::new(), retired: Vec::new(), reports: Some(sender) };
         let dispatcher = Dispatcher { config: self.config, runtime, lanes: Mutex::new(lanes) };
         dispatcher.replace_endpoints(self.notifiers);
         Ok((dispatcher, Reports(receiver)))
@@ -155,6 +151,7 @@ impl Dispatcher {
     /// # Errors
     /// The notification back, and why: the queue is full, the endpoint unknown, the dispatcher shut down.
     pub fn send(&self, notification: Notification) -> Result<Receipt, Refused> {
+        let notification = Box::new(notification);
         let lanes = self.lanes();
         let (result, cause) = match lanes.open.get(&notification.endpoint) {
             _ if lanes.reports.is_none() => (Err(notification), LostCause::Shutdown),
@@ -164,16 +161,13 @@ impl Dispatcher {
         result.map_err(|notification| {
             self.config.metrics.count_delivery(&notification.endpoint, cause.as_str(), None);
             self.config.metrics.count_dropped(cause.as_str(), 1);
-            Refused { notification: Box::new(notification), cause }
+            Refused { notification, cause }
         })
     }
 
     /// Swaps the endpoints, after a new configuration. One that stays keeps its queue; one that goes delivers what it
     /// has.
-    pub fn replace_endpoints(
-        &self,
-        notifiers: impl IntoIterator<Item = (EndpointId, Arc<dyn Notifier>)>,
-    ) {
+    pub fn replace_endpoints(&self, notifiers: impl IntoIterator<Item = NamedNotifier>) {
         let mut lanes = self.lanes();
         let Some(reports) = lanes.reports.clone() else { return };
         let mut old = std::mem::take(&mut lanes.open);

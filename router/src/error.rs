@@ -68,10 +68,7 @@ impl Error {
 }
 
 /// The known word nearest to a misspelt one, when one is near enough to be meant.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let best = known.into_iter().map(|k| (distance(word, k), k)).min_by_key(|(d, _)| *d)?;
     (best.0 <= 1 + word.chars().count() / 4).then_some(best.1)
 }

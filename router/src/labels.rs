@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap;
@@ -70,9 +70,7 @@ impl Labels {
 
     /// A keyed hash of names and values, for the router's own tables.
     pub(crate) fn keyed_hash(&self, key: &impl BuildHasher) -> u64 {
-        let mut hasher = key.build_hasher();
-        self.0.hash(&mut hasher);
-        hasher.finish()
+        key.hash_one(&self.0)
     }
 
     pub(crate) fn same(&self, other: &Self) -> bool {

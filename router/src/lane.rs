@@ -45,13 +45,16 @@ impl Lane {
     }
 
     /// Queues a notification, or gives it back.
-    pub(crate) fn push(&self, notification: Notification) -> Result<Receipt, Notification> {
+    pub(crate) fn push(
+        &self,
+        notification: Box<Notification>,
+    ) -> Result<Receipt, Box<Notification>> {
         let mut inner = self.inner();
         if inner.closed || inner.queue.len() >= inner.capacity {
             return Err(notification);
         }
         let notification_id = notification.id.clone();
-        inner.queue.push_back((Arc::new(notification), Instant::now()));
+        inner.queue.push_back((Arc::from(notification), Instant::now()));
         let queued = inner.queue.len();
         drop(inner);
         self.wake.notify_one();

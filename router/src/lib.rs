@@ -1,5 +1,7 @@
 //! Placeholder doc.
 mod alert;
+#[cfg(feature = "prometheus")]
+mod collector;
 mod config;
 mod dedup;
 #[cfg(feature = "dispatch")]
@@ -7,6 +9,8 @@ mod dispatch;
 mod duration;
 mod endpoint;
 mod error;
+#[cfg(feature = "rules")]
+mod from_rules;
 mod labels;
 #[cfg(feature = "dispatch")]
 mod lane;
@@ -18,8 +22,6 @@ mod notifier;
 mod outstanding;
 mod pattern;
 mod plan;
-#[cfg(feature = "prometheus")]
-mod collector;
 mod receiver;
 mod report;
 #[cfg(feature = "dispatch")]
@@ -41,23 +43,23 @@ pub use crate::config::{
     RouteConfig, SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
 };
 pub use crate::dedup::{DedupKey, DedupWindow};
+#[cfg(feature = "dispatch")]
+pub use crate::dispatch::{
+    DispatchConfig, Dispatcher, DispatcherBuilder, Receipt, Refused, Reports,
+};
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::labels::{Fingerprint, Labels};
 pub use crate::matcher::{MatchOp, Matcher};
 pub use crate::metrics::Metrics;
 pub use crate::notification::{Notification, WebhookV4};
+pub use crate::notifier::{NamedNotifier, Notifier, NotifyError, WriterNotifier, notifiers_for};
 pub use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, Reported};
+#[cfg(feature = "dispatch")]
+pub use crate::retry::RetryPolicy;
 pub use crate::routed::{Outcome, Routed};
 pub use crate::router::{AlertView, Router};
 pub use crate::state::{AlertState, Effect, Event, State, Word};
-pub use crate::notifier::{Notifier, NotifyError, WriterNotifier, notifiers_for};
-#[cfg(feature = "dispatch")]
-pub use crate::dispatch::{
-    DispatchConfig, Dispatcher, DispatcherBuilder, Receipt, Refused, Reports,
-};
-#[cfg(feature = "dispatch")]
-pub use crate::retry::RetryPolicy;
 #[cfg(feature = "webhook")]
 pub use crate::webhook::WebhookNotifier;
 pub use async_trait::async_trait;

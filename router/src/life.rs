@@ -52,7 +52,8 @@ impl Router {
         let episode: Box<str> = episode_of(&alert).into();
         let seen = self.admit(hash, &alert, Status::Firing, &episode, now);
         if let Some(age) = seen {
-            let reason = format!("a late copy of a firing told {} ago, and over since", spoken(age));
+            let reason =
+                format!("a late copy of a firing told {} ago, and over since", spoken(age));
             return self.quiet(slot, Outcome::Deduped, reason);
         }
         self.fires_anew(slot, alert, episode, now)

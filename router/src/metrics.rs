@@ -82,10 +82,7 @@ impl Metrics {
         *self.rest().notifications.entry((receiver.to_owned(), status)).or_default() += 1;
     }
 
-    #[cfg_attr(
-        not(feature = "dispatch"),
-        expect(dead_code, reason = "the dispatcher delivers")
-    )]
+    #[cfg_attr(not(feature = "dispatch"), expect(dead_code, reason = "the dispatcher delivers"))]
     pub(crate) fn count_delivery(
         &self,
         endpoint: &EndpointId,

@@ -26,6 +26,9 @@ pub trait Notifier: fmt::Debug + Send + Sync + 'static {
     async fn notify(&self, notification: &Notification) -> Result<(), NotifyError>;
 }
 
+/// A notifier, and the endpoint that it delivers to.
+pub type NamedNotifier = (EndpointId, Arc<dyn Notifier>);
+
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -139,8 +142,8 @@ impl<W: Write + Send + 'static> Notifier for WriterNotifier<W> {
 pub fn notifiers_for(
     config: &Config,
     stdout: Arc<dyn Notifier>,
-) -> Result<Vec<(EndpointId, Arc<dyn Notifier>)>, Error> {
-    let mut notifiers = Vec::new();
+) -> Result<Vec<NamedNotifier>, Error> {
+    let mut notifiers: Vec<NamedNotifier> = Vec::new();
     for (id, transport) in transports(&config.receivers) {
         match transport {
             Transport::Webhook(webhook) => {

@@ -198,7 +198,8 @@ impl ChildIndex {
         // An `=` matcher with an empty value means "missing", and that is no value to look up.
         let exact = |child: &'_ Route, label: Option<&str>| {
             let mut equal = child.matchers.iter().filter(|m| m.op() == MatchOp::Equal);
-            let found = equal.find(|m| !m.value().is_empty() && label.is_none_or(|l| l == m.name()));
+            let found =
+                equal.find(|m| !m.value().is_empty() && label.is_none_or(|l| l == m.name()));
             found.map(|m| (m.name().to_owned(), m.value().to_owned()))
         };
         let mut uses: HashMap<String, usize> = HashMap::new();

@@ -6,6 +6,7 @@ use crate::endpoint::{Choice, Endpoints};
 use crate::notification::notification_id;
 use crate::outstanding::{OnTheWay, Outstanding};
 use crate::plan::{Plan, Target, Why};
+use crate::receiver::PoolId;
 use crate::tracked::{Told, Tracked};
 use crate::{EndpointId, Metrics, Notification, Status};
 
@@ -59,7 +60,7 @@ impl Teller {
             let reason = format!("{}: {receiver} by {id} ({why})", target.why);
             let draft = Draft { receiver, endpoint: id, reason, status: Status::Firing };
             let notification = self.write(tracked, told, draft, now);
-            let pool = told.pool.clone();
+            let pool = PoolId::clone(&told.pool);
             sent.push(OnTheWay { notification, pool, sla, tried: Vec::new() });
         }
         tracked.told = told;
@@ -162,7 +163,8 @@ impl Teller {
         let reason = format!("{name} was told that it fires: {name} by {endpoint} ({why})");
         let draft = Draft { receiver: name, endpoint, reason, status: Status::Resolved };
         let notification = self.write(tracked, told, draft, now);
-        Some(OnTheWay { notification, pool: told.pool.clone(), sla: None, tried: Vec::new() })
+        let pool = PoolId::clone(&told.pool);
+        Some(OnTheWay { notification, pool, sla: None, tried: Vec::new() })
     }
 
     fn write(
