@@ -1,0 +1,634 @@
+//! From rule files to a rule set: reads every file to its end and reports every mistake at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ast::{Ast, CompareOp, ExprId, Kind};
+use crate::check;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::document::{MAX_BYTES, Node, NodeKind};
+use crate::intent::{self, Intent, IntentSpec};
+use crate::issue::Issue;
+use crate::keys::{self, Keys};
+use crate::parser::parse_condition;
+use crate::program::Program;
+use crate::record::FieldPath;
+use crate::rule::{GroupField, Piece, Rule, RuleInfo, fnv1a, is_label_name, label_name};
+use crate::ruleset::RuleSet;
+use crate::source::{Format, Source, SourceText};
+use crate::template::{Template, is_path};
+use crate::window::{self, Window};
+
+/// How long a record rule's episode outlives its last match, unless the rule says otherwise.
+const KEEP_FIRING_FOR: Duration = Duration::from_secs(300);
+
+/// Compiles rule files, with the intents that a host adds.
+///
+/// [`RuleSet::compile`] is the short way where the built-in intents are enough.
+#[derive(Debug, Clone, Default)]
+pub struct Compiler {
+    intents: Vec<IntentSpec>,
+}
+
+impl Compiler {
+    /// The language as it comes: `notify`, `send_pagerduty`, `scale`, `keep_logs`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an intent of the host's own.
+    #[must_use]
+    pub fn intent(mut self, spec: IntentSpec) -> Self {
+        self.intents.push(spec);
+        self
+    }
+
+    /// Compiles the sources into one set. Aliases of any file hold in all of them.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in every file, with its place and remedy. There is no partial set.
+    pub fn compile(&self, sources: &[SourceText]) -> Result<RuleSet, Diagnostics> {
+        let mut session = Session {
+            intents: &self.intents,
+            diagnostics: Vec::new(),
+            aliases: BTreeMap::new(),
+            fields: Vec::new(),
+            slots: HashMap::new(),
+            rules: Vec::new(),
+            names: HashMap::new(),
+        };
+        let files: Vec<(Source<'_>, Node)> =
+            sources.iter().filter_map(|source| session.read(source)).collect();
+        for (source, root) in &files {
+            session.aliases(source, root);
+        }
+        for (source, root) in &files {
+            session.file(source, root);
+        }
+        if session.diagnostics.is_empty() {
+            Ok(RuleSet::new(session.rules, session.fields, session.aliases))
+        } else {
+            Err(Diagnostics::new(session.diagnostics))
+        }
+    }
+}
+
+struct Session<'c> {
+    intents: &'c [IntentSpec],
+    diagnostics: Vec<Diagnostic>,
+    aliases: BTreeMap<String, String>,
+    fields: Vec<FieldPath>,
+    slots: HashMap<FieldPath, u32>,
+    rules: Vec<Rule>,
+    /// Where each name was given first.
+    names: HashMap<String, String>,
+}
+
+impl Session<'_> {
+    fn report(&mut self, source: &Source<'_>, issues: impl IntoIterator<Item = Issue>) {
+        self.diagnostics.extend(issues.into_iter().map(|issue| source.diagnose(issue)));
+    }
+
+    /// Reports issues that were found inside the text of a scalar.
+    fn report_in(&mut self, source: &Source<'_>, node: &Node, issues: Vec<Issue>) {
+        for mut issue in issues {
+            issue.span = source.locate(node, issue.span);
+            self.report(source, [issue]);
+        }
+    }
+
+    fn read<'t>(&mut self, text: &'t SourceText) -> Option<(Source<'t>, Node)> {
+        if text.text.len() > MAX_BYTES {
+            let message =
+                format!("the file has {} bytes; the limit is {MAX_BYTES}", text.text.len());
+            let source = Source::new(&text.name, "");
+            let issue = Issue::new("E0107", 0..0, message, "split it into several files");
+            self.report(&source, [issue]);
+            return None;
+        }
+        let source = Source::new(&text.name, &text.text);
+        let parsed = match text.format {
+            #[cfg(feature = "yaml")]
+            Format::Yaml => crate::yaml::parse(&text.text),
+            #[cfg(feature = "json")]
+            Format::Json => crate::json::parse(&text.text),
+            #[cfg(not(all(feature = "yaml", feature = "json")))]
+            other => {
+                let message = format!("this build reads no {other:?} rule files");
+                Err(Issue::new("E0101", 0..0, message, "")
+                    .help("turn on the feature `yaml` or `json` of birl-rules-dsl"))
+            }
+        };
+        match parsed {
+            Ok(root) => Some((source, root)),
+            Err(issue) => {
+                self.report(&source, [issue]);
+                None
+            }
+        }
+    }
+
+    fn aliases(&mut self, source: &Source<'_>, root: &Node) {
+        let NodeKind::Map(entries) = &root.kind else { return };
+        let named =
+            |key: &Node| matches!(&key.kind, NodeKind::Scalar { text, .. } if text == "aliases");
+        let Some((_, node)) = entries.iter().find(|(key, _)| named(key)) else { return };
+        let mut issues = Vec::new();
+        for (name, key, value) in keys::map(node, "aliases", &mut issues) {
+            let target = keys::text(value, name).unwrap_or_default().trim();
+            if !is_path(name) || !is_path(target) {
+                let (span, wrong) = if is_path(name) {
+                    (value.span.clone(), target)
+                } else {
+                    (key.span.clone(), name)
+                };
+                let message = format!("`{wrong}` is not the name of a field");
+                let issue = Issue::new("E0109", span, message, "expected dotted names");
+                issues.push(issue.help("an alias is `short: long.dotted.path`"));
+                continue;
+            }
+            let name = FieldPath::new(name).as_str().to_owned();
+            match self.aliases.get(&name) {
+                Some(known) if known != target => {
+                    let message = format!("`{name}` already stands for `{known}`");
+                    let issue = Issue::new("E0105", key.span.clone(), message, "a second meaning");
+                    issues.push(issue.help("aliases hold in all rule files of a set"));
+                }
+                _ => drop(self.aliases.insert(name, target.to_owned())),
+            }
+        }
+        self.report(source, issues);
+    }
+
+    /// A file is a map with `rules`, a bare list of rules, or one rule.
+    fn file(&mut self, source: &Source<'_>, root: &Node) {
+        match &root.kind {
+            NodeKind::Seq(items) => self.list(source, items),
+            NodeKind::Map(entries) if is_rule(entries) => self.rule(source, root, 1),
+            NodeKind::Map(entries) => {
+                let mut issues = Vec::new();
+                let keys = Keys::read(entries, &keys::FILE, &mut issues);
+                match keys.get("rules") {
+                    Some(Node { kind: NodeKind::Seq(items), .. }) => self.list(source, items),
+                    Some(node) => {
+                        let message = format!("`rules` must be a list, not {}", node.describe());
+                        let issue =
+                            Issue::new("E0104", node.span.clone(), message, "expected a list");
+                        issues.push(issue.help(
+                            "begin each rule with `- `; `rules: []` says that there are none",
+                        ));
+                    }
+                    None if keys.get("aliases").is_some() || !issues.is_empty() => {}
+                    None => {
+                        let message = "the file holds no `rules`";
+                        issues.push(Issue::new(
+                            "E0103",
+                            root.span.start..root.span.start,
+                            message,
+                            "expected `rules:`",
+                        ));
+                    }
+                }
+                self.report(source, issues);
+            }
+            NodeKind::Scalar { .. } => {
+                let message = "a rule file is a map with `rules`, not a text";
+                let issue = Issue::new("E0104", root.span.clone(), message, "expected `rules:`");
+                self.report(source, [issue]);
+            }
+        }
+    }
+
+    fn list(&mut self, source: &Source<'_>, items: &[Node]) {
+        for (index, item) in items.iter().enumerate() {
+            self.rule(source, item, index + 1);
+        }
+    }
+
+    fn rule(&mut self, source: &Source<'_>, node: &Node, position: usize) {
+        let NodeKind::Map(entries) = &node.kind else {
+            let message = format!("a rule must be a map, not {}", node.describe());
+            let issue =
+                Issue::new("E0104", node.span.clone(), message, "expected `when:` and `then:`");
+            return self.report(source, [issue]);
+        };
+        let known = self.diagnostics.len();
+        let mut issues = Vec::new();
+        let keys = Keys::read(entries, &keys::RULE, &mut issues);
+        // A misspelt key is one mistake, not also a missing one.
+        let misspelt = !issues.is_empty();
+        let name = self.name(source, &keys, position, node, &mut issues);
+        for required in ["when", "then"] {
+            if keys.get(required).is_none() && !misspelt {
+                let first = entries.first().map_or(node, |(key, _)| key);
+                let issue = Issue::new(
+                    "E0103",
+                    first.span.clone(),
+                    format!("this rule has no `{required}`"),
+                    "in this rule",
+                );
+                issues.push(match required {
+                    "when" => issue.help("`when` is the condition; to act on every record that `where` lets through, write `when: true`"),
+                    _ => issue.help("`then` says what to do: `notify()`, `notify('team')`, `scale('api', '+1')`"),
+                });
+            }
+        }
+        self.report(source, issues);
+        let mut draft = Draft::default();
+        self.conditions(source, &keys, &mut draft);
+        self.intents(source, &keys, &mut draft);
+        self.grouping(source, &keys, &mut draft);
+        self.labels(source, &keys, &mut draft);
+        self.annotations(source, &keys, &mut draft);
+        self.keep_firing_for(source, &keys, &mut draft);
+        if self.diagnostics.len() == known {
+            let (line, _) = source.position(node.span.start);
+            let info = RuleInfo {
+                name: name.into(),
+                file: Arc::clone(&source.name),
+                line,
+                span: node.span.clone(),
+                when: draft.when.into(),
+                scope: draft.scope.map(Into::into),
+                window: draft.window.as_ref().map(|window| window.over),
+                by: draft.group.iter().map(|field| field.name.clone()).collect(),
+                intents: draft.intents,
+                labels: draft.labels,
+                keep_firing_for: draft.keep_firing_for,
+            };
+            let hash = semantic_hash(
+                &info,
+                &draft.meaning,
+                draft.window.as_ref(),
+                &draft.group,
+                &self.fields,
+            );
+            self.rules.push(Rule {
+                info,
+                program: draft.program,
+                window: draft.window,
+                group: draft.group,
+                captures: draft.captures,
+                captured: draft.captured,
+                sentence: draft.sentence,
+                annotations: draft.annotations,
+                hash,
+            });
+        }
+    }
+
+    fn name(
+        &mut self,
+        source: &Source<'_>,
+        keys: &Keys<'_>,
+        position: usize,
+        node: &Node,
+        issues: &mut Vec<Issue>,
+    ) -> String {
+        let given = keys.get("name").map(|node| (node, keys::text(node, "`name`")));
+        let (span, name) = match given {
+            None => (node.span.start..node.span.start + 1, format!("{}#{position}", source.name)),
+            Some((_, Err(issue))) => {
+                issues.push(issue);
+                return String::new();
+            }
+            Some((node, Ok(name))) => {
+                let name = name.trim();
+                if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+                    issues.push(Issue::new(
+                        "E0109",
+                        node.span.clone(),
+                        "not a name for a rule",
+                        "expected 1 to 200 bytes on one line",
+                    ));
+                    return String::new();
+                }
+                (node.span.clone(), name.to_owned())
+            }
+        };
+        let (line, _) = source.position(span.start);
+        let place = format!("{}:{line}", source.name);
+        if let Some(first) = self.names.get(&name) {
+            let message = format!("a rule called `{name}` stands at {first} already");
+            let issue = Issue::new("E0105", span, message, "the second of that name");
+            issues.push(issue.help("names identify alerts and their state, so each is given once"));
+        } else {
+            self.names.insert(name.clone(), place);
+        }
+        name
+    }
+
+    fn conditions(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        if let Some((node, text, ast)) = self.parsed(source, keys, "where") {
+            match check::check(&ast, text, &[]) {
+                Err(issues) => self.report_in(source, node, issues),
+                Ok(checked) => {
+                    let terms = ast.conjuncts();
+                    let slots = &mut |path: &str| self.slot(path);
+                    draft.program.extend(&ast, &checked, &terms, slots);
+                    draft.scope = Some(text.trim().to_owned());
+                    draft.meaning.push(ast.fingerprint(ast.root, &|path| self.resolved(path)));
+                }
+            }
+        }
+        if let Some((node, text, ast)) = self.parsed(source, keys, "when") {
+            let split = match window::split(&ast) {
+                Ok(split) => split,
+                Err(issues) => return self.report_in(source, node, issues),
+            };
+            let checked = match check::check(&ast, text, &split.windows) {
+                Ok(checked) => checked,
+                Err(issues) => return self.report_in(source, node, issues),
+            };
+            draft.program.extend(&ast, &checked, &split.terms, &mut |path| self.slot(path));
+            draft.when = text.trim().to_owned();
+            for term in &split.terms {
+                draft.meaning.push(ast.fingerprint(*term, &|path| self.resolved(path)));
+                self.sentence(&ast, text, *term, draft);
+            }
+            if let Some(window) = &split.window {
+                for (path, _) in &window.by {
+                    let slot = self.slot(path);
+                    draft.group_by(path, slot);
+                }
+            }
+            draft.window = split.window;
+        }
+    }
+
+    fn parsed<'n>(
+        &mut self,
+        source: &Source<'_>,
+        keys: &Keys<'n>,
+        key: &str,
+    ) -> Option<(&'n Node, &'n str, Ast)> {
+        let node = keys.get(key)?;
+        let text = match keys::expression(source.text, node, key) {
+            Ok(text) => text,
+            Err(issue) => {
+                self.report(source, [issue]);
+                return None;
+            }
+        };
+        match parse_condition(text) {
+            Ok(ast) => Some((node, text, ast)),
+            Err(issues) => {
+                self.report_in(source, node, issues);
+                None
+            }
+        }
+    }
+
+    /// The term as text, with a hole for the value behind every field whose value is not plain from
+    /// the text itself.
+    fn sentence(&mut self, ast: &Ast, text: &str, term: ExprId, draft: &mut Draft) {
+        if !draft.sentence.is_empty() {
+            draft.sentence.push(Piece::Text(" && ".to_owned()));
+        }
+        let span = ast.span(term);
+        let obvious = |field: ExprId| {
+            ast.iter().any(|(_, node)| match node.kind {
+                Kind::Compare(CompareOp::Eq, a, b) => {
+                    (a == field && matches!(ast.kind(b), Kind::Literal(_)))
+                        || (b == field && matches!(ast.kind(a), Kind::Literal(_)))
+                }
+                _ => false,
+            })
+        };
+        let mut fields: Vec<_> = ast
+            .iter()
+            .filter_map(|(id, node)| match &node.kind {
+                Kind::Field(path) if span.contains(&node.span.start) => Some((id, node, path)),
+                _ => None,
+            })
+            .collect();
+        fields.sort_by_key(|(_, node, _)| node.span.end);
+        let mut at = span.start;
+        for (id, node, path) in fields {
+            let slot = self.slot(path);
+            let index = draft.capture(path, slot);
+            if !obvious(id) {
+                draft.sentence.push(Piece::Text(spaced(&text[at..node.span.end])));
+                draft.sentence.push(Piece::Value(index));
+                at = node.span.end;
+            }
+        }
+        draft.sentence.push(Piece::Text(spaced(&text[at..span.end])));
+    }
+
+    fn intents(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        let Some(node) = keys.get("then") else { return };
+        let mut issues = Vec::new();
+        let nodes = match &node.kind {
+            NodeKind::Scalar { .. } => vec![node],
+            _ => keys::texts(node, "an intent", &mut issues),
+        };
+        self.report(source, issues);
+        for node in nodes {
+            match keys::expression(source.text, node, "then") {
+                Err(issue) => self.report(source, [issue]),
+                Ok(text) => match intent::parse(text, self.intents) {
+                    Ok(intents) => draft.intents.extend(intents),
+                    Err(issues) => self.report_in(source, node, issues),
+                },
+            }
+        }
+    }
+
+    fn grouping(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        let Some(node) = keys.get("by") else { return };
+        let mut issues = Vec::new();
+        if !draft.group.is_empty() {
+            let message = "this rule is grouped twice";
+            let issue = Issue::new("E0404", node.span.clone(), message, "`when` has a `by` too");
+            issues.push(issue.help("keep one of the two"));
+        } else {
+            for item in keys::texts(node, "a field of `by`", &mut issues) {
+                let path = keys::text(item, "a field").unwrap_or_default().trim();
+                if is_path(path) {
+                    let slot = self.slot(path);
+                    draft.group_by(path, slot);
+                } else {
+                    let message = format!("`{path}` is not the name of a field");
+                    issues.push(Issue::new(
+                        "E0109",
+                        item.span.clone(),
+                        message,
+                        "expected a field name",
+                    ));
+                }
+            }
+        }
+        self.report(source, issues);
+    }
+
+    fn labels(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        let Some(node) = keys.get("labels") else { return };
+        let mut issues = Vec::new();
+        for (name, key, value) in keys::map(node, "labels", &mut issues) {
+            let text = keys::text(value, name).unwrap_or_default();
+            let span = key.span.clone();
+            if name == "alertname" {
+                issues.push(Issue::new(
+                    "E0109",
+                    span,
+                    "`alertname` is the rule's name",
+                    "set by the engine",
+                ));
+            } else if !is_label_name(name) {
+                let message = format!("`{name}` is not a label name");
+                let issue = Issue::new("E0109", span, message, "expected letters, digits and _");
+                issues.push(issue.suggest(label_name(name)));
+            } else if draft.group.iter().any(|field| field.label == name) {
+                let message = format!("`{name}` is a field of `by` and a label");
+                issues.push(Issue::new("E0109", span, message, "each label comes from one place"));
+            } else if text.contains("{{") {
+                let issue = Issue::new(
+                    "E0503",
+                    value.span.clone(),
+                    "a label cannot hold a template",
+                    "labels identify an alert",
+                );
+                issues.push(issue.help("to tell alerts apart by a field, name it in `by`; to show a value, use `annotations`"));
+            } else {
+                draft.labels.insert(name.to_owned(), text.to_owned());
+            }
+        }
+        self.report(source, issues);
+    }
+
+    fn annotations(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        let Some(node) = keys.get("annotations") else { return };
+        let mut issues = Vec::new();
+        for (name, _, value) in keys::map(node, "annotations", &mut issues) {
+            let text = keys::text(value, name).unwrap_or_default();
+            let windowed = draft.window.is_some();
+            let parsed = Template::parse(text, windowed, &mut |path| {
+                let slot = self.slot(path);
+                draft.capture(path, slot)
+            });
+            match parsed {
+                Ok(template) => draft.annotations.push((name.to_owned(), template)),
+                Err(issue) => self.report_in(source, value, vec![issue]),
+            }
+        }
+        self.report(source, issues);
+    }
+
+    fn keep_firing_for(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        draft.keep_firing_for =
+            if draft.window.is_some() { Duration::ZERO } else { KEEP_FIRING_FOR };
+        if let Some(node) = keys.get("keep_firing_for") {
+            match keys::duration(node, "`keep_firing_for`") {
+                Ok(duration) => draft.keep_firing_for = duration,
+                Err(issue) => self.report(source, [issue]),
+            }
+        }
+    }
+
+    fn slot(&mut self, path: &str) -> u32 {
+        let path = resolve(&self.aliases, path);
+        if let Some(slot) = self.slots.get(&path) {
+            return *slot;
+        }
+        let slot = self.fields.len() as u32;
+        self.slots.insert(path.clone(), slot);
+        self.fields.push(path.with_slot(slot));
+        slot
+    }
+
+    fn resolved(&self, path: &str) -> String {
+        resolve(&self.aliases, path).as_str().to_owned()
+    }
+}
+
+/// A path as written, to the path that is looked up.
+pub(crate) fn resolve(aliases: &BTreeMap<String, String>, path: &str) -> FieldPath {
+    let path = FieldPath::new(path);
+    aliases.get(path.as_str()).map_or(path, |target| FieldPath::new(target))
+}
+
+fn is_rule(entries: &[(Node, Node)]) -> bool {
+    let has = |wanted: &str| {
+        entries
+            .iter()
+            .any(|(key, _)| matches!(&key.kind, NodeKind::Scalar { text, .. } if text == wanted))
+    };
+    !has("rules") && (has("when") || has("then"))
+}
+
+/// Line breaks and runs of spaces as one space each.
+fn spaced(text: &str) -> String {
+    if !text.contains(['\n', '\t']) {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        let c = if c.is_whitespace() { ' ' } else { c };
+        if c != ' ' || !out.ends_with(' ') {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The parts of a rule as they come together.
+#[derive(Default)]
+struct Draft {
+    when: String,
+    scope: Option<String>,
+    program: Program,
+    window: Option<Window>,
+    group: Vec<GroupField>,
+    captures: Vec<u32>,
+    captured: Vec<Arc<str>>,
+    sentence: Vec<Piece>,
+    annotations: Vec<(String, Template)>,
+    intents: Vec<Intent>,
+    labels: BTreeMap<String, String>,
+    keep_firing_for: Duration,
+    meaning: Vec<String>,
+}
+
+impl Draft {
+    fn capture(&mut self, path: &str, slot: u32) -> usize {
+        if let Some(index) = self.captures.iter().position(|known| *known == slot) {
+            return index;
+        }
+        self.captures.push(slot);
+        self.captured.push(FieldPath::new(path).text());
+        self.captures.len() - 1
+    }
+
+    fn group_by(&mut self, path: &str, slot: u32) {
+        if self.group.iter().any(|field| field.slot == slot) {
+            return;
+        }
+        let name = FieldPath::new(path).as_str().to_owned();
+        let label = label_name(&name);
+        self.group.push(GroupField { name, label, slot });
+    }
+}
+
+/// What makes two versions of a rule the same rule: everything but its annotations and spelling.
+fn semantic_hash(
+    info: &RuleInfo,
+    meaning: &[String],
+    window: Option<&Window>,
+    group: &[GroupField],
+    fields: &[FieldPath],
+) -> u64 {
+    let group: Vec<_> = group
+        .iter()
+        .map(|field| (&field.label, fields.get(field.slot as usize).map(FieldPath::as_str)))
+        .collect();
+    let window = window.map(|window| (window.over, window.needs));
+    let intents: Vec<String> = info.intents.iter().map(ToString::to_string).collect();
+    fnv1a(&format!(
+        "{meaning:?} {window:?} {group:?} {intents:?} {:?} {:?}",
+        info.labels, info.keep_firing_for
+    ))
+}

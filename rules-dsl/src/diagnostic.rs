@@ -1,0 +1,143 @@
+//! What is wrong with a rule file, where, and what to do about it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// One mistake in a rule file.
+///
+/// `Display` renders it the way a compiler does: the message, `file:line:column`, the line itself
+/// with a caret, and the remedy. The fields say the same to a program.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Diagnostic {
+    /// A stable code such as `E0302`; the list is in [`syntax`](crate::syntax).
+    pub code: &'static str,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// The name under which the source was given.
+    pub file: Arc<str>,
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Column in the line, in characters, from 1.
+    pub column: usize,
+    /// Bytes of the file at fault.
+    pub span: Range<usize>,
+    /// What stands under the caret.
+    pub label: String,
+    /// What to do about it, and why.
+    pub help: Option<Cow<'static, str>>,
+    /// A replacement for the spanned text that would work.
+    pub suggestion: Option<String>,
+    /// The line at fault, for rendering.
+    pub source_line: String,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error[{}]: {}", self.code, self.message)?;
+        writeln!(f, "  --> {}:{}:{}", self.file, self.line, self.column)?;
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        let (line, before, width) = self.excerpt();
+        writeln!(f, " {gutter} |")?;
+        writeln!(f, " {number} | {line}")?;
+        let carets = "^".repeat(width);
+        let marked = format!(" {gutter} | {}{carets} {}", " ".repeat(before), self.label);
+        writeln!(f, "{}", marked.trim_end())?;
+        if let Some(help) = &self.help {
+            writeln!(f, " {gutter} = help: {help}")?;
+        }
+        if let Some(suggestion) = &self.suggestion {
+            writeln!(f, " {gutter} = did you mean `{suggestion}`?")?;
+        }
+        Ok(())
+    }
+}
+
+impl Diagnostic {
+    /// The line, cut to a window around the fault where it is very long, the number of characters
+    /// before the caret, and the number of carets.
+    fn excerpt(&self) -> (String, usize, usize) {
+        const WIDTH: usize = 120;
+        let before = self.column - 1;
+        let start = if before > WIDTH * 3 / 4 { before - WIDTH / 2 } else { 0 };
+        let mut line: String = self.source_line.chars().skip(start).take(WIDTH).collect();
+        // A tab would shift the caret.
+        line = line.replace('\t', " ");
+        let length = line.chars().count();
+        let before = (before - start).min(length);
+        let left = line.chars().skip(before).collect::<String>();
+        let spanned = self.source_line.len().min(self.span.len());
+        let width = self
+            .source_line
+            .chars()
+            .skip(self.column - 1)
+            .scan(0, |bytes, c| {
+                *bytes += c.len_utf8();
+                (*bytes <= spanned).then_some(())
+            })
+            .count()
+            .clamp(1, left.trim_end().chars().count().max(1));
+        let lead = if start > 0 { "…" } else { "" };
+        (format!("{lead}{}", line.trim_end()), before + lead.chars().count(), width)
+    }
+}
+
+/// Everything wrong with a set of rule files, in the order of the text: never empty.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    pub(crate) fn new(mut list: Vec<Diagnostic>) -> Self {
+        // Stable, so that the files keep the order in which they were given.
+        list.sort_by(|a, b| a.file.cmp(&b.file).then(a.span.start.cmp(&b.span.start)));
+        Self { list }
+    }
+
+    /// The mistakes, file by file, from top to bottom.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Diagnostic> {
+        self.list.iter()
+    }
+
+    /// How many there are; at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.iter()
+    }
+}
+
+/// At most twenty in full, then how many more there are.
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 20;
+        for (index, diagnostic) in self.list.iter().take(SHOWN).enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{diagnostic}")?;
+        }
+        if self.list.len() > SHOWN {
+            writeln!(f, "\n... and {} more", self.list.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}

@@ -1,0 +1,222 @@
+//! Episodes: what is remembered of an open one, and the firings that tell of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::explain::Seen;
+use crate::firing::{Episode, Explain, Firing, Status, WindowSeen, Withheld};
+use crate::groups::Group;
+use crate::hits::Hit;
+use crate::literal::humane;
+use crate::rule::{Piece, Rule, fnv1a};
+use crate::time::{Nanos, system_time};
+
+/// An open episode of one group.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) episode: Episode,
+    /// Event time of the last match.
+    pub(crate) last: Nanos,
+    /// What the last firing said; its end says it again.
+    annotations: BTreeMap<String, String>,
+    explain: Explain,
+    /// The repeat that this call of the engine has told already: which call, and where it stands.
+    pub(crate) told: Option<(u64, usize)>,
+}
+
+impl Open {
+    pub(crate) fn new(rule: &Rule, group: &Group, at: Nanos) -> Self {
+        let name = &rule.info.name;
+        let id = fnv1a(&format!("{name}\0{:016x}\0{:?}\0{at}", rule.hash, group.key));
+        Self {
+            episode: Episode { id: format!("{id:016x}"), started: system_time(at) },
+            last: at,
+            annotations: BTreeMap::new(),
+            explain: Explain {
+                text: String::new(),
+                condition: Arc::clone(&rule.info.when),
+                scope: rule.info.scope.clone(),
+                values: Vec::new(),
+                line: None,
+                window: None,
+            },
+            told: None,
+        }
+    }
+
+    pub(crate) fn remember(&mut self, firing: &Firing) {
+        self.annotations.clone_from(&firing.annotations);
+        self.explain.clone_from(&firing.explain);
+    }
+}
+
+/// A firing for a record that made the rule hold.
+pub(crate) fn fired(
+    rule: &Rule,
+    group: &Group,
+    hit: &Hit,
+    episode: Episode,
+    repeat: bool,
+    withheld: Option<Withheld>,
+) -> Firing {
+    let window = window_seen(rule, group);
+    let verb = match (&withheld, repeat) {
+        (Some(_), _) => "held",
+        (None, true) => "still fires",
+        (None, false) => "fired",
+    };
+    let mut text = format!("rule {} {verb}{}: ", rule.info.name, of_group(rule, group));
+    let head = text.len();
+    for piece in &rule.sentence {
+        match piece {
+            Piece::Text(piece) => text.push_str(piece),
+            Piece::Value(index) => match hit.seen.get(*index).and_then(Option::as_ref) {
+                Some(value) => text.push_str(&format!(" ({})", short(&value.to_string()))),
+                None => text.push_str(" (missing)"),
+            },
+        }
+    }
+    if let Some(window) = &window {
+        let comma = if text.len() > head { ", " } else { "" };
+        text.push_str(&format!("{comma}{}", counted(window)));
+    }
+    if let Some(Withheld::TooOld { age, limit }) = &withheld {
+        let age = humane(Duration::from_secs(age.as_secs()));
+        text.push_str(&format!(
+            "; withheld: the record is {age} old, the limit is {}",
+            humane(*limit)
+        ));
+    }
+    if let Some(line) = &hit.line {
+        text.push_str(&format!("; line: {line}"));
+    }
+    let values = rule.captured.iter().zip(&hit.seen);
+    let explain = Explain {
+        text,
+        condition: Arc::clone(&rule.info.when),
+        scope: rule.info.scope.clone(),
+        values: values
+            .map(|(field, value)| Seen { field: field.to_string(), value: value.clone() })
+            .collect(),
+        line: hit.line.as_deref().map(str::to_owned),
+        window: window.clone(),
+    };
+    let count = window.map(|window| window.count);
+    let annotations = rule
+        .annotations
+        .iter()
+        .map(|(name, template)| (name.clone(), template.render(&rule.info.name, &hit.seen, count)));
+    Firing {
+        annotations: annotations.collect(),
+        repeat,
+        withheld,
+        ..bare(rule, group, Status::Firing, episode, hit.time, explain)
+    }
+}
+
+/// The firing that ends an episode. `why` finishes the sentence.
+pub(crate) fn resolved(rule: &Rule, group: &Group, open: Open, at: Nanos, why: &str) -> Firing {
+    let text = format!("rule {} resolved{}: {why}", rule.info.name, of_group(rule, group));
+    let explain = Explain { text, ..open.explain };
+    Firing {
+        annotations: open.annotations,
+        ..bare(rule, group, Status::Resolved, open.episode, at, explain)
+    }
+}
+
+fn bare(
+    rule: &Rule,
+    group: &Group,
+    status: Status,
+    episode: Episode,
+    at: Nanos,
+    explain: Explain,
+) -> Firing {
+    let fields = || rule.group.iter().zip(&group.key);
+    let named = |(field, value): (&crate::rule::GroupField, &Box<str>)| {
+        (field.name.clone(), value.to_string())
+    };
+    let mut labels = rule.info.labels.clone();
+    labels.extend(fields().map(|(field, value)| (field.label.clone(), value.to_string())));
+    labels.insert("alertname".to_owned(), rule.info.name.to_string());
+    Firing {
+        rule: Arc::clone(&rule.info.name),
+        status,
+        group: fields().map(named).collect(),
+        labels,
+        annotations: BTreeMap::new(),
+        episode,
+        repeat: false,
+        matched: 1,
+        event_time: system_time(at),
+        intents: rule.info.intents.clone(),
+        withheld: None,
+        explain,
+    }
+}
+
+/// Why an episode came to its end by itself.
+pub(crate) fn ended(rule: &Rule, group: &Group) -> String {
+    match window_seen(rule, group) {
+        None => format!("no further match for {}", humane(rule.info.keep_firing_for)),
+        Some(window) => {
+            let keep = rule.info.keep_firing_for;
+            let kept = match keep.is_zero() {
+                true => String::new(),
+                false => format!(" for {}", humane(keep)),
+            };
+            format!(
+                "fewer than {} records in {}{kept}",
+                rule.window.as_ref().map_or(0, |w| w.needs),
+                humane(window.over)
+            )
+        }
+    }
+}
+
+fn window_seen(rule: &Rule, group: &Group) -> Option<WindowSeen> {
+    rule.window.as_ref().map(|window| WindowSeen {
+        count: group.times.len() as u64,
+        at_least: group.saturated,
+        over: window.over,
+        needs: window.written.clone(),
+    })
+}
+
+fn counted(window: &WindowSeen) -> String {
+    let least = if window.at_least { "at least " } else { "" };
+    let records = if window.count == 1 { "record" } else { "records" };
+    let over = humane(window.over);
+    format!("{least}{} {records} in {over} (needs {})", window.count, window.needs)
+}
+
+fn of_group(rule: &Rule, group: &Group) -> String {
+    if group.key.is_empty() {
+        return String::new();
+    }
+    let pairs = rule.group.iter().zip(&group.key);
+    let pairs: Vec<String> =
+        pairs.map(|(field, value)| format!("{}={}", field.name, short(value))).collect();
+    format!(" for {}", pairs.join(", "))
+}
+
+/// A value in a sentence, cut to where it can still be read.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Age of a record at `now`, when it is beyond the limit.
+pub(crate) fn too_old(at: Nanos, now: Nanos, limit: Option<Duration>) -> Option<Withheld> {
+    let age = Duration::from_nanos(now.saturating_sub(at));
+    let limit = limit.filter(|limit| age > *limit)?;
+    Some(Withheld::TooOld { age, limit })
+}
+
+/// An episode that was never opened, so that a withheld firing has an identity too.
+pub(crate) fn unopened(rule: &Rule, group: &Group, at: Nanos) -> Episode {
+    Open::new(rule, group, at).episode
+}

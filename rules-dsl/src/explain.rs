@@ -1,0 +1,256 @@
+//! Why a rule does or does not hold for one record.
+//!
+//! This is the plain evaluator: it walks the tree, skips nothing, and remembers everything. It shares
+//! the operators with the compiled program and nothing else, and so it is also the program's oracle.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::ast::{Ast, ExprId, Kind, Literal};
+use crate::check::{self, Checked};
+use crate::compile::resolve;
+use crate::literal::humane;
+use crate::ops::{self, Function};
+use crate::parser::parse_condition;
+use crate::program::constant;
+use crate::record::Record;
+use crate::rule::Rule;
+use crate::scratch::look_up;
+use crate::truth::Truth;
+use crate::value::Value;
+use crate::window;
+
+/// The verdict of one rule about one record, term by term.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The rule.
+    pub rule: String,
+    /// Whether the record satisfies it (a window rule: all of it but the window).
+    pub verdict: Truth,
+    /// The terms of `where`, then those of `when`.
+    pub terms: Vec<Term>,
+    /// The window that the record would count in: `count(10s) >= 20`.
+    pub window: Option<String>,
+}
+
+/// One term of a top-level `&&` chain.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Term {
+    /// Where it stands: `when` or `where`.
+    pub clause: &'static str,
+    /// As written.
+    pub text: String,
+    /// What it came to.
+    pub verdict: Truth,
+    /// The fields it looks at, in order.
+    pub values: Vec<Seen>,
+    /// What is surprising about it: a missing field, types that never meet.
+    pub note: Option<String>,
+}
+
+/// A field and what it held.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The field as the rule names it.
+    pub field: String,
+    /// Its value; `None` when the record has no such field.
+    pub value: Option<Value<'static>>,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}={value}", self.field),
+            None => write!(f, "{} is missing", self.field),
+        }
+    }
+}
+
+/// One line for the rule and one for each term.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Truth::True => "matches",
+            Truth::False => "does not match",
+            Truth::Unknown => "does not match: unknown",
+        };
+        write!(f, "rule {} {verdict}", self.rule)?;
+        for term in &self.terms {
+            let mark = match term.verdict {
+                Truth::True => "true   ",
+                Truth::False => "false  ",
+                Truth::Unknown => "unknown",
+            };
+            write!(f, "\n  {mark} {:5} {}", term.clause, term.text)?;
+            let values: Vec<String> = term.values.iter().map(ToString::to_string).collect();
+            if !values.is_empty() {
+                write!(f, "  [{}]", values.join(", "))?;
+            }
+            if let Some(note) = &term.note {
+                write!(f, "  ({note})")?;
+            }
+        }
+        if let Some(window) = &self.window {
+            write!(f, "\n  and then {window}, over all such records")?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn explain<R: Record>(
+    rule: &Rule,
+    aliases: &BTreeMap<String, String>,
+    record: &R,
+) -> Explanation {
+    let scope = rule.info.scope.as_deref().map(|text| ("where", text));
+    let clauses = scope.into_iter().chain([("when", &*rule.info.when)]);
+    let mut terms = Vec::new();
+    // The texts were checked when the set was compiled; trees are not kept, they are cheap to remake.
+    for (clause, text) in clauses {
+        let Ok(ast) = parse_condition(text) else { continue };
+        let Ok(split) = window::split(&ast) else { continue };
+        let Ok(checked) = check::check(&ast, text, &split.windows) else { continue };
+        let plain = Plain { ast: &ast, checked: &checked, aliases, record };
+        for term in split.terms {
+            terms.push(plain.term(clause, text, term));
+        }
+    }
+    Explanation {
+        rule: rule.info.name.to_string(),
+        verdict: Truth::all(terms.iter().map(|term| term.verdict)),
+        terms,
+        window: rule.window.as_ref().map(|w| format!("count({}) {}", humane(w.over), w.written)),
+    }
+}
+
+/// Recursion is bounded by the height of the tree.
+struct Plain<'p, R> {
+    ast: &'p Ast,
+    checked: &'p Checked,
+    aliases: &'p BTreeMap<String, String>,
+    record: &'p R,
+}
+
+impl<R: Record> Plain<'_, R> {
+    fn term(&self, clause: &'static str, text: &str, term: ExprId) -> Term {
+        let span = self.ast.span(term);
+        let mut values: Vec<Seen> = Vec::new();
+        for (_, node) in self.ast.iter().filter(|(_, node)| span.contains(&node.span.start)) {
+            if let Kind::Field(path) = &node.kind {
+                let value = self.field(path).map(Value::into_owned);
+                let seen = Seen { field: path.replace('`', ""), value };
+                if !values.contains(&seen) {
+                    values.push(seen);
+                }
+            }
+        }
+        let verdict = self.truth(term);
+        let note = self.note(term, verdict, &values);
+        Term { clause, text: text[span].to_owned(), verdict, values, note }
+    }
+
+    fn note(&self, term: ExprId, verdict: Truth, values: &[Seen]) -> Option<String> {
+        if let Kind::Compare(op, a, b) = self.ast.kind(term) {
+            let (a, b) = (self.value(*a)?, self.value(*b)?);
+            let related = match (&a, &b) {
+                (Value::Null, _) | (_, Value::Null) => true,
+                _ => {
+                    a.type_name() == b.type_name() || (a.number().is_some() && b.number().is_some())
+                }
+            };
+            if !related && verdict != Truth::True {
+                let meet = if op.is_ordering() { "ordered" } else { "equal" };
+                let text = matches!(a, Value::Str(_)) || matches!(b, Value::Str(_));
+                let number = a.number().is_some() || b.number().is_some();
+                let remedy = if text && number { "; convert with num()" } else { "" };
+                return Some(format!(
+                    "{} and {} are never {meet}{remedy}",
+                    a.type_name(),
+                    b.type_name()
+                ));
+            }
+        }
+        let missing = values.iter().find(|seen| seen.value.is_none());
+        match (verdict, missing) {
+            (Truth::Unknown, None) => Some("of a type that gives no answer".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn field(&self, path: &str) -> Option<Value<'_>> {
+        let path = resolve(self.aliases, path);
+        look_up(self.record, &path)
+    }
+
+    fn truth(&self, id: ExprId) -> Truth {
+        match self.ast.kind(id) {
+            Kind::And(terms) => Truth::all(terms.iter().map(|term| self.truth(*term))),
+            Kind::Or(terms) => Truth::any(terms.iter().map(|term| self.truth(*term))),
+            Kind::Not(operand) => self.truth(*operand).negate(),
+            Kind::Compare(op, a, b) => {
+                ops::compare(*op, self.value(*a).as_ref(), self.value(*b).as_ref())
+            }
+            Kind::In { negated, item, list } => {
+                let (item, list) = (self.value(*item), self.value(*list));
+                ops::within(item.as_ref(), list.as_ref()).negate_if(*negated)
+            }
+            Kind::Match { negated, text, pattern } => {
+                match self.checked.regexes.get(&Ast::index(*pattern)) {
+                    Some(regex) => {
+                        ops::matches(self.value(*text).as_ref(), regex).negate_if(*negated)
+                    }
+                    None => Truth::Unknown,
+                }
+            }
+            Kind::Text(op, a, b) => {
+                ops::text(*op, self.value(*a).as_ref(), self.value(*b).as_ref())
+            }
+            Kind::Call { name, args } if name == "exists" => {
+                let found = args.first().and_then(|field| self.value(*field));
+                Truth::from(found.is_some())
+            }
+            _ => ops::truth(self.value(id).as_ref()),
+        }
+    }
+
+    fn value(&self, id: ExprId) -> Option<Value<'_>> {
+        if let Some(literal) = self.checked.constants.get(&Ast::index(id)) {
+            return Some(constant(literal));
+        }
+        match self.ast.kind(id) {
+            Kind::Literal(Literal::Duration(_)) | Kind::Count { .. } => None,
+            Kind::Literal(literal) => Some(constant(literal)),
+            Kind::Field(path) => {
+                let path = resolve(self.aliases, path);
+                // The path is a temporary, so the value cannot borrow through it.
+                look_up(self.record, &path).map(Value::into_owned)
+            }
+            Kind::List(items) => {
+                Some(Value::List(items.iter().filter_map(|item| self.value(*item)).collect()))
+            }
+            Kind::Negate(operand) => ops::negate(self.value(*operand).as_ref()),
+            Kind::Arith(op, a, b) => {
+                ops::arith(*op, self.value(*a).as_ref(), self.value(*b).as_ref())
+            }
+            Kind::Default(a, b) => match self.value(*a) {
+                None | Some(Value::Null) => self.value(*b),
+                found => found,
+            },
+            Kind::Call { name, args } if name != "exists" => {
+                let function = match name.as_str() {
+                    "len" => Function::Len,
+                    "lower" => Function::Lower,
+                    _ => Function::Num,
+                };
+                let argument = args.first().and_then(|argument| self.value(*argument));
+                ops::call(function, argument.as_ref())
+            }
+            _ => ops::value(self.truth(id)),
+        }
+    }
+}

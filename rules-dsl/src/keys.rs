@@ -1,0 +1,234 @@
+//! The keys of a rule file, what people write instead of them, and reading them from a document.
+
+use std::time::Duration;
+
+use crate::document::{Node, NodeKind, Style};
+use crate::issue::{Issue, nearest};
+use crate::literal::parse_duration;
+
+pub(crate) const FILE: [&str; 2] = ["rules", "aliases"];
+pub(crate) const RULE: [&str; 8] =
+    ["name", "when", "where", "then", "by", "labels", "annotations", "keep_firing_for"];
+
+/// Words of neighboring tools.
+const MEANT: [(&str, &str); 16] = [
+    ("alert", "name"),
+    ("id", "name"),
+    ("title", "name"),
+    ("if", "when"),
+    ("expr", "when"),
+    ("condition", "when"),
+    ("query", "when"),
+    ("filter", "where"),
+    ("do", "then"),
+    ("action", "then"),
+    ("actions", "then"),
+    ("group_by", "by"),
+    ("groupby", "by"),
+    ("tags", "labels"),
+    ("description", "annotations"),
+    ("alias", "aliases"),
+];
+
+/// A map with known keys; what is unknown or said twice is complained about and left out.
+pub(crate) struct Keys<'n> {
+    entries: Vec<(&'n str, &'n Node, &'n Node)>,
+}
+
+impl<'n> Keys<'n> {
+    pub(crate) fn read(
+        entries: &'n [(Node, Node)],
+        known: &[&'static str],
+        issues: &mut Vec<Issue>,
+    ) -> Self {
+        let mut keys = Self { entries: Vec::new() };
+        for (key, value) in entries {
+            let Some(name) = key_text(key, issues) else { continue };
+            if keys.get(name).is_some() {
+                let message = format!("`{name}` stands here twice");
+                issues.push(Issue::new("E0105", key.span.clone(), message, "the second time"));
+            } else if known.contains(&name) {
+                keys.entries.push((name, key, value));
+            } else {
+                issues.push(unknown(name, key, known));
+            }
+        }
+        keys
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(key, ..)| *key == name).map(|(.., value)| *value)
+    }
+}
+
+fn key_text<'n>(key: &'n Node, issues: &mut Vec<Issue>) -> Option<&'n str> {
+    if let NodeKind::Scalar { text, .. } = &key.kind {
+        return Some(text);
+    }
+    let message = format!("a key must be a text, not {}", key.describe());
+    issues.push(Issue::new("E0104", key.span.clone(), message, "expected a name"));
+    None
+}
+
+fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
+    let issue =
+        Issue::new("E0102", key.span.clone(), format!("unknown key `{name}`"), "not a key here");
+    let meant = MEANT.iter().find(|(word, key)| *word == name && known.contains(key));
+    match (name, meant) {
+        ("severity" | "priority" | "team" | "env" | "service", _) if known.contains(&"labels") => {
+            issue.help(format!("`{name}` is a label: write it under `labels:`"))
+        }
+        ("summary" | "runbook" | "runbook_url", _) if known.contains(&"annotations") => {
+            issue.help(format!("`{name}` is an annotation: write it under `annotations:`"))
+        }
+        ("for" | "throttle" | "no_data" | "on_missing" | "priority", _) => {
+            issue.help(format!("`{name}` is not part of the language yet"))
+        }
+        (_, Some((_, key))) => issue.suggest(*key),
+        _ => {
+            let near = nearest(name, known.iter().copied());
+            let issue = issue.suggest_if(near);
+            if near.is_some() {
+                return issue;
+            }
+            issue.help(format!("known keys are {}", known.join(", ")))
+        }
+    }
+}
+
+/// A text, however it is quoted. `what` names it in messages.
+pub(crate) fn text<'n>(node: &'n Node, what: &str) -> Result<&'n str, Issue> {
+    match &node.kind {
+        NodeKind::Scalar { .. } if node.is_null() => {
+            let message = format!("{what} is empty");
+            Err(Issue::new("E0104", node.span.clone(), message, "expected a text"))
+        }
+        NodeKind::Scalar { text, .. } => Ok(text),
+        _ => {
+            let message = format!("{what} must be a text, not {}", node.describe());
+            let issue = Issue::new("E0104", node.span.clone(), message, "expected a text");
+            Err(issue.help("put the value in quotes"))
+        }
+    }
+}
+
+/// One text or a list of texts.
+pub(crate) fn texts<'n>(node: &'n Node, what: &str, issues: &mut Vec<Issue>) -> Vec<&'n Node> {
+    let nodes: Vec<&Node> = match &node.kind {
+        NodeKind::Seq(items) => items.iter().collect(),
+        _ => vec![node],
+    };
+    let is_text = |node: &&Node| match text(node, what) {
+        Ok(_) => true,
+        Err(issue) => {
+            issues.push(issue);
+            false
+        }
+    };
+    nodes.into_iter().filter(is_text).collect()
+}
+
+/// A map of names to texts.
+pub(crate) fn map<'n>(
+    node: &'n Node,
+    what: &str,
+    issues: &mut Vec<Issue>,
+) -> Vec<(&'n str, &'n Node, &'n Node)> {
+    let NodeKind::Map(entries) = &node.kind else {
+        if !node.is_null() {
+            let message = format!("`{what}` must be a map, not {}", node.describe());
+            issues.push(Issue::new("E0104", node.span.clone(), message, "expected `name: value`"));
+        }
+        return Vec::new();
+    };
+    let mut out: Vec<(&str, &Node, &Node)> = Vec::new();
+    for (key, value) in entries {
+        let Some(name) = key_text(key, issues) else { continue };
+        if out.iter().any(|(known, ..)| *known == name) {
+            let message = format!("`{name}` stands here twice");
+            issues.push(Issue::new("E0105", key.span.clone(), message, "the second time"));
+        } else if let Err(issue) = text(value, &format!("`{name}`")) {
+            issues.push(issue);
+        } else {
+            out.push((name, key, value));
+        }
+    }
+    out
+}
+
+/// A duration such as `5m`, or 0.
+pub(crate) fn duration(node: &Node, what: &str) -> Result<Duration, Issue> {
+    let text = text(node, what)?;
+    parse_duration(text).ok_or_else(|| {
+        let message = format!("{what} is not a duration");
+        let issue =
+            Issue::new("E0108", node.span.clone(), message, "expected a duration such as 5m");
+        match text.trim().parse::<u64>() {
+            Ok(number) => issue.suggest(format!("{number}s")),
+            Err(_) => issue.help("write a number and a unit: 500ms, 30s, 5m, 1h30m, 1d; or 0"),
+        }
+    })
+}
+
+/// An expression, with the traps that YAML sets for one.
+pub(crate) fn expression<'n>(file: &str, node: &'n Node, key: &str) -> Result<&'n str, Issue> {
+    if let Some(tag) = &node.tag {
+        let line_end = file[tag.start..].find('\n').map_or(file.len(), |end| tag.start + end);
+        let written = file[tag.start..line_end].trim_end();
+        let span = tag.start..tag.start + written.len();
+        let quoted = quoted(written);
+        return Err(Issue::new(
+            "E0106",
+            span,
+            "YAML reads a leading `!` as a tag",
+            "not a text to YAML",
+        )
+        .help("put the whole value in quotes")
+        .suggest_if(quoted));
+    }
+    let value = text(node, &format!("`{key}`"))?;
+    if let NodeKind::Scalar { style: Style::Plain, .. } = node.kind {
+        if let Some(issue) = swallowed_comment(file, node) {
+            return Err(issue);
+        }
+    }
+    Ok(value)
+}
+
+/// ` #` ends a bare value. That is fine before a remark, and a silent disaster before the rest of a
+/// condition; a comment that starts without a space or holds an operator is taken for the latter.
+fn swallowed_comment(file: &str, node: &Node) -> Option<Issue> {
+    let rest = file.get(node.span.end..)?;
+    let line = rest.lines().next()?;
+    let comment = line.trim_start().strip_prefix('#')?;
+    let remark = comment.is_empty() || comment.starts_with([' ', '\t', '#', '!']);
+    if remark && !comment.contains("&&") && !comment.contains("||") {
+        return None;
+    }
+    let start = node.span.end + (line.len() - line.trim_start().len());
+    let span = start..node.span.end + line.trim_end().len();
+    let whole = file.get(node.span.start..span.end)?;
+    Some(
+        Issue::new(
+            "E0106",
+            span,
+            "YAML reads ` #` as the start of a comment",
+            "cut off from the condition",
+        )
+        .help("put the whole value in quotes; for a remark, leave a space behind the #")
+        .suggest_if(quoted(whole)),
+    )
+}
+
+/// The value in the kind of quotes that needs no escapes inside; `None` when both kinds occur.
+pub(crate) fn quoted(value: &str) -> Option<String> {
+    if value.len() > 200 {
+        None
+    } else if !value.contains('"') && !value.contains('\\') {
+        Some(format!("\"{value}\""))
+    } else if !value.contains('\'') {
+        Some(format!("'{value}'"))
+    } else {
+        None
+    }
+}

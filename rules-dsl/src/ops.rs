@@ -1,0 +1,133 @@
+//! What each operator does to values that may be missing. Both evaluators call these, so that the
+//! explanation of a verdict cannot disagree with the verdict about an operator.
+
+use std::borrow::Cow;
+
+use regex::Regex;
+
+use crate::ast::{ArithOp, CompareOp, TextOp};
+use crate::truth::Truth;
+use crate::value::{Number, Value};
+
+pub(crate) fn compare(op: CompareOp, a: Option<&Value<'_>>, b: Option<&Value<'_>>) -> Truth {
+    let (Some(a), Some(b)) = (a, b) else { return Truth::Unknown };
+    match op {
+        CompareOp::Eq => a.equals(b),
+        CompareOp::Ne => a.equals(b).negate(),
+        CompareOp::Lt => order(a, b, std::cmp::Ordering::is_lt),
+        CompareOp::Le => order(a, b, std::cmp::Ordering::is_le),
+        CompareOp::Gt => order(a, b, std::cmp::Ordering::is_gt),
+        CompareOp::Ge => order(a, b, std::cmp::Ordering::is_ge),
+    }
+}
+
+fn order(a: &Value<'_>, b: &Value<'_>, holds: fn(std::cmp::Ordering) -> bool) -> Truth {
+    a.order(b).map_or(Truth::Unknown, |ordering| Truth::from(holds(ordering)))
+}
+
+pub(crate) fn text(op: TextOp, a: Option<&Value<'_>>, b: Option<&Value<'_>>) -> Truth {
+    match (a, b) {
+        (Some(Value::Str(a)), Some(Value::Str(b))) => Truth::from(match op {
+            TextOp::Contains => a.contains(b.as_ref()),
+            TextOp::StartsWith => a.starts_with(b.as_ref()),
+            TextOp::EndsWith => a.ends_with(b.as_ref()),
+        }),
+        (Some(Value::List(items)), Some(b)) if op == TextOp::Contains => b.among(items),
+        _ => Truth::Unknown,
+    }
+}
+
+pub(crate) fn matches(text: Option<&Value<'_>>, regex: &Regex) -> Truth {
+    match text {
+        Some(Value::Str(text)) => Truth::from(regex.is_match(text)),
+        _ => Truth::Unknown,
+    }
+}
+
+/// `item in list`, where the list is a field; a field that is no list gives no answer.
+pub(crate) fn within(item: Option<&Value<'_>>, list: Option<&Value<'_>>) -> Truth {
+    match (item, list) {
+        (Some(item), Some(Value::List(items))) => item.among(items),
+        _ => Truth::Unknown,
+    }
+}
+
+/// Integers stay integers, except that `/` always divides exactly. Overflow, division by zero and
+/// anything that is not a number give no answer.
+pub(crate) fn arith(
+    op: ArithOp,
+    a: Option<&Value<'_>>,
+    b: Option<&Value<'_>>,
+) -> Option<Value<'static>> {
+    let (a, b) = (a?.number()?, b?.number()?);
+    if let (Number::Int(a), Number::Int(b)) = (a, b) {
+        // 65-bit operands: a product may pass 128 bits, a sum cannot.
+        let whole = match op {
+            ArithOp::Add => Some(a + b),
+            ArithOp::Sub => Some(a - b),
+            ArithOp::Mul => Some(a.checked_mul(b)?),
+            ArithOp::Rem => Some(a.checked_rem(b)?),
+            ArithOp::Div => None,
+        };
+        if let Some(whole) = whole {
+            return Number::Int(whole).into_value();
+        }
+    }
+    let (a, b) = (a.as_f64(), b.as_f64());
+    let result = match op {
+        ArithOp::Add => a + b,
+        ArithOp::Sub => a - b,
+        ArithOp::Mul => a * b,
+        ArithOp::Div => a / b,
+        ArithOp::Rem => a % b,
+    };
+    Number::Float(result).into_value()
+}
+
+pub(crate) fn negate(value: Option<&Value<'_>>) -> Option<Value<'static>> {
+    match value?.number()? {
+        Number::Int(value) => Number::Int(-value).into_value(),
+        Number::Float(value) => Number::Float(-value).into_value(),
+    }
+}
+
+/// A value in the place of a condition: only a bool says anything.
+pub(crate) fn truth(value: Option<&Value<'_>>) -> Truth {
+    match value {
+        Some(Value::Bool(value)) => Truth::from(*value),
+        _ => Truth::Unknown,
+    }
+}
+
+/// A condition in the place of a value.
+pub(crate) fn value(truth: Truth) -> Option<Value<'static>> {
+    match truth {
+        Truth::True => Some(Value::Bool(true)),
+        Truth::False => Some(Value::Bool(false)),
+        Truth::Unknown => None,
+    }
+}
+
+/// Functions of one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    Len,
+    Lower,
+    Num,
+}
+
+pub(crate) fn call<'a>(function: Function, argument: Option<&Value<'a>>) -> Option<Value<'a>> {
+    match (function, argument?) {
+        (Function::Len, Value::Str(text)) => Some(Value::Int(text.chars().count() as i64)),
+        (Function::Len, Value::List(items)) => Some(Value::Int(items.len() as i64)),
+        (Function::Lower, Value::Str(text)) => Some(Value::Str(Cow::Owned(text.to_lowercase()))),
+        (Function::Num, Value::Str(text)) => {
+            let text = text.trim();
+            let int = text.parse::<i64>().map(Value::Int);
+            let int = int.or_else(|_| text.parse::<u64>().map(Value::UInt));
+            int.ok().or_else(|| Number::Float(text.parse().ok()?).into_value())
+        }
+        (Function::Num, number) if number.number().is_some() => Some(number.clone()),
+        _ => None,
+    }
+}

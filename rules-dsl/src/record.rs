@@ -1,0 +1,184 @@
+//! The input port: what a rule can be asked about.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::value::Value;
+
+/// Anything a rule can look a field up in.
+///
+/// Implement it for your own event type and no conversion stands between the two. A look-up must be
+/// pure: the same path gives the same value for as long as the record is borrowed, because each
+/// field that a rule set mentions is looked up at most once per record.
+pub trait Record {
+    /// The value at `path`, or `None` when the record has no such field.
+    ///
+    /// A field that is present and null is `Some(Value::Null)`: missing and null differ.
+    fn get(&self, path: &FieldPath) -> Option<Value<'_>>;
+
+    /// The original line, for the explanation of a firing and for the pseudo-field `line` (used
+    /// when [`get`](Self::get) finds no field of that name).
+    fn line(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+/// A dotted path such as `http.status`, parsed once when the rules are compiled.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct FieldPath {
+    text: Arc<str>,
+    segments: Arc<[Box<str>]>,
+    slot: Option<u32>,
+}
+
+impl FieldPath {
+    /// Splits `text` at its dots. Names that hold dots or other signs stand in backticks:
+    /// ``labels.`app.kubernetes.io/name` ``.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        let mut segments = Vec::new();
+        let mut segment = String::new();
+        let mut quoted = false;
+        for c in text.chars() {
+            match c {
+                '`' => quoted = !quoted,
+                '.' if !quoted => segments.push(std::mem::take(&mut segment).into_boxed_str()),
+                c => segment.push(c),
+            }
+        }
+        segments.push(segment.into_boxed_str());
+        Self { text: segments.join(".").into(), segments: segments.into(), slot: None }
+    }
+
+    pub(crate) fn with_slot(mut self, slot: u32) -> Self {
+        self.slot = Some(slot);
+        self
+    }
+
+    /// The whole path, without backticks.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    /// The names between the dots, at least one.
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.segments.iter().map(|segment| &**segment)
+    }
+
+    /// Where the path stands in [`RuleSet::fields`](crate::RuleSet::fields), for records that keep
+    /// their values in that order; `None` for a path made by [`new`](Self::new).
+    #[must_use]
+    pub fn slot(&self) -> Option<usize> {
+        self.slot.map(|slot| slot as usize)
+    }
+
+    /// Walks nested maps by `step`, and tries the whole path as one key where that leads nowhere.
+    ///
+    /// Shared by the implementations so that `{"a.b": 1}` and `{"a": {"b": 1}}` both answer `a.b`.
+    pub fn walk<'v, V: ?Sized>(
+        &self,
+        root: &'v V,
+        step: impl Fn(&'v V, &str) -> Option<&'v V>,
+    ) -> Option<&'v V> {
+        if self.segments.len() == 1 {
+            return step(root, &self.text);
+        }
+        let nested = self.segments.iter().try_fold(root, |node, segment| step(node, segment));
+        nested.or_else(|| step(root, &self.text))
+    }
+}
+
+impl fmt::Debug for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FieldPath({})", self.text)
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<R: Record + ?Sized> Record for &R {
+    fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+        (**self).get(path)
+    }
+
+    fn line(&self) -> Option<Cow<'_, str>> {
+        (**self).line()
+    }
+}
+
+impl<R: Record + ?Sized> Record for Box<R> {
+    fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+        (**self).get(path)
+    }
+
+    fn line(&self) -> Option<Cow<'_, str>> {
+        (**self).line()
+    }
+}
+
+impl<R: Record + ?Sized> Record for Arc<R> {
+    fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+        (**self).get(path)
+    }
+
+    fn line(&self) -> Option<Cow<'_, str>> {
+        (**self).line()
+    }
+}
+
+/// A flat record of texts: the whole path is the key, and every value is a string.
+impl Record for BTreeMap<String, String> {
+    fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+        BTreeMap::get(self, path.as_str()).map(|text| Value::text(text))
+    }
+}
+
+/// A JSON object; a path walks nested objects.
+#[cfg(feature = "json")]
+impl Record for serde_json::Value {
+    fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+        path.walk(self, |node, key| node.as_object()?.get(key)).map(json_value)
+    }
+}
+
+#[cfg(feature = "json")]
+fn json_value(value: &serde_json::Value) -> Value<'_> {
+    match value {
+        serde_json::Value::Array(items) => Value::List(
+            items
+                .iter()
+                .map(|item| match item {
+                    serde_json::Value::Array(_) => Value::Opaque,
+                    item => json_scalar(item),
+                })
+                .collect(),
+        ),
+        scalar => json_scalar(scalar),
+    }
+}
+
+#[cfg(feature = "json")]
+fn json_scalar(value: &serde_json::Value) -> Value<'_> {
+    match value {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(value) => Value::Bool(*value),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(int), _) => Value::Int(int),
+            (None, Some(uint)) => Value::UInt(uint),
+            (None, None) => number.as_f64().map_or(Value::Opaque, Value::Float),
+        },
+        serde_json::Value::String(text) => Value::text(text),
+        serde_json::Value::Array(_) | serde_json::Value::Object(_) => Value::Opaque,
+    }
+}

@@ -1,0 +1,125 @@
+//! The reusable memory of evaluation.
+
+use crate::record::{FieldPath, Record};
+use crate::truth::Truth;
+use crate::value::Value;
+
+/// Working memory of [`RuleSet::matches`](crate::RuleSet::matches).
+///
+/// Keep one per thread and hand it to every call: after the first calls, records that match nothing
+/// cost no allocation. It remembers nothing between calls and fits any rule set.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    slots: Vec<Slot<'static>>,
+    values: Vec<Option<Value<'static>>>,
+    truths: Vec<Truth>,
+    /// Unknown verdicts of each rule in the batch at hand.
+    pub(crate) unknown: Vec<u64>,
+}
+
+impl Scratch {
+    /// Empty memory; it grows to the size of the rule set at the first call.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lends the memory out for one batch of records.
+    pub(crate) fn machine<'a>(&mut self, fields: &'a [FieldPath]) -> Machine<'a> {
+        let mut slots = recycle(std::mem::take(&mut self.slots), |_| Slot::default());
+        slots.resize_with(fields.len(), Slot::default);
+        Machine {
+            fields,
+            slots,
+            epoch: 0,
+            values: recycle(std::mem::take(&mut self.values), |_| None),
+            truths: std::mem::take(&mut self.truths),
+        }
+    }
+
+    pub(crate) fn put_back(&mut self, machine: Machine<'_>) {
+        self.slots = recycle(machine.slots, |_| Slot::default());
+        self.values = recycle(machine.values, |_| None);
+        self.truths = machine.truths;
+    }
+}
+
+/// Empties a vector and changes what its items may borrow. The standard library collects in place
+/// when source and target have the same layout, so the allocation lives on.
+fn recycle<A, B>(mut items: Vec<A>, never: impl FnMut(A) -> B) -> Vec<B> {
+    items.clear();
+    items.into_iter().map(never).collect()
+}
+
+/// What a field held in the record of `epoch`.
+#[derive(Debug, Default)]
+struct Slot<'a> {
+    epoch: u64,
+    value: Option<Value<'a>>,
+}
+
+/// The memory while it borrows from a rule set and a batch of records.
+#[derive(Debug)]
+pub(crate) struct Machine<'a> {
+    fields: &'a [FieldPath],
+    slots: Vec<Slot<'a>>,
+    epoch: u64,
+    pub(crate) values: Vec<Option<Value<'a>>>,
+    pub(crate) truths: Vec<Truth>,
+}
+
+impl<'a> Machine<'a> {
+    /// Forgets the last record: every slot's epoch is now too old.
+    pub(crate) fn next_record(&mut self) {
+        self.epoch += 1;
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        self.truths.clear();
+    }
+
+    /// The value of a field, looked up when it is first asked for.
+    pub(crate) fn field<R: Record>(&mut self, slot: u32, record: &'a R) -> Option<&Value<'a>> {
+        let index = slot as usize;
+        let entry = self.slots.get_mut(index)?;
+        if entry.epoch != self.epoch {
+            entry.epoch = self.epoch;
+            entry.value = look_up(record, &self.fields[index]);
+        }
+        entry.value.as_ref()
+    }
+
+    pub(crate) fn truth(&self) -> Truth {
+        self.truths.last().copied().unwrap_or(Truth::Unknown)
+    }
+
+    pub(crate) fn pop_truth(&mut self) -> Truth {
+        self.truths.pop().unwrap_or(Truth::Unknown)
+    }
+
+    pub(crate) fn value(&mut self) -> Option<Value<'a>> {
+        self.values.pop().flatten()
+    }
+}
+
+/// A field of the record, or its line where the record has no field called `line`.
+pub(crate) fn look_up<'a, R: Record>(record: &'a R, path: &FieldPath) -> Option<Value<'a>> {
+    record.get(path).or_else(|| match path.as_str() {
+        "line" => record.line().map(Value::Str),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recycling_keeps_the_allocation() {
+        let slots: Vec<Slot<'static>> = Vec::with_capacity(100);
+        let address = slots.as_ptr() as usize;
+        let slots: Vec<Slot<'_>> = recycle(slots, |_| Slot::default());
+        assert_eq!((slots.as_ptr() as usize, slots.capacity()), (address, 100));
+    }
+}

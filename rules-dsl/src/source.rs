@@ -1,0 +1,232 @@
+//! Rule text and where things stand in it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::document::{Node, NodeKind, Style};
+use crate::issue::Issue;
+
+/// How a rule file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// YAML 1.2. Needs the feature `yaml`.
+    Yaml,
+    /// JSON. Needs the feature `json`.
+    Json,
+}
+
+/// One rule file: its name in messages, its text, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// Shown in diagnostics and kept in [`RuleInfo::file`](crate::RuleInfo::file); usually a path.
+    pub name: String,
+    /// The text of the file.
+    pub text: String,
+    /// How it is written.
+    pub format: Format,
+}
+
+impl SourceText {
+    /// A source in YAML.
+    pub fn yaml(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), format: Format::Yaml }
+    }
+
+    /// A source in JSON.
+    pub fn json(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), format: Format::Json }
+    }
+}
+
+/// A source while it is compiled: turns byte positions into lines and columns.
+#[derive(Debug)]
+pub(crate) struct Source<'t> {
+    pub(crate) name: Arc<str>,
+    pub(crate) text: &'t str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl<'t> Source<'t> {
+    pub(crate) fn new(name: &str, text: &'t str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), text, lines }
+    }
+
+    /// Line and column of a byte, both from 1; columns count characters.
+    pub(crate) fn position(&self, at: usize) -> (usize, usize) {
+        let at = self.floor(at);
+        let line = self.lines.partition_point(|start| *start <= at);
+        let start = self.lines[line.max(1) - 1];
+        (line.max(1), self.text[start..at].chars().count() + 1)
+    }
+
+    fn floor(&self, at: usize) -> usize {
+        let mut at = at.min(self.text.len());
+        while !self.text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    }
+
+    /// Gives an issue its place; its span counts bytes of this file.
+    pub(crate) fn diagnose(&self, issue: Issue) -> Diagnostic {
+        let mut start = self.floor(issue.span.start);
+        let end = self.floor(issue.span.end).max(start);
+        // An end of file or of line is shown behind the last thing that is there.
+        if start == end
+            && start > 0
+            && matches!(self.text.as_bytes().get(start), None | Some(b'\n'))
+        {
+            start = self.floor(self.text[..start].trim_end().len().saturating_sub(1));
+        }
+        let (line, column) = self.position(start);
+        let line_start = self.lines[line - 1];
+        let source_line = self.text[line_start..].lines().next().unwrap_or_default();
+        Diagnostic {
+            code: issue.code,
+            message: issue.message,
+            file: Arc::clone(&self.name),
+            line,
+            column,
+            span: start..end,
+            label: issue.label,
+            help: issue.help,
+            suggestion: issue.suggestion,
+            source_line: source_line.to_owned(),
+        }
+    }
+
+    /// Turns a span inside a scalar's value into a span of the file.
+    pub(crate) fn locate(&self, node: &Node, span: Range<usize>) -> Range<usize> {
+        let NodeKind::Scalar { text, style } = &node.kind else { return node.span.clone() };
+        let map = Alignment::new(self.text, node.span.clone(), text, *style);
+        map.source(span)
+    }
+}
+
+/// Which byte of the file each byte of a scalar's value came from.
+///
+/// Values differ from their spelling by escapes, folded lines and stripped indentation. Walking both
+/// texts side by side maps nearly all of them exactly; where the walk loses the thread, the start of
+/// the value must do.
+#[derive(Debug)]
+struct Alignment {
+    whole: Range<usize>,
+    /// One entry per byte of the value, plus one for its end; empty when the thread was lost.
+    offsets: Vec<usize>,
+}
+
+impl Alignment {
+    fn new(file: &str, whole: Range<usize>, value: &str, style: Style) -> Self {
+        let offsets = file
+            .get(whole.clone())
+            .and_then(|source| align(source, value, style))
+            .map(|offsets| offsets.into_iter().map(|at| at + whole.start).collect());
+        Self { whole, offsets: offsets.unwrap_or_default() }
+    }
+
+    fn source(&self, span: Range<usize>) -> Range<usize> {
+        match (self.offsets.get(span.start), self.offsets.get(span.end)) {
+            (Some(start), Some(end)) => *start..(*end).max(*start),
+            _ => self.whole.clone(),
+        }
+    }
+}
+
+fn align(source: &str, value: &str, style: Style) -> Option<Vec<usize>> {
+    let mut at = match style {
+        Style::Plain => 0,
+        Style::Single | Style::Double => 1,
+        // The header (`|`, `>-`) has a line of its own; some parsers leave it out of the span.
+        Style::Block if source.starts_with(['|', '>']) => source.find('\n')? + 1,
+        Style::Block => 0,
+    };
+    let mut offsets = Vec::with_capacity(value.len() + 1);
+    for wanted in value.chars() {
+        let found = source.get(at..)?.chars().next();
+        let from;
+        (from, at) = match found {
+            Some('\\') if style == Style::Double => {
+                // A line break behind a backslash joins lines and stands for nothing.
+                let (from, next) = skip_joins(source, at);
+                (from, next + escape_length(source.get(next..)?)?)
+            }
+            Some('\'') if style == Style::Single && wanted == '\'' => (at, at + 2),
+            Some(c) if c == wanted && c != '\n' => (at, at + c.len_utf8()),
+            Some(c) if c.is_whitespace() => {
+                let run = source[at..].find(|c: char| !c.is_whitespace());
+                let next = at + run.unwrap_or(source.len() - at);
+                if wanted.is_whitespace() {
+                    (at, if wanted == '\n' { next } else { next.max(at + 1) })
+                } else if source[next..].starts_with(wanted) {
+                    (next, next + wanted.len_utf8())
+                } else {
+                    return None;
+                }
+            }
+            // A block's last line break may be the end of the file.
+            None if wanted == '\n' => (at, at),
+            _ => return None,
+        };
+        offsets.extend(std::iter::repeat_n(from, wanted.len_utf8()));
+    }
+    offsets.push(at.min(source.len()));
+    Some(offsets)
+}
+
+fn skip_joins(source: &str, mut at: usize) -> (usize, usize) {
+    let from = at;
+    while source[at..].starts_with("\\\n") || source[at..].starts_with("\\\r\n") {
+        let rest = source[at + 1..].trim_start();
+        at = source.len() - rest.len();
+    }
+    (from, at)
+}
+
+/// Bytes of one escape (or of the plain character that stands there).
+fn escape_length(source: &str) -> Option<usize> {
+    let mut chars = source.chars();
+    let first = chars.next()?;
+    if first != '\\' {
+        return Some(first.len_utf8());
+    }
+    let kind = chars.next()?;
+    let surrogate = |text: &str| {
+        text.len() > 4
+            && matches!(&text[2..4], "d8" | "d9" | "da" | "db" | "D8" | "D9" | "DA" | "DB")
+    };
+    Some(match kind {
+        'x' => 4,
+        'u' if source.is_char_boundary(4) && surrogate(source) => 12,
+        'u' => 6,
+        'U' => 10,
+        other => 1 + other.len_utf8(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(source: &str, value: &str, style: Style, needle: &str, expect: &str) {
+        let offsets = align(source, value, style).expect("aligned");
+        let at = value.find(needle).expect("needle");
+        assert_eq!(&source[offsets[at]..offsets[at + needle.len()]], expect, "{source:?}");
+    }
+
+    #[test]
+    fn every_scalar_style_maps_back() {
+        check("cpu > 90", "cpu > 90", Style::Plain, "90", "90");
+        check("a &&\n      b > 1", "a && b > 1", Style::Plain, "b", "b");
+        check("'it''s > 1'", "it's > 1", Style::Single, "> 1", "> 1");
+        check(r#""a == \"x\" && b""#, r#"a == "x" && b"#, Style::Double, "b", "b");
+        check(r#""a\u00e9 && b""#, "a\u{e9} && b", Style::Double, "b", "b");
+        check(r#""\ud83d\ude00 && b""#, "\u{1F600} && b", Style::Double, "b", "b");
+        check("|\n    a &&\n    b\n", "a &&\nb\n", Style::Block, "b", "b");
+        check(">-\n    a &&\n    b\n", "a && b", Style::Block, "b", "b");
+    }
+}

@@ -1,0 +1,288 @@
+//! The state of one rule: its groups, their windows and episodes, and how a record changes them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::engine::EngineConfig;
+use crate::episode::{self, Open};
+use crate::firing::Firing;
+use crate::groups::{Group, Groups};
+use crate::hits::Hit;
+use crate::metrics::RuleCounters;
+use crate::rule::Rule;
+use crate::ruleset::RuleSet;
+use crate::time::{Nanos, span};
+
+/// At least this many times are kept per group, so that counts shown to people are exact for longer.
+const MIN_KEPT: u64 = 1_000;
+
+#[derive(Debug)]
+pub(crate) struct RuleState {
+    /// The set that the rule belongs to, and where it stands in it.
+    rules: Arc<RuleSet>,
+    index: u32,
+    groups: Groups,
+    /// Times kept in all windows of the rule.
+    kept: usize,
+    pub(crate) counters: Arc<RuleCounters>,
+    /// Whether the live set still has this very rule.
+    pub(crate) live: bool,
+}
+
+/// What judging needs besides the state.
+pub(crate) struct Call<'c> {
+    pub(crate) now: Nanos,
+    pub(crate) config: &'c EngineConfig,
+    /// Counts the calls of the engine.
+    pub(crate) serial: u64,
+    /// The state's own number, in the table of deadlines.
+    pub(crate) state: u32,
+    /// (clock time, state, group): when to look at a group that sees no more records.
+    pub(crate) deadlines: &'c mut BTreeSet<(Nanos, u32, u32)>,
+    pub(crate) out: &'c mut Vec<Firing>,
+}
+
+impl RuleState {
+    pub(crate) fn new(rules: Arc<RuleSet>, index: u32, counters: Arc<RuleCounters>) -> Self {
+        Self { rules, index, groups: Groups::default(), kept: 0, counters, live: true }
+    }
+
+    /// The same rule in a newer set, maybe with other annotations.
+    pub(crate) fn adopt(&mut self, rules: Arc<RuleSet>, index: u32) {
+        self.rules = rules;
+        self.index = index;
+        self.live = true;
+    }
+
+    pub(crate) fn judge(&mut self, hit: &Hit, call: &mut Call<'_>) {
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.rule(self.index);
+        let mut at = hit.time;
+        if at > call.now {
+            // One bad clock must not move a group's time ahead of everybody else's.
+            self.counters.future.add(1);
+            at = call.now;
+        }
+        let id = self.groups.touch(&hit.group);
+        self.make_room(rule, id, call);
+        self.close_before(rule, id, at, call);
+        let Some(group) = self.groups.get_mut(id) else { return };
+        if rule.window.is_some() && !count(rule, group, at, call, &mut self.kept) {
+            self.counters.late.add(1);
+            return;
+        }
+        if at >= group.newest {
+            (group.newest, group.newest_at) = (at, call.now);
+        }
+        let needs = rule.window.as_ref().map_or(0, |window| window.needs);
+        if group.times.len() as u64 >= needs {
+            fire(rule, group, hit, at, call, &self.counters);
+        }
+        schedule(rule, group, id, call);
+    }
+
+    /// Ends the episode of a group if its event time has passed the end when a record at `at` comes.
+    fn close_before(&mut self, rule: &Rule, id: u32, at: Nanos, call: &mut Call<'_>) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        let Some(end) = end(rule, group).filter(|end| at > *end) else { return };
+        close(rule, group, end, &episode::ended(rule, group), call, &self.counters);
+    }
+
+    /// Looks at a group whose deadline has come.
+    pub(crate) fn expire(&mut self, id: u32, call: &mut Call<'_>) {
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.rule(self.index);
+        let Some(group) = self.groups.get_mut(id) else { return };
+        group.scheduled = None;
+        if let Some(end) = end(rule, group).filter(|end| clock(group, *end) <= call.now) {
+            close(rule, group, end, &episode::ended(rule, group), call, &self.counters);
+        }
+        schedule(rule, group, id, call);
+    }
+
+    /// Ends everything; the rule is gone.
+    pub(crate) fn retire(&mut self, why: &str, call: &mut Call<'_>) {
+        let rules = Arc::clone(&self.rules);
+        let rule = rules.rule(self.index);
+        let mut ids: Vec<u32> = self.groups.iter().map(|(id, _)| id).collect();
+        // Slab order depends on history; group order does not.
+        ids.sort_by(|a, b| {
+            let key = |id: &u32| self.groups.get(*id).map(|group| &group.key);
+            key(a).cmp(&key(b))
+        });
+        for id in ids {
+            self.give_up(rule, id, why, call);
+        }
+    }
+
+    /// Forgets groups that hold nothing any more, stalest first, and publishes how many are left.
+    pub(crate) fn sweep(&mut self, call: &mut Call<'_>) {
+        const MINUTE: Nanos = 60_000_000_000;
+        let rule = self.rules.rule(self.index);
+        let reach = rule.window.as_ref().map_or(0, |window| span(window.over)).max(MINUTE);
+        while let Some((id, group)) = self.groups.stalest() {
+            if group.open.is_some() || group.newest_at.saturating_add(reach) >= call.now {
+                break;
+            }
+            self.forget(id, call);
+        }
+        self.counters.groups.set(self.groups.len() as u64);
+    }
+
+    fn make_room(&mut self, rule: &Rule, keep: u32, call: &mut Call<'_>) {
+        let limit = call.config.max_groups.max(1);
+        while self.groups.len() > limit || self.kept > call.config.max_window_records {
+            match self.groups.stalest() {
+                Some((id, _)) if id != keep => {
+                    self.counters.evicted.add(1);
+                    let why = "given up for newer groups, the limit was reached";
+                    self.give_up(rule, id, why, call);
+                }
+                _ => break,
+            }
+        }
+    }
+
+    fn give_up(&mut self, rule: &Rule, id: u32, why: &str, call: &mut Call<'_>) {
+        if let Some(group) = self.groups.get_mut(id) {
+            let at = group.newest.max(call.now.saturating_sub(group.newest_at) + group.newest);
+            close(rule, group, at, why, call, &self.counters);
+        }
+        self.forget(id, call);
+    }
+
+    fn forget(&mut self, id: u32, call: &mut Call<'_>) {
+        if let Some(group) = self.groups.remove(id) {
+            self.kept -= group.times.len();
+            if let Some(at) = group.scheduled {
+                call.deadlines.remove(&(at, call.state, id));
+            }
+        }
+    }
+}
+
+/// Puts a time into the group's window; false when it comes too late to count.
+fn count(rule: &Rule, group: &mut Group, at: Nanos, call: &Call<'_>, kept: &mut usize) -> bool {
+    let Some(window) = &rule.window else { return true };
+    let over = span(window.over);
+    let behind = group.newest.saturating_sub(at);
+    if behind >= over || behind > span(call.config.allowed_lateness) {
+        return false;
+    }
+    let before = group.times.len();
+    let cap = (window.needs * 2).max(MIN_KEPT) as usize;
+    let place = group.times.partition_point(|time| *time <= at);
+    if group.times.len() >= cap {
+        group.saturated = true;
+        if place > 0 {
+            group.times.pop_front();
+            group.times.insert(place - 1, at);
+        }
+    } else {
+        group.times.insert(place, at);
+    }
+    let newest = group.newest.max(at);
+    while group.times.front().is_some_and(|time| newest - *time >= over) {
+        group.times.pop_front();
+        group.saturated = false;
+    }
+    *kept = *kept + group.times.len() - before;
+    true
+}
+
+/// The rule holds for this group: open an episode, go on with it, or say why neither.
+fn fire(
+    rule: &Rule,
+    group: &mut Group,
+    hit: &Hit,
+    at: Nanos,
+    call: &mut Call<'_>,
+    counters: &RuleCounters,
+) {
+    if let Some(withheld) = episode::too_old(at, call.now, call.config.max_event_age) {
+        counters.too_old.add(1);
+        let minute = call.now / 60_000_000_000;
+        if group.withheld_minute.replace(minute) != Some(minute) {
+            let unopened = episode::unopened(rule, group, at);
+            call.out.push(episode::fired(rule, group, hit, unopened, false, Some(withheld)));
+        }
+        return;
+    }
+    let mut open = group.open.take();
+    let repeat = open.is_some();
+    let entry = open.get_or_insert_with(|| Open::new(rule, group, at));
+    entry.last = entry.last.max(at);
+    let mut firing = episode::fired(rule, group, hit, entry.episode.clone(), repeat, None);
+    firing.event_time = crate::time::system_time(at);
+    entry.remember(&firing);
+    if repeat {
+        counters.repeat.add(1);
+    } else {
+        counters.firing.add(1);
+    }
+    match entry.told {
+        // A burst tells its repeats once per call: the newest, standing for all of them.
+        Some((serial, place)) if repeat && serial == call.serial => {
+            if let Some(told) = call.out.get_mut(place) {
+                firing.matched += told.matched;
+                *told = firing;
+            }
+        }
+        _ => {
+            if repeat {
+                entry.told = Some((call.serial, call.out.len()));
+            }
+            call.out.push(firing);
+        }
+    }
+    group.open = open;
+}
+
+fn close(
+    rule: &Rule,
+    group: &mut Group,
+    at: Nanos,
+    why: &str,
+    call: &mut Call<'_>,
+    counters: &RuleCounters,
+) {
+    if let Some(open) = group.open.take() {
+        counters.resolved.add(1);
+        call.out.push(episode::resolved(rule, group, open, at, why));
+    }
+}
+
+/// Event time at which the open episode ends if no further record comes.
+fn end(rule: &Rule, group: &Group) -> Option<Nanos> {
+    let open = group.open.as_ref()?;
+    let keep = span(rule.info.keep_firing_for);
+    let end = match &rule.window {
+        None => open.last,
+        // The count falls below what is needed when the oldest of the newest `needs` records leaves.
+        Some(window) => {
+            let index = (group.times.len() as u64).checked_sub(window.needs);
+            match index.and_then(|index| group.times.get(index as usize)) {
+                Some(time) => time.saturating_add(span(window.over)),
+                None => group.newest,
+            }
+        }
+    };
+    Some(end.saturating_add(keep))
+}
+
+/// The clock time at which the group's own time reaches `event`.
+fn clock(group: &Group, event: Nanos) -> Nanos {
+    group.newest_at.saturating_add(event.saturating_sub(group.newest))
+}
+
+fn schedule(rule: &Rule, group: &mut Group, id: u32, call: &mut Call<'_>) {
+    let Some(at) = end(rule, group).map(|end| clock(group, end)) else { return };
+    // An entry that is too early is harmless: it is looked at and put back.
+    if group.scheduled.is_some_and(|scheduled| scheduled <= at) {
+        return;
+    }
+    if let Some(scheduled) = group.scheduled.replace(at) {
+        call.deadlines.remove(&(scheduled, call.state, id));
+    }
+    call.deadlines.insert((at, call.state, id));
+}
