@@ -1,0 +1,350 @@
+//! Batches: many entries in one piece of memory.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::ack::Splitter;
+use crate::cursor::Place;
+use crate::metrics::{Count, SourceMetrics};
+use crate::slab::{Record, Span, Table};
+use crate::{Ack, Cursor, Delivery, LogEntry, Origin, Value};
+
+/// Entries that were read together: one slab of bytes, a table of offsets into it, and one
+/// acknowledgement.
+///
+/// Nothing is copied or parsed until somebody asks, and the slab is read into again once the batch
+/// is dropped. A batch cannot be cloned, since its acknowledgement is in it.
+pub struct Batch {
+    origin: Arc<Origin>,
+    labels: Arc<BTreeMap<String, String>>,
+    path: Option<Arc<Path>>,
+    table: Table,
+    /// The place of the slab's first byte, where bytes are how places are told.
+    base: Option<Cursor>,
+    cursor: Cursor,
+    read_at: SystemTime,
+    ack: Ack,
+    metrics: Option<Arc<SourceMetrics>>,
+}
+
+impl Batch {
+    /// A batch for an adapter of another crate: the lines of `slab` (blank ones dropped, line ends
+    /// removed), with the cursor after the last of them.
+    #[must_use]
+    pub fn from_lines(
+        origin: Arc<Origin>,
+        slab: impl Into<Bytes>,
+        read_at: SystemTime,
+        cursor: Cursor,
+    ) -> Self {
+        let slab = slab.into();
+        let mut lines = Vec::new();
+        let mut start = 0;
+        for line in slab.split_inclusive(|byte| *byte == b'\n') {
+            let end = start + crate::framing::trim_end(line).len();
+            if !crate::framing::is_blank(&slab[start..end]) {
+                lines.push(Span::new(start, end));
+            }
+            start += line.len();
+        }
+        Self::new(origin, Table::of_lines(slab, lines), read_at, cursor)
+    }
+
+    /// The same batch, acknowledged through `ack`.
+    #[must_use]
+    pub fn with_ack(mut self, ack: Ack) -> Self {
+        self.ack = ack;
+        self
+    }
+
+    pub(crate) fn new(
+        origin: Arc<Origin>,
+        table: Table,
+        read_at: SystemTime,
+        cursor: Cursor,
+    ) -> Self {
+        let (labels, ack) = (Arc::clone(origin.labels()), Ack::nothing());
+        Self { origin, labels, path: None, table, base: None, cursor, read_at, ack, metrics: None }
+    }
+
+    /// Says which file it is from.
+    #[cfg(feature = "file")]
+    pub(crate) fn of_file(
+        mut self,
+        path: Arc<Path>,
+        labels: Arc<BTreeMap<String, String>>,
+    ) -> Self {
+        self.path = Some(path);
+        self.labels = labels;
+        self
+    }
+
+    /// Says where the slab's first byte is from.
+    #[cfg(any(feature = "file", feature = "stdout"))]
+    pub(crate) fn based_at(mut self, base: Cursor) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    #[cfg(any(feature = "file", feature = "stdout", feature = "journald"))]
+    pub(crate) fn counted_by(mut self, metrics: &Arc<SourceMetrics>) -> Self {
+        if self.metrics.is_some() {
+            return self;
+        }
+        metrics.add(Count::Batches, 1);
+        metrics.add(Count::Lines, self.len() as u64);
+        metrics.add(Count::Bytes, self.bytes() as u64);
+        self.metrics = Some(Arc::clone(metrics));
+        self
+    }
+
+    /// The same entries once more, without their acknowledgement.
+    #[cfg(feature = "stdout")]
+    pub(crate) fn view(&self) -> Self {
+        let table = Table::of_lines(self.table.slab.clone(), self.table.lines.clone());
+        let mut view =
+            Self::new(Arc::clone(&self.origin), table, self.read_at, self.cursor.clone());
+        view.table.filled = self.table.filled;
+        view.base.clone_from(&self.base);
+        view
+    }
+
+    /// The first `max` entries.
+    #[cfg(any(feature = "stdout", feature = "journald"))]
+    pub(crate) fn cut(mut self, max: usize) -> Self {
+        if max < self.len() {
+            self.cursor = match max {
+                0 => self.base.clone().unwrap_or(self.cursor),
+                _ => self.end(max - 1),
+            };
+            let next = self.table.lines.get(max).map_or(0, |line| line.start as usize);
+            self.table.filled = self.table.filled.min(next);
+            self.table.lines.truncate(max);
+        }
+        self
+    }
+
+    /// The entries after a place that is told in bytes; none if they are all before it.
+    #[cfg(feature = "stdout")]
+    pub(crate) fn after(mut self, from: &crate::Position) -> Option<Self> {
+        let (crate::Position::At(Cursor(Place::Count(place))), Some(base)) = (from, &self.base)
+        else {
+            return Some(self);
+        };
+        let Cursor(Place::Count(base)) = *base else { return Some(self) };
+        let before = |line: &Span| base + u64::from(line.start) < *place;
+        let skipped = self.table.lines.iter().take_while(|line| before(line)).count();
+        self.table.lines.drain(..skipped);
+        (!self.table.lines.is_empty()).then_some(self)
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.lines.len()
+    }
+
+    /// Whether there are none. No source of this crate yields such a batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.lines.is_empty()
+    }
+
+    /// How many bytes of the slab the entries came from.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.table.filled
+    }
+
+    /// The entries, in the order in which they were written.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = EntryRef<'_>> {
+        (0..self.len()).map(|index| EntryRef { batch: self, index })
+    }
+
+    /// One entry.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<EntryRef<'_>> {
+        (index < self.len()).then_some(EntryRef { batch: self, index })
+    }
+
+    /// Which source it is from.
+    #[must_use]
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// The labels of every entry: the origin's, and `path` if it came from a file.
+    #[must_use]
+    pub fn labels(&self) -> &Arc<BTreeMap<String, String>> {
+        &self.labels
+    }
+
+    /// The file that it was read from, under the name that it was followed by.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The place after the batch.
+    #[must_use]
+    pub fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// When it was read.
+    #[must_use]
+    pub fn read_at(&self) -> SystemTime {
+        self.read_at
+    }
+
+    /// Acknowledges every entry.
+    pub fn ack(self) {
+        self.into_ack().done();
+    }
+
+    /// Gives the memory back and keeps the acknowledgement for later.
+    pub fn into_ack(self) -> Ack {
+        let entries = self.len();
+        self.ack.counted_by(self.metrics, entries)
+    }
+
+    /// Takes the entries out one by one, each with its own acknowledgement.
+    pub fn into_deliveries(mut self) -> impl Iterator<Item = Delivery> + Send {
+        let ends = (0..self.len()).map(|index| self.end(index)).collect();
+        let ack = std::mem::replace(&mut self.ack, Ack::nothing());
+        let ack = ack.counted_by(self.metrics.clone(), self.len());
+        Deliveries { splitter: ack.split(ends), batch: self, next: 0 }
+    }
+
+    /// The place after one entry: before the next one, so that blank lines between them count.
+    fn end(&self, index: usize) -> Cursor {
+        if let (Some(base), Some(next)) = (&self.base, self.table.lines.get(index + 1)) {
+            return base.plus(next.start.into());
+        }
+        match self.table.records.get(index) {
+            Some(record) => {
+                let text = String::from_utf8_lossy(record.cursor.of(&self.table.slab));
+                Cursor(Place::Journal(text.into()))
+            }
+            None => self.cursor.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("origin", &self.origin.id())
+            .field("len", &self.len())
+            .field("bytes", &self.bytes())
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Deliveries {
+    batch: Batch,
+    splitter: Splitter,
+    next: usize,
+}
+
+impl Iterator for Deliveries {
+    type Item = Delivery;
+
+    fn next(&mut self) -> Option<Delivery> {
+        let entry = self.batch.get(self.next)?.to_entry();
+        let ack = self.splitter.part(self.next);
+        self.next += 1;
+        Some(Delivery { entry, ack })
+    }
+}
+
+/// An entry in its batch.
+#[derive(Clone, Copy)]
+pub struct EntryRef<'a> {
+    batch: &'a Batch,
+    index: usize,
+}
+
+impl<'a> EntryRef<'a> {
+    /// The line, without its line end.
+    #[must_use]
+    pub fn line(self) -> &'a [u8] {
+        let span = self.batch.table.lines.get(self.index);
+        span.map_or(&[], |span| span.of(&self.batch.table.slab))
+    }
+
+    /// The line as text; bytes that are not UTF-8 are replaced.
+    #[must_use]
+    pub fn text(self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.line())
+    }
+
+    /// When the source says that it was written, else when it was read. What the line itself says
+    /// comes with [`EntryRef::to_entry`], since the line must be parsed for it.
+    #[must_use]
+    pub fn timestamp(self) -> SystemTime {
+        self.record()
+            .filter(|record| record.realtime != 0)
+            .and_then(|record| {
+                SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(record.realtime))
+            })
+            .unwrap_or(self.batch.read_at)
+    }
+
+    /// A field that the source itself knows, byte for byte, such as journald's `_SYSTEMD_UNIT`;
+    /// the first of that name if it repeats.
+    #[must_use]
+    pub fn field(self, name: &str) -> Option<&'a [u8]> {
+        self.source_fields().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// All fields that the source itself knows, in its order, repeated ones too.
+    pub fn source_fields(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let slab: &'a [u8] = &self.batch.table.slab;
+        let fields = self.batch.table.record_fields(self.index);
+        fields.iter().map(move |field| (field.name.of(slab), field.value.of(slab)))
+    }
+
+    /// The entry on its own, copied out and parsed by the origin's parser.
+    #[must_use]
+    pub fn to_entry(self) -> LogEntry {
+        let parsed = self.batch.origin.parser().parse(self.line());
+        if let (Some(_), Some(metrics)) = (&parsed.malformed, &self.batch.metrics) {
+            metrics.add(Count::Malformed, 1);
+        }
+        let mut fields = crate::Fields::new();
+        for (name, value) in self.source_fields() {
+            let text = String::from_utf8_lossy(value).into_owned();
+            fields.push(&String::from_utf8_lossy(name), Value::Str(text));
+        }
+        if fields.is_empty() {
+            fields = parsed.fields;
+        } else {
+            fields.extend(parsed.fields);
+        }
+        LogEntry {
+            timestamp: parsed.timestamp.unwrap_or_else(|| self.timestamp()),
+            labels: Arc::clone(&self.batch.labels),
+            line: Bytes::copy_from_slice(self.line()),
+            fields,
+            malformed: parsed.malformed,
+        }
+    }
+
+    fn record(self) -> Option<&'a Record> {
+        self.batch.table.records.get(self.index)
+    }
+}
+
+impl fmt::Debug for EntryRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EntryRef").field(&self.text()).finish()
+    }
+}

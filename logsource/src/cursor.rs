@@ -1,0 +1,309 @@
+//! How far a source has been read, as a value that can be kept.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Which end of what is there.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edge {
+    /// The oldest entry there is.
+    Start,
+    /// After the newest: only what comes from now on. A file that appears later is new from its
+    /// first byte.
+    End,
+}
+
+/// Where to begin reading.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// At the oldest entry there is, like `tail -n +0 -F`.
+    Start,
+    /// After the newest: only what comes from now on.
+    End,
+    /// Just after what the cursor covers.
+    At(Cursor),
+    /// After the last acknowledged entry. A source that has never acknowledged one (no offset
+    /// file, or an empty one) begins at the edge.
+    Resume {
+        /// Where a first run begins.
+        otherwise: Edge,
+    },
+}
+
+impl From<Edge> for Position {
+    fn from(edge: Edge) -> Self {
+        match edge {
+            Edge::Start => Self::Start,
+            Edge::End => Self::End,
+        }
+    }
+}
+
+/// A place in a source. Opaque, cheap to clone, and serializable, so that a program can keep it
+/// beside its own state and come back with [`Position::At`].
+///
+/// A batch's cursor covers what it came from: with a source of several files, its own file.
+/// [`Cursor::merge`] the cursors of the batches to have the place of the whole source.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Wire", into = "Wire")]
+pub struct Cursor(pub(crate) Place);
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    File(FileMark),
+    Files(Arc<[FileMark]>),
+    Journal(Arc<str>),
+    Count(u64),
+    Other(Arc<str>),
+}
+
+/// A byte offset in a file that is known by more than its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileMark {
+    pub(crate) file: Arc<FileId>,
+    pub(crate) offset: u64,
+}
+
+/// Which file: its name may since belong to another one, and so may its inode number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileId {
+    #[serde(with = "path_text")]
+    pub(crate) path: PathBuf,
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) head: Head,
+}
+
+/// A checksum of the first bytes, up to [`Head::BYTES`]; it grows with a small file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) len: u32,
+    pub(crate) crc: u32,
+}
+
+impl Cursor {
+    /// A cursor for an adapter of another crate: any text that it can find its place by.
+    #[must_use]
+    pub fn from_text(text: impl Into<Arc<str>>) -> Self {
+        Self(Place::Other(text.into()))
+    }
+
+    /// The text that [`Cursor::from_text`] was given; `None` for the cursors of this crate.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match &self.0 {
+            Place::Other(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Moves this cursor on to what `newer` covers as well. Files that `newer` does not speak of
+    /// keep their place; any other kind of cursor is replaced.
+    pub fn merge(&mut self, newer: &Self) {
+        if !matches!(self.0, Place::File(_) | Place::Files(_)) {
+            *self = newer.clone();
+            return;
+        }
+        let mut marks = self.files().to_vec();
+        for mark in newer.files() {
+            let same = |old: &FileMark| {
+                (old.file.ino, old.file.dev) == (mark.file.ino, mark.file.dev)
+                    && old.file.path == mark.file.path
+            };
+            match marks.iter_mut().find(|old| same(old)) {
+                Some(old) => *old = mark.clone(),
+                None => marks.push(mark.clone()),
+            }
+        }
+        *self = Self::of_files(marks);
+    }
+
+    pub(crate) fn of_files(mut marks: Vec<FileMark>) -> Self {
+        match (marks.len(), marks.pop()) {
+            (1, Some(mark)) => Self(Place::File(mark)),
+            (_, last) => {
+                marks.extend(last);
+                Self(Place::Files(marks.into()))
+            }
+        }
+    }
+
+    /// So many bytes further on.
+    pub(crate) fn plus(&self, bytes: u64) -> Self {
+        match &self.0 {
+            Place::File(mark) => {
+                let (file, offset) = (Arc::clone(&mark.file), mark.offset + bytes);
+                Self(Place::File(FileMark { file, offset }))
+            }
+            Place::Count(before) => Self(Place::Count(before + bytes)),
+            _ => self.clone(),
+        }
+    }
+
+    pub(crate) fn files(&self) -> &[FileMark] {
+        match &self.0 {
+            Place::File(mark) => std::slice::from_ref(mark),
+            Place::Files(marks) => marks,
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Journal(text) | Place::Other(text) => f.write_str(text),
+            Place::Count(bytes) => write!(f, "byte {bytes}"),
+            Place::File(_) | Place::Files(_) => {
+                for (n, mark) in self.files().iter().enumerate() {
+                    let comma = if n == 0 { "" } else { ", " };
+                    write!(f, "{comma}{}:{}", mark.file.path.display(), mark.offset)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({self})")
+    }
+}
+
+/// The kept form. Its words are part of the offset file's format.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wire {
+    Files(Vec<WireMark>),
+    Journal(String),
+    Count(u64),
+    Other(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireMark {
+    #[serde(flatten)]
+    file: FileId,
+    offset: u64,
+}
+
+impl From<Cursor> for Wire {
+    fn from(cursor: Cursor) -> Self {
+        match &cursor.0 {
+            Place::Journal(text) => Self::Journal(text.to_string()),
+            Place::Other(text) => Self::Other(text.to_string()),
+            Place::Count(bytes) => Self::Count(*bytes),
+            Place::File(_) | Place::Files(_) => {
+                let marks = cursor.files().iter();
+                let wire =
+                    marks.map(|m| WireMark { file: m.file.as_ref().clone(), offset: m.offset });
+                Self::Files(wire.collect())
+            }
+        }
+    }
+}
+
+impl From<Wire> for Cursor {
+    fn from(wire: Wire) -> Self {
+        match wire {
+            Wire::Journal(text) => Self(Place::Journal(text.into())),
+            Wire::Other(text) => Self(Place::Other(text.into())),
+            Wire::Count(bytes) => Self(Place::Count(bytes)),
+            Wire::Files(marks) => Self::of_files(
+                marks
+                    .into_iter()
+                    .map(|mark| FileMark { file: Arc::new(mark.file), offset: mark.offset })
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// A path is bytes, JSON is text: bytes that are not UTF-8 are written `\xNN`, a backslash `\\`.
+mod path_text {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::new();
+        for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+            text.push_str(&chunk.valid().replace('\\', r"\\"));
+            text.extend(chunk.invalid().iter().map(|byte| format!(r"\x{byte:02x}")));
+        }
+        to.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        let text = String::deserialize(from)?;
+        decode(text.as_bytes()).ok_or_else(|| D::Error::custom("a path with a broken escape"))
+    }
+
+    fn decode(mut text: &[u8]) -> Option<PathBuf> {
+        let mut bytes = Vec::with_capacity(text.len());
+        while let Some((&byte, rest)) = text.split_first() {
+            text = rest;
+            if byte != b'\\' {
+                bytes.push(byte);
+                continue;
+            }
+            let (&escape, rest) = text.split_first()?;
+            text = rest;
+            if escape == b'\\' {
+                bytes.push(b'\\');
+                continue;
+            }
+            let (hex, rest) = text.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?);
+            text = rest;
+        }
+        Some(OsString::from_vec(bytes).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    fn mark(path: &[u8], ino: u64, offset: u64) -> FileMark {
+        let path = PathBuf::from(OsStr::from_bytes(path));
+        let head = Head { len: 3, crc: 9 };
+        FileMark { file: Arc::new(FileId { path, dev: 1, ino, head }), offset }
+    }
+
+    #[test]
+    fn every_kind_survives_being_kept() {
+        let cursors = [
+            Cursor::of_files(vec![mark(b"/var/log/\xff\\x.log", 2, 30)]),
+            Cursor::of_files(vec![mark(b"a", 1, 1), mark(b"b", 2, 2)]),
+            Cursor::of_files(Vec::new()),
+            Cursor(Place::Journal("s=1;i=2".into())),
+            Cursor(Place::Count(7)),
+            Cursor::from_text("page 3"),
+        ];
+        for cursor in cursors {
+            let kept = serde_json::to_string(&cursor).unwrap();
+            assert_eq!(serde_json::from_str::<Cursor>(&kept).unwrap(), cursor, "{kept}");
+        }
+    }
+
+    #[test]
+    fn merging_moves_one_file_and_keeps_the_others() {
+        let mut all = Cursor::of_files(vec![mark(b"a", 1, 1), mark(b"b", 2, 2)]);
+        all.merge(&Cursor::of_files(vec![mark(b"b", 2, 9)]));
+        all.merge(&Cursor::of_files(vec![mark(b"c", 3, 5)]));
+        assert_eq!(all.to_string(), "a:1, b:9, c:5");
+    }
+}

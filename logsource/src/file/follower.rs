@@ -1,0 +1,325 @@
+//! One name, followed through every file that bears it: rename, truncate, remove, create.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::identity::{self, Opened};
+use super::reading::{Filled, Reading, Shared};
+use crate::cursor::FileMark;
+use crate::metrics::{Count, DropReason};
+use crate::{Batch, Edge};
+
+/// A writer may go on with a renamed file until it is told to open the new one.
+const ROTATE_WAIT: Duration = Duration::from_secs(5);
+
+/// More files than this are not held open behind one name.
+const MAX_CHAIN: usize = 64;
+
+/// Where the reading of a name begins.
+#[derive(Debug, Clone)]
+pub(super) enum Begin {
+    Edge(Edge),
+    /// After these places, and at the start of every file that they do not speak of.
+    After(Vec<FileMark>),
+}
+
+/// A name and its files: the one that bears it now is the last, those renamed away come before it
+/// and are read first.
+#[derive(Debug)]
+pub(super) struct Follower {
+    shared: Shared,
+    path: Arc<Path>,
+    chain: VecDeque<Reading>,
+    known: Known,
+    /// Nobody bears the name now.
+    nameless: bool,
+}
+
+/// The inodes that the followers of a source hold or have finished. A pattern may match a file
+/// under its old name and under its new one; it is read once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    inodes: Arc<Mutex<Inodes>>,
+    /// Keep what is finished: a pattern may match its new name.
+    keeps_finished: bool,
+}
+
+/// By device and inode number: held now, or finished at this place.
+type Inodes = HashMap<(u64, u64), Option<FileMark>>;
+
+impl Known {
+    pub(super) fn new(keeps_finished: bool) -> Self {
+        Self { inodes: Arc::default(), keeps_finished }
+    }
+
+    /// `None`: never seen. `Some(None)`: held now. Else: finished, at this place.
+    fn get(&self, inode: (u64, u64)) -> Option<Option<FileMark>> {
+        self.lock().get(&inode).cloned()
+    }
+
+    fn hold(&self, inode: (u64, u64)) {
+        self.lock().insert(inode, None);
+    }
+
+    fn finish(&self, mark: FileMark) {
+        let inode = (mark.file.dev, mark.file.ino);
+        if self.keeps_finished {
+            self.lock().insert(inode, Some(mark));
+        } else {
+            self.lock().remove(&inode);
+        }
+    }
+
+    /// Forgets the finished files that are in the directory no more.
+    pub(super) fn forget(&self, is_there: impl Fn(u64) -> bool) {
+        self.lock().retain(|(_, ino), finished| finished.is_none() || is_there(*ino));
+    }
+
+    pub(super) fn is_held(&self, inode: (u64, u64)) -> bool {
+        self.get(inode) == Some(None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inodes> {
+        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follower {
+    pub(super) fn new(shared: &Shared, path: &Path, known: &Known) -> Self {
+        let (shared, path, known) = (shared.clone(), Arc::from(path), known.clone());
+        Self { shared, path, chain: VecDeque::new(), known, nameless: false }
+    }
+
+    /// Opens what there is, unless it is already followed under another name.
+    pub(super) fn begin(&mut self, begin: &Begin) -> io::Result<()> {
+        let current =
+            Opened::open(&self.path)?.filter(|file| !self.known.is_held((file.dev, file.ino)));
+        let marks = match begin {
+            Begin::Edge(Edge::End) => {
+                if let Some(file) = current {
+                    let end = file.end()?;
+                    self.push(file, end);
+                }
+                return Ok(());
+            }
+            Begin::Edge(Edge::Start) => &[][..],
+            Begin::After(marks) => marks,
+        };
+        self.resume(marks, current);
+        Ok(())
+    }
+
+    /// Finds the files that the marks speak of, whatever they are called now, then those that came
+    /// and went since, then the one that bears the name.
+    fn resume(&mut self, marks: &[FileMark], current: Option<Opened>) {
+        let mut rotated: Vec<(Opened, u64)> = Vec::new();
+        let (mut current_at, mut lost, mut cut) = (None, false, None);
+        for mark in marks {
+            match &current {
+                Some(file) if file.is(mark) && file.size >= mark.offset => {
+                    current_at = Some(mark.offset);
+                }
+                Some(file) if file.ino == mark.file.ino && file.dev == mark.file.dev => {
+                    cut = Some(mark);
+                }
+                _ => match identity::find(&self.path, mark) {
+                    Some(file) if file.size >= mark.offset => rotated.push((file, mark.offset)),
+                    _ => lost = true,
+                },
+            }
+        }
+        rotated.sort_by_key(|(file, _)| file.born);
+        let until = current.as_ref().and_then(|file| file.born);
+        if let Some(mark) = cut {
+            self.shared.metrics.add(Count::Truncations, 1);
+            rotated.extend(self.copy_of(mark.file.head, mark.offset));
+        } else if current_at.is_none()
+            && let Some(after) = rotated.iter().filter_map(|(file, _)| file.born).max()
+        {
+            self.shared.metrics.add(Count::Rotations, 1);
+            let between = identity::rotated_between(&self.path, after, until);
+            let current = current.as_ref().map(|file| (file.dev, file.ino));
+            let unseen = between.into_iter().filter(|f| Some((f.dev, f.ino)) != current);
+            rotated.extend(unseen.map(|file| (file, 0)));
+        }
+        if lost && !self.known.keeps_finished {
+            let path = self.path.display();
+            tracing::warn!(%path, "a file that was being read is gone; its end may not be read");
+            self.shared.metrics.drop_lines(DropReason::RotatedAway, 1);
+        }
+        for (file, offset) in rotated {
+            self.push(file, offset);
+        }
+        if let Some(file) = current {
+            self.push(file, current_at.unwrap_or(0));
+        }
+    }
+
+    fn push(&mut self, file: Opened, offset: u64) {
+        self.known.hold((file.dev, file.ino));
+        self.chain.push_back(Reading::new(&self.shared, &self.path, file, offset));
+    }
+
+    /// Reads until there is a batch; none if everything that is there has been read.
+    pub(super) fn step(&mut self, now: Instant, max: usize) -> io::Result<Option<Batch>> {
+        loop {
+            for reading in &mut self.chain {
+                loop {
+                    let filled = reading.fill()?;
+                    if filled != Filled::Nothing {
+                        reading.touched = now;
+                    }
+                    if filled == Filled::More && !reading.is_full() {
+                        continue;
+                    }
+                    if let Some(batch) = reading.take(max) {
+                        return Ok(Some(batch));
+                    }
+                    if filled != Filled::More {
+                        break;
+                    }
+                }
+            }
+            if let Some(batch) = self.close_finished(now) {
+                return Ok(Some(batch));
+            }
+            if !self.look()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Looks at who bears the name now. Says whether there is something new to read.
+    pub(super) fn look(&mut self) -> io::Result<bool> {
+        let cut = match self.chain.back() {
+            Some(last) if last.is_cut()? => Some((last.head(), last.offset())),
+            _ => None,
+        };
+        if let Some((head, offset)) = cut {
+            return self.restart(head, offset);
+        }
+        let meta = match std::fs::metadata(&self.path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.nameless = true;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        self.nameless = false;
+        let inode = identity::inode(&meta);
+        let finished = self.known.get(inode);
+        let nothing_new = match &finished {
+            Some(None) => true,
+            Some(Some(mark)) => meta.len() == mark.offset,
+            None => false,
+        };
+        if nothing_new || self.chain.len() >= MAX_CHAIN {
+            return Ok(false);
+        }
+        let Some(file) = Opened::open(&self.path)? else { return Ok(false) };
+        if let Some(last) = self.chain.back_mut() {
+            self.shared.metrics.add(Count::Rotations, 1);
+            last.touched = crate::shell::ticks();
+            if let (Some(after), until) = (last.born, file.born) {
+                self.open_between(after, until, (file.dev, file.ino));
+            }
+        }
+        let same = finished.flatten().filter(|mark| file.is(mark) && file.size > mark.offset);
+        self.push(file, same.map_or(0, |mark| mark.offset));
+        Ok(true)
+    }
+
+    /// The name may have moved on more than once since the last look.
+    fn open_between(&mut self, after: SystemTime, until: Option<SystemTime>, new: (u64, u64)) {
+        for file in identity::rotated_between(&self.path, after, until) {
+            let inode = (file.dev, file.ino);
+            let is_new = inode != new && self.known.get(inode).is_none();
+            if is_new && self.chain.len() < MAX_CHAIN {
+                self.shared.metrics.add(Count::Rotations, 1);
+                self.push(file, 0);
+            }
+        }
+    }
+
+    /// The file was cut in place. If a copy of it holds what was not read yet, that comes first.
+    fn restart(&mut self, head: crate::cursor::Head, offset: u64) -> io::Result<bool> {
+        let copy = self.copy_of(head, offset);
+        let Some(mut last) = self.chain.pop_back() else { return Ok(false) };
+        last.restart()?;
+        if let Some((file, offset)) = copy {
+            self.push(file, offset);
+        }
+        self.chain.push_back(last);
+        Ok(true)
+    }
+
+    /// The newest copy of a file that has since been cut: it begins with the same bytes, and holds
+    /// more than was read.
+    fn copy_of(&self, head: crate::cursor::Head, offset: u64) -> Option<(Opened, u64)> {
+        if head.len == 0 {
+            return None;
+        }
+        let mut copies = identity::rotated_between(&self.path, SystemTime::UNIX_EPOCH, None);
+        copies.retain(|file| file.size > offset && identity::begins_with(&file.file, head));
+        copies.pop().map(|file| (file, offset))
+    }
+
+    /// Lets go of the renamed files to which nobody has written for a while. What is left of a
+    /// last line is a line then.
+    fn close_finished(&mut self, now: Instant) -> Option<Batch> {
+        let newest = self.chain.len().saturating_sub(1);
+        for index in 0..self.chain.len() {
+            let reading = self.chain.get_mut(index)?;
+            // The last one is let go of only when it is deleted and no other has its name.
+            let bears_the_name = index == newest && !(self.nameless && reading.is_deleted());
+            if bears_the_name || now.saturating_duration_since(reading.touched) < ROTATE_WAIT {
+                continue;
+            }
+            if reading.has_partial() {
+                reading.finish();
+                return reading.take(usize::MAX);
+            }
+            let reading = self.chain.remove(index)?;
+            self.known.finish(reading.mark());
+            if let (Some(store), false, true) =
+                (&self.shared.store, self.known.keeps_finished, reading.is_settled())
+            {
+                store.remove(&reading.key());
+            }
+            return None;
+        }
+        None
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether everything that is there now was taken, except for a last line without its end.
+    pub(super) fn is_at_end(&mut self) -> io::Result<bool> {
+        for reading in &mut self.chain {
+            if !reading.is_at_end()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether there is no file to read.
+    pub(super) fn is_idle(&self) -> bool {
+        self.chain.is_empty()
+    }
+
+    /// The places after what was taken as batches.
+    pub(super) fn marks(&self) -> impl Iterator<Item = FileMark> {
+        self.chain.iter().map(Reading::mark)
+    }
+
+    pub(super) fn lag(&self) -> u64 {
+        self.chain.iter().map(Reading::lag).sum()
+    }
+}

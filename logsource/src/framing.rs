@@ -1,0 +1,200 @@
+//! Lines in a stream of bytes.
+
+#[cfg(any(feature = "file", feature = "stdout"))]
+pub(crate) use framer::Framer;
+
+/// The line without `\n` or `\r\n`.
+pub(crate) fn trim_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Nothing but white space.
+pub(crate) fn is_blank(line: &[u8]) -> bool {
+    line.first().is_none_or(u8::is_ascii_whitespace) && line.iter().all(u8::is_ascii_whitespace)
+}
+
+#[cfg(any(feature = "file", feature = "stdout"))]
+mod framer {
+    use std::sync::Arc;
+
+    use super::{is_blank, trim_end};
+    use crate::slab::{Blank, Pool, Span, Table};
+
+    /// How much is read at a time while the end of an over-long line is looked for.
+    const SKIP_BYTES: usize = 64 * 1024;
+
+    /// Turns bytes, in whatever pieces they come, into lines of a slab.
+    ///
+    /// The owner reads into [`Framer::room`], says how much with [`Framer::fed`], and takes the
+    /// finished lines with [`Framer::take`]. Pure: it knows no file and no clock.
+    #[derive(Debug)]
+    pub(crate) struct Framer {
+        pool: Arc<Pool>,
+        blank: Blank,
+        max_line: usize,
+        /// Bytes read into the slab.
+        filled: usize,
+        /// Bytes of the slab that finished lines came from.
+        framed: usize,
+        /// There is no line end between `framed` and here.
+        scanned: usize,
+        /// Bytes of the slab's last line that were thrown away, since it is too long. Offsets
+        /// after it are no longer those of the stream, so the slab ends with it.
+        cut: u64,
+        sealed: bool,
+        too_long: u64,
+    }
+
+    /// Finished lines.
+    #[derive(Debug)]
+    pub(crate) struct Framed {
+        pub(crate) table: Table,
+        /// How many bytes of the stream they came from, blank lines and cut ones included.
+        pub(crate) consumed: u64,
+        /// How many lines were cut.
+        pub(crate) too_long: u64,
+    }
+
+    impl Framer {
+        pub(crate) fn new(pool: Arc<Pool>, max_line: usize) -> Self {
+            let blank = pool.get();
+            Self {
+                pool,
+                blank,
+                max_line,
+                filled: 0,
+                framed: 0,
+                scanned: 0,
+                cut: 0,
+                sealed: false,
+                too_long: 0,
+            }
+        }
+
+        /// Where to read to; empty if the finished lines must be taken first.
+        pub(crate) fn room(&mut self) -> &mut [u8] {
+            let slab = &mut self.blank.slab;
+            if self.sealed || (self.filled == slab.len() && self.framed > 0) {
+                return &mut [];
+            }
+            if self.filled == slab.len() {
+                if self.filled < self.max_line + SKIP_BYTES {
+                    let doubled = (slab.len() * 2).min(self.max_line + SKIP_BYTES);
+                    slab.resize(doubled, 0);
+                } else {
+                    self.cut += (self.filled - self.max_line) as u64;
+                    self.filled = self.max_line;
+                    self.scanned = self.max_line;
+                }
+            }
+            slab.get_mut(self.filled..).unwrap_or_default()
+        }
+
+        /// Says how many bytes were read into the room.
+        pub(crate) fn fed(&mut self, bytes: usize) {
+            self.filled = (self.filled + bytes).min(self.blank.slab.len());
+            self.scan();
+        }
+
+        /// How many bytes of an unfinished line are held.
+        pub(crate) fn pending(&self) -> u64 {
+            (self.filled - self.framed) as u64 + if self.sealed { 0 } else { self.cut }
+        }
+
+        /// Whether a line that is not blank is finished.
+        #[cfg(feature = "file")]
+        pub(crate) fn has_lines(&self) -> bool {
+            !self.blank.lines.is_empty()
+        }
+
+        /// The finished lines, if any were read (blank ones count as read).
+        pub(crate) fn take(&mut self) -> Option<Framed> {
+            if self.framed == 0 {
+                return None;
+            }
+            let mut next = self.pool.get();
+            let rest = self.filled - self.framed;
+            if next.slab.len() < rest {
+                next.slab.resize(rest, 0);
+            }
+            next.slab[..rest].copy_from_slice(&self.blank.slab[self.framed..self.filled]);
+            let Blank { slab, lines, records, fields } = std::mem::replace(&mut self.blank, next);
+            let consumed = self.framed as u64 + if self.sealed { self.cut } else { 0 };
+            let table = Table {
+                slab: slab.freeze(),
+                filled: self.framed,
+                lines,
+                records,
+                fields,
+                pool: Some(Arc::clone(&self.pool)),
+            };
+            let too_long = std::mem::take(&mut self.too_long);
+            (self.filled, self.framed, self.scanned) = (rest, 0, 0);
+            if std::mem::take(&mut self.sealed) {
+                self.cut = 0;
+            }
+            self.scan();
+            Some(Framed { table, consumed, too_long })
+        }
+
+        /// Ends the last line, though it has no line end: nothing more will come.
+        pub(crate) fn finish(&mut self) {
+            if self.filled > self.framed && !self.sealed {
+                self.line(self.filled);
+                self.framed = self.filled;
+                self.scanned = self.filled;
+                self.sealed = self.cut > 0;
+            }
+        }
+
+        /// Forgets everything held: the stream begins anew.
+        #[cfg(feature = "file")]
+        pub(crate) fn clear(&mut self) {
+            self.blank.lines.clear();
+            (self.filled, self.framed, self.scanned, self.cut) = (0, 0, 0, 0);
+            (self.sealed, self.too_long) = (false, 0);
+        }
+
+        fn scan(&mut self) {
+            if self.sealed {
+                return;
+            }
+            let unseen = &self.blank.slab[self.scanned..self.filled];
+            if self.cut > 0 {
+                // The rare case, by itself: the first line end finishes the cut line.
+                if let Some(found) = memchr::memchr(b'\n', unseen) {
+                    let end = self.scanned + found;
+                    self.line(end);
+                    self.framed = end + 1;
+                    self.sealed = true;
+                }
+                self.scanned = self.filled;
+                return;
+            }
+            let (base, mut start) = (self.scanned, self.framed);
+            let slab = &self.blank.slab[..self.filled];
+            for end in memchr::memchr_iter(b'\n', unseen).map(|found| base + found) {
+                let line = trim_end(&slab[start..end]);
+                if !is_blank(line) {
+                    let len = line.len().min(self.max_line);
+                    self.too_long += u64::from(line.len() > self.max_line);
+                    self.blank.lines.push(Span::new(start, start + len));
+                }
+                start = end + 1;
+            }
+            self.framed = start;
+            self.scanned = self.filled;
+        }
+
+        /// One line that may have been cut.
+        fn line(&mut self, end: usize) {
+            let line = trim_end(&self.blank.slab[self.framed..end]);
+            if !is_blank(line) || self.cut > 0 {
+                let len = line.len().min(self.max_line);
+                self.too_long += u64::from(self.cut > 0 || line.len() > self.max_line);
+                self.blank.lines.push(Span::new(self.framed, self.framed + len));
+            }
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! The `journalctl` child: asked, read, watched, and started again.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind as Io, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::export::Exported;
+use crate::ack::{Ack, Book};
+use crate::cursor::Place;
+use crate::metrics::{Count, DropReason, SourceMetrics};
+use crate::process::{Process, Stderr};
+use crate::shell::{Pushed, Queue, Store, Wake, now, ticks, wait};
+use crate::slab::{Pool, Table};
+use crate::{Batch, Chunk, Cursor, Edge, Error, ErrorKind, Health, HealthState, Origin, Position};
+
+/// Where the acknowledged cursor is in the offset file.
+const KEY: &str = "journal";
+
+/// How often the child is looked after, and acknowledged cursors are written to disk.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long after its death a child is started again: from this, doubled up to that.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// A child that is stopped (as by `SIGSTOP`) for so many ticks is replaced.
+const STOPPED_TICKS: u32 = 3;
+
+/// How long `journalctl` may be silent before a `read` gives up on it.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which entries are asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    pub(super) journalctl: PathBuf,
+    pub(super) units: Vec<String>,
+    pub(super) priority: Option<String>,
+    pub(super) since: Option<SystemTime>,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) namespace: Option<String>,
+    pub(super) excluded_pids: Vec<u32>,
+    pub(super) excluded_units: Vec<String>,
+}
+
+/// Where a child begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Begin {
+    Start,
+    End,
+    Since(SystemTime),
+    After(Arc<str>),
+}
+
+impl Query {
+    pub(super) fn new() -> Self {
+        Self {
+            journalctl: "journalctl".into(),
+            units: Vec::new(),
+            priority: None,
+            since: None,
+            directory: None,
+            files: Vec::new(),
+            namespace: None,
+            excluded_pids: Vec::new(),
+            excluded_units: Vec::new(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        const LEVELS: [&str; 8] =
+            ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+        if let Some(priority) = &self.priority {
+            let number = priority.parse::<u8>().is_ok_and(|number| number < 8);
+            if !number && !LEVELS.contains(&priority.as_str()) {
+                let levels = LEVELS.join(", ");
+                return Err(Error::invalid(format!(
+                    "there is no priority `{priority}`; the priorities are {levels}, or 0 to 7"
+                )));
+            }
+        }
+        let places = usize::from(self.directory.is_some())
+            + usize::from(!self.files.is_empty())
+            + usize::from(self.namespace.is_some());
+        if places > 1 {
+            return Err(Error::invalid(
+                "a journal is in a directory, in files or in a namespace; name one of the three",
+            ));
+        }
+        if self.units.iter().any(String::is_empty) {
+            return Err(Error::invalid("a unit's name is empty"));
+        }
+        Ok(())
+    }
+
+    fn command(&self, begin: &Begin, follow: bool) -> Command {
+        let mut command = Command::new(&self.journalctl);
+        command.args(["--output=export", "--no-pager", "--quiet"]);
+        if follow {
+            // Following means this boot alone, in most versions of it. What undoes that depends
+            // on the version, and where both of these stand they do in every one of them.
+            command.args(["--follow", "--merge", "--boot=all"]);
+        }
+        let option = |name: &str, value: &std::ffi::OsStr| {
+            let mut option = OsString::from(name);
+            option.push(value);
+            option
+        };
+        command.args(self.units.iter().map(|unit| format!("--unit={unit}")));
+        command.args(self.priority.iter().map(|priority| format!("--priority={priority}")));
+        command.args(self.namespace.iter().map(|name| format!("--namespace={name}")));
+        command.args(self.directory.iter().map(|path| option("--directory=", path.as_os_str())));
+        command.args(self.files.iter().map(|path| option("--file=", path.as_os_str())));
+        let since = match begin {
+            Begin::Start => self.since,
+            Begin::Since(time) => Some(self.since.map_or(*time, |since| since.max(*time))),
+            Begin::End | Begin::After(_) => None,
+        };
+        command.args(since.map(|time| format!("--since=@{}", micros(time))));
+        match begin {
+            Begin::End => command.arg("--lines=0"),
+            Begin::After(cursor) => command.arg(format!("--after-cursor={cursor}")),
+            _ => &mut command,
+        };
+        if follow && *begin != Begin::End {
+            command.arg("--no-tail");
+        }
+        command
+    }
+}
+
+/// Seconds since 1970, with six digits after the point.
+fn micros(time: SystemTime) -> String {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:06}", since.as_secs(), since.subsec_micros())
+}
+
+/// Reads the journal for one `tail` or one `read`.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub(super) query: Query,
+    pub(super) origin: Arc<Origin>,
+    pub(super) store: Arc<Store>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) counters: Arc<SourceMetrics>,
+    pub(super) health: Arc<Mutex<Health>>,
+}
+
+/// Why a child is read no more.
+enum Over {
+    Abandoned,
+    /// It ended, or had to be ended; the reason.
+    Died(String),
+}
+
+/// A run of children, one after the other.
+struct Session<'a> {
+    queue: &'a Queue<Result<Batch, Error>>,
+    book: Arc<Book>,
+    begin: Begin,
+    /// When something last came.
+    progress: bool,
+}
+
+impl Follower {
+    pub(super) fn run(&self, from: &Position, queue: &Queue<Result<Batch, Error>>) {
+        let begin = match self.begin(from) {
+            Ok(begin) => begin,
+            Err(error) => return self.fail(error, queue),
+        };
+        if let Begin::After(cursor) = &begin {
+            self.store.set(KEY, &Cursor(Place::Journal(Arc::clone(cursor))));
+        }
+        let store = Arc::clone(&self.store);
+        let book = Book::new(move |place| store.set(KEY, place));
+        let mut session = Session { queue, book, begin, progress: false };
+        let mut backoff = BACKOFF.0;
+        let mut told = String::new();
+        while !queue.is_abandoned() {
+            let started = now();
+            let reason = match self.follow(&mut session) {
+                Ok(Over::Abandoned) => break,
+                Ok(Over::Died(reason)) => reason,
+                Err(error) if error.is_retryable() => error.to_string(),
+                Err(error) => {
+                    self.fail(error, queue);
+                    break;
+                }
+            };
+            if session.begin == Begin::End {
+                // What came since must not be missed by the next one.
+                session.begin = Begin::Since(started);
+            }
+            if std::mem::take(&mut session.progress) {
+                backoff = BACKOFF.0;
+                told.clear();
+            }
+            self.counters.add(Count::Restarts, 1);
+            self.counters.add(Count::Errors, 1);
+            self.set_health(Health::because(HealthState::Degraded, reason.clone()));
+            if told != reason {
+                told.clone_from(&reason);
+                queue.push((Err(Error::new(ErrorKind::Io, reason).retryable()), 0));
+            }
+            self.pause(backoff, queue);
+            backoff = (backoff * 2).min(BACKOFF.1);
+        }
+        self.flush(queue);
+    }
+
+    /// What there is after a position, at most `max` entries.
+    pub(super) fn read(&self, from: &Position, max: usize) -> Result<Chunk, Error> {
+        let begin = self.begin(from)?;
+        let start = match &begin {
+            Begin::After(cursor) => Cursor(Place::Journal(Arc::clone(cursor))),
+            _ => Cursor(Place::Journal("".into())),
+        };
+        if max == 0 {
+            return Ok(Chunk::new(None, start, false));
+        }
+        let begin = if begin == Begin::End { return self.read_end() } else { begin };
+        let (mut process, stdout) = self.start(&begin, false)?;
+        let mut input = Input::new(stdout, &self.pool);
+        let mut skipped = start;
+        loop {
+            let more = input.read(READ_PATIENCE, &Wake::none())?;
+            let Some(table) = input.exported.take() else {
+                match more {
+                    Some(1..) => continue,
+                    Some(0) => {
+                        ended(&mut process)?;
+                        return Ok(Chunk::new(None, skipped, true));
+                    }
+                    None => return Err(silent()),
+                }
+            };
+            let cursor = last_cursor(&table).unwrap_or_else(|| skipped.clone());
+            let Some(batch) = self.batch(table, &cursor) else {
+                skipped = cursor;
+                continue;
+            };
+            let whole = batch.len();
+            let batch = batch.cut(max);
+            let next = batch.cursor().clone();
+            let at_end = batch.len() == whole && input.is_over(READ_PATIENCE)?;
+            return Ok(Chunk::new(Some(batch), next, at_end));
+        }
+    }
+
+    /// The place after the newest entry.
+    fn read_end(&self) -> Result<Chunk, Error> {
+        let mut query = self.query.clone();
+        query.since = None;
+        let mut command = query.command(&Begin::Start, false);
+        command.arg("--lines=1");
+        let (mut process, stdout) = self.spawn(command)?;
+        let mut input = Input::new(stdout, &self.pool);
+        while let Some(1..) = input.read(READ_PATIENCE, &Wake::none())? {}
+        ended(&mut process)?;
+        let last = input.exported.take().and_then(|table| last_cursor(&table));
+        let next = last.unwrap_or_else(|| Cursor(Place::Journal("".into())));
+        Ok(Chunk::new(None, next, true))
+    }
+
+    fn begin(&self, from: &Position) -> Result<Begin, Error> {
+        Ok(match from {
+            Position::Start => Begin::Start,
+            Position::End => Begin::End,
+            Position::At(Cursor(Place::Journal(cursor))) if cursor.is_empty() => Begin::Start,
+            Position::At(Cursor(Place::Journal(cursor))) => Begin::After(Arc::clone(cursor)),
+            Position::At(cursor) => {
+                return Err(Error::invalid(format!("`{cursor}` is not a place in a journal")));
+            }
+            Position::Resume { otherwise } => match self.store.places()?.get(KEY) {
+                Some(Cursor(Place::Journal(cursor))) => Begin::After(Arc::clone(cursor)),
+                _ if *otherwise == Edge::Start => Begin::Start,
+                _ => Begin::End,
+            },
+        })
+    }
+
+    fn start(&self, begin: &Begin, follow: bool) -> Result<(Process, OwnedFd), Error> {
+        self.spawn(self.query.command(begin, follow))
+    }
+
+    fn spawn(&self, command: Command) -> Result<(Process, OwnedFd), Error> {
+        let (process, stdout) = Process::start(command, Stderr::Trace).map_err(|error| {
+            let program = self.query.journalctl.display();
+            let remedy = "install systemd's journalctl, or name another program to run";
+            Error::new(error.kind(), format!("cannot run `{program}`; {remedy}")).with_cause(error)
+        })?;
+        Ok((process, stdout.into()))
+    }
+
+    /// Reads one child until it ends.
+    fn follow(&self, session: &mut Session<'_>) -> Result<Over, Error> {
+        let (mut process, stdout) = self.start(&session.begin, true)?;
+        self.set_health(Health::ready());
+        let mut input = Input::new(stdout, &self.pool);
+        let mut ticked = ticks();
+        let mut stopped = 0;
+        loop {
+            if session.queue.is_abandoned() {
+                return Ok(Over::Abandoned);
+            }
+            let read = match input.read(TICK, session.queue.wake()) {
+                Ok(read) => read,
+                Err(error) => {
+                    self.counters.drop_lines(DropReason::Unreadable, 1);
+                    self.hand_on(&mut input, session);
+                    if let Some(cursor) = input.bad.take() {
+                        // Past the entry that cannot be read.
+                        session.begin = Begin::After(cursor.into());
+                        session.progress = true;
+                    }
+                    return Ok(Over::Died(error.to_string()));
+                }
+            };
+            self.hand_on(&mut input, session);
+            if read == Some(0) {
+                return Ok(Over::Died(death(&mut process)));
+            }
+            if tick(&mut ticked) {
+                self.flush(session.queue);
+                stopped = if is_stopped(process.id()) { stopped + 1 } else { 0 };
+                if stopped >= STOPPED_TICKS {
+                    return Ok(Over::Died("journalctl was stopped, and is replaced".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn hand_on(&self, input: &mut Input, session: &mut Session<'_>) {
+        let Some(table) = input.exported.take() else { return };
+        let Some(cursor) = last_cursor(&table) else { return };
+        if let Place::Journal(text) = &cursor.0 {
+            session.begin = Begin::After(Arc::clone(text));
+        }
+        session.progress = true;
+        let Some(batch) = self.batch(table, &cursor) else {
+            // All of it left out: nothing to acknowledge, but a place to go on from.
+            Ack::issue(&session.book, cursor).done();
+            return;
+        };
+        let ack = Ack::issue(&session.book, cursor);
+        let mut item = Ok(batch.with_ack(ack).counted_by(&self.counters));
+        let mut ticked = ticks();
+        while !session.queue.is_abandoned() {
+            match session.queue.try_push(item, 0) {
+                Pushed::Taken => return,
+                Pushed::Full(back) => item = back,
+            }
+            wait(session.queue.wake(), &[], TICK);
+            if tick(&mut ticked) {
+                self.flush(session.queue);
+            }
+        }
+    }
+
+    /// The entries that are not left out.
+    fn batch(&self, mut table: Table, cursor: &Cursor) -> Option<Batch> {
+        self.leave_out(&mut table);
+        let origin = Arc::clone(&self.origin);
+        let batch = Batch::new(origin, table, now(), cursor.clone());
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn leave_out(&self, table: &mut Table) {
+        let (pids, units) = (&self.query.excluded_pids, &self.query.excluded_units);
+        if pids.is_empty() && units.is_empty() {
+            return;
+        }
+        let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+        let is_out = |table: &Table, index: usize| {
+            table.record_fields(index).iter().any(|field| {
+                let value = field.value.of(&table.slab);
+                match field.name.of(&table.slab) {
+                    b"_PID" => pids.iter().any(|pid| pid.as_bytes() == value),
+                    b"_SYSTEMD_UNIT" => units.iter().any(|unit| unit.as_bytes() == value),
+                    _ => false,
+                }
+            })
+        };
+        let kept: Vec<bool> = (0..table.lines.len()).map(|index| !is_out(table, index)).collect();
+        if kept.iter().all(|kept| *kept) {
+            return;
+        }
+        table.retain(&kept);
+    }
+
+    fn fail(&self, error: Error, queue: &Queue<Result<Batch, Error>>) {
+        self.counters.add(Count::Errors, 1);
+        self.set_health(Health::because(HealthState::Failed, error.to_string()));
+        queue.push((Err(error), 0));
+    }
+
+    fn set_health(&self, health: Health) {
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    fn flush(&self, queue: &Queue<Result<Batch, Error>>) {
+        if let Err(error) = self.store.flush() {
+            self.counters.add(Count::Errors, 1);
+            let error = error.retryable();
+            let health = Health::because(HealthState::Degraded, error.to_string());
+            let mut shown = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            if *shown != health {
+                *shown = health;
+                drop(shown);
+                queue.push((Err(error), 0));
+            }
+        }
+    }
+
+    fn pause(&self, pause: Duration, queue: &Queue<Result<Batch, Error>>) {
+        let begun = ticks();
+        loop {
+            self.flush(queue);
+            let left = pause.saturating_sub(ticks().saturating_duration_since(begun));
+            if left.is_zero() || queue.is_abandoned() {
+                return;
+            }
+            wait(queue.wake(), &[], left.min(TICK));
+        }
+    }
+}
+
+/// The output of a child.
+struct Input {
+    file: File,
+    exported: Exported,
+    /// The cursor of an entry that could not be read.
+    bad: Option<String>,
+}
+
+impl Input {
+    fn new(stdout: OwnedFd, pool: &Arc<Pool>) -> Self {
+        let exported = Exported::new(Arc::clone(pool));
+        Self { file: File::from(stdout), exported, bad: None }
+    }
+
+    /// Reads what comes within a time: so many bytes, 0 at the end, `None` if nothing came.
+    fn read(&mut self, within: Duration, wake: &Wake) -> Result<Option<usize>, Error> {
+        if !wait(wake, &[self.file.as_fd()], within) {
+            return Ok(None);
+        }
+        let read = match self.file.read(self.exported.room()) {
+            Ok(read) => read,
+            Err(error) if error.kind() == Io::Interrupted => return Ok(None),
+            Err(cause) => return Err(Error::io("cannot read journalctl's output", cause)),
+        };
+        self.exported.fed(read).map_err(|unreadable| {
+            self.bad = unreadable.cursor;
+            let message = "journalctl's output is not in the export format, or an entry is too \
+                           large";
+            Error::new(ErrorKind::Corrupt, message)
+        })?;
+        Ok(Some(read))
+    }
+
+    /// Whether no further entry comes.
+    fn is_over(&mut self, within: Duration) -> Result<bool, Error> {
+        loop {
+            match self.read(within, &Wake::none())? {
+                Some(0) => return Ok(self.exported.take().is_none()),
+                Some(_) if self.exported.take().is_some() => return Ok(false),
+                Some(_) => {}
+                None => return Err(silent()),
+            }
+        }
+    }
+}
+
+fn silent() -> Error {
+    let seconds = READ_PATIENCE.as_secs();
+    Error::new(ErrorKind::Io, format!("journalctl said nothing for {seconds} s; it may hang"))
+}
+
+fn last_cursor(table: &Table) -> Option<Cursor> {
+    let text = table.records.last()?.cursor.of(&table.slab);
+    (!text.is_empty()).then(|| Cursor(Place::Journal(String::from_utf8_lossy(text).into())))
+}
+
+/// An error if a child that should have come to its end failed.
+fn ended(process: &mut Process) -> Result<(), Error> {
+    match process.wait(TICK) {
+        Some(status) if !status.success() => Err(Error::new(ErrorKind::Io, death(process))),
+        _ => Ok(()),
+    }
+}
+
+fn death(process: &mut Process) -> String {
+    let how = match process.wait(TICK) {
+        Some(status) => format!("journalctl ended with {status}"),
+        None => "journalctl closed its output".to_owned(),
+    };
+    let words = process.last_words();
+    if words.is_empty() { how } else { format!("{how}: {words}") }
+}
+
+fn tick(last: &mut Instant) -> bool {
+    let now = ticks();
+    let due = now.saturating_duration_since(*last) >= TICK;
+    if due {
+        *last = now;
+    }
+    due
+}
+
+/// Whether a process is stopped: it lives, and does nothing. Silence alone says nothing, since a
+/// journal may be quiet for hours.
+fn is_stopped(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    matches!(after_name.trim_start().bytes().next(), Some(b'T' | b't'))
+}

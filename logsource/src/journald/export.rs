@@ -1,0 +1,170 @@
+//! The journal export format, in place.
+//!
+//! An entry is lines of `NAME=value`, or for a value that is not plain text `NAME`, a line end,
+//! its length in 64 bits little-endian, the value and a line end. An empty line ends the entry.
+
+use std::sync::Arc;
+
+use crate::slab::{Blank, Field, Pool, Record, Span, Table};
+
+/// An entry larger than this is passed over.
+const MAX_RECORD: usize = 64 << 20;
+
+/// What is at the beginning of some bytes.
+#[derive(Debug, PartialEq, Eq)]
+enum Scanned {
+    /// An entry that ends here; its fields were pushed.
+    Record(usize),
+    /// Part of an entry.
+    Partial,
+    /// Not an entry at all.
+    Garbage,
+}
+
+/// Parses the entry that begins at `from`, and pushes its fields.
+fn scan(slab: &[u8], from: usize, fields: &mut Vec<Field>) -> Scanned {
+    let mut at = from;
+    loop {
+        let Some(rest) = slab.get(at..) else { return Scanned::Partial };
+        let Some(newline) = memchr::memchr(b'\n', rest) else {
+            // A name that never ends is not one; a value may be long.
+            let is_name = memchr::memchr(b'=', rest).is_some() || rest.len() <= 256;
+            return if is_name { Scanned::Partial } else { Scanned::Garbage };
+        };
+        let end = at + newline;
+        if newline == 0 {
+            return Scanned::Record(end + 1);
+        }
+        let line = &slab[at..end];
+        let (name_len, value, next) = match memchr::memchr(b'=', line) {
+            Some(equals) => (equals, Span::new(at + equals + 1, end), end + 1),
+            None => {
+                let start = end + 9;
+                let Some(len) = slab.get(end + 1..start) else {
+                    return Scanned::Partial;
+                };
+                let len = len.iter().rev().fold(0_u64, |len, byte| len << 8 | u64::from(*byte));
+                let Some(len) = usize::try_from(len).ok().filter(|len| *len <= MAX_RECORD) else {
+                    return Scanned::Garbage;
+                };
+                match slab.get(start + len) {
+                    None => return Scanned::Partial,
+                    Some(b'\n') => {}
+                    Some(_) => return Scanned::Garbage,
+                }
+                (newline, Span::new(start, start + len), start + len + 1)
+            }
+        };
+        let name = Span::new(at, at + name_len);
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        if name_len == 0 || name_len > 256 || !name.of(slab).iter().all(plain) {
+            return Scanned::Garbage;
+        }
+        fields.push(Field { name, value });
+        at = next;
+    }
+}
+
+/// Turns the bytes of an export stream, in whatever pieces they come, into records of a slab.
+#[derive(Debug)]
+pub(super) struct Exported {
+    pool: Arc<Pool>,
+    blank: Blank,
+    filled: usize,
+    framed: usize,
+}
+
+/// The stream is not what it should be, or an entry is too large.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unreadable {
+    /// The cursor of the entry that it happened in, if that was still readable.
+    pub(super) cursor: Option<String>,
+}
+
+impl Exported {
+    pub(super) fn new(pool: Arc<Pool>) -> Self {
+        let blank = pool.get();
+        Self { pool, blank, filled: 0, framed: 0 }
+    }
+
+    /// Where to read to; empty if the finished entries must be taken first.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        let slab = &mut self.blank.slab;
+        if self.filled == slab.len() && self.framed == 0 {
+            // Some more than the largest entry, so that one too large shows itself.
+            slab.resize((slab.len() * 2).min(MAX_RECORD + 4096), 0);
+        }
+        slab.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// Says how many bytes were read into the room, and finds the entries that they finish.
+    pub(super) fn fed(&mut self, bytes: usize) -> Result<(), Unreadable> {
+        self.filled = (self.filled + bytes).min(self.blank.slab.len());
+        let Blank { slab, lines, records, fields } = &mut self.blank;
+        let slab = &slab[..self.filled];
+        loop {
+            let first = fields.len();
+            match scan(slab, self.framed, fields) {
+                Scanned::Record(end) => {
+                    if fields.len() > first {
+                        let (line, record) = interpret(slab, first, fields, end);
+                        lines.push(line);
+                        records.push(record);
+                    }
+                    self.framed = end;
+                }
+                Scanned::Partial if slab.len() - self.framed < MAX_RECORD => {
+                    fields.truncate(first);
+                    return Ok(());
+                }
+                Scanned::Partial | Scanned::Garbage => {
+                    let found = fields[first..].iter().find(|f| f.name.of(slab) == b"__CURSOR");
+                    let text = found.map(|f| String::from_utf8_lossy(f.value.of(slab)));
+                    let cursor = text.map(std::borrow::Cow::into_owned);
+                    fields.truncate(first);
+                    return Err(Unreadable { cursor });
+                }
+            }
+        }
+    }
+
+    /// The finished entries, if there are any.
+    pub(super) fn take(&mut self) -> Option<Table> {
+        if self.framed == 0 {
+            return None;
+        }
+        let mut next = self.pool.get();
+        let rest = self.filled - self.framed;
+        if next.slab.len() < rest {
+            next.slab.resize(rest, 0);
+        }
+        next.slab[..rest].copy_from_slice(&self.blank.slab[self.framed..self.filled]);
+        let Blank { slab, lines, records, fields } = std::mem::replace(&mut self.blank, next);
+        let filled = std::mem::replace(&mut self.framed, 0);
+        self.filled = rest;
+        let (slab, pool) = (slab.freeze(), Some(Arc::clone(&self.pool)));
+        Some(Table { slab, filled, lines, records, fields, pool })
+    }
+}
+
+/// The fields that mean something to us: the line, its time, its cursor.
+fn interpret(slab: &[u8], first: usize, fields: &[Field], end: usize) -> (Span, Record) {
+    let (mut line, mut realtime, mut cursor) = (None, 0, Span::new(end, end));
+    for field in fields.get(first..).unwrap_or_default() {
+        let value = field.value;
+        match field.name.of(slab) {
+            b"MESSAGE" if line.is_none() => line = Some(value),
+            b"__REALTIME_TIMESTAMP" => realtime = number(value.of(slab)),
+            b"__CURSOR" => cursor = value,
+            _ => {}
+        }
+    }
+    let index = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+    let (first_field, end_field) = (index(first), index(fields.len()));
+    let record = Record { first_field, end_field, realtime, cursor };
+    (line.unwrap_or(Span::new(end, end)), record)
+}
+
+fn number(text: &[u8]) -> u64 {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,221 @@
+//! From a pipe into a queue, in lines.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Overflow;
+use crate::cursor::Place;
+use crate::framing::Framer;
+use crate::metrics::{DropReason, SourceMetrics};
+use crate::shell::{Pushed, Queue, now, wait};
+use crate::slab::{Pool, Table};
+use crate::{Batch, Cursor, Error, Origin};
+
+/// How much is read from a pipe at once: what a pipe holds.
+const READ_BYTES: usize = 64 << 10;
+
+/// What a batch costs beside its bytes.
+const BATCH_WEIGHT: usize = 512;
+
+/// Something to read from.
+pub(super) enum Input {
+    /// Something that can be waited for beside a wake.
+    Fd(File),
+    /// Something that can only be read, and blocks.
+    Any(Box<dyn Read + Send>),
+}
+
+impl Input {
+    pub(super) fn of_fd(fd: impl Into<OwnedFd>) -> Self {
+        Self::Fd(File::from(fd.into()))
+    }
+
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Fd(file) => Some(file.as_fd()),
+            Self::Any(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.fd().is_some() { "Fd" } else { "Any" })
+    }
+}
+
+/// What every run over a pipe shares.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) origin: Arc<Origin>,
+    pub(super) metrics: Arc<SourceMetrics>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) max_line: usize,
+    pub(super) buffer_bytes: usize,
+    pub(super) overflow: Overflow,
+}
+
+impl Settings {
+    pub(super) fn pool() -> Arc<Pool> {
+        Pool::new(READ_BYTES)
+    }
+}
+
+/// Reads a pipe, and knows how many bytes of it became batches.
+#[derive(Debug)]
+pub(super) struct Pump {
+    settings: Settings,
+    input: Input,
+    framer: Framer,
+    taken: u64,
+    /// Bytes to pass over first.
+    skip: u64,
+    at_eof: bool,
+}
+
+/// Why a pump stopped.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    Abandoned,
+    Eof,
+    Failed(io::Error),
+}
+
+impl Pump {
+    pub(super) fn new(settings: Settings, input: Input, skip: u64) -> Self {
+        let framer = Framer::new(Arc::clone(&settings.pool), settings.max_line);
+        Self { settings, input, framer, taken: skip, skip, at_eof: false }
+    }
+
+    pub(super) fn input(&self) -> &Input {
+        &self.input
+    }
+
+    /// Reads until the end, or until nobody wants more.
+    pub(super) fn run(&mut self, queue: &Queue<Result<Batch, Error>>) -> Stopped {
+        while !queue.is_abandoned() {
+            if self.at_eof {
+                return Stopped::Eof;
+            }
+            let ready = match self.input.fd() {
+                Some(fd) => wait(queue.wake(), &[fd], Duration::from_secs(60)),
+                None => true,
+            };
+            if !ready {
+                continue;
+            }
+            if let Err(error) = self.read_once() {
+                return Stopped::Failed(error);
+            }
+            while let Some(batch) = self.batch() {
+                self.put(batch, queue);
+            }
+        }
+        Stopped::Abandoned
+    }
+
+    /// The next batch that comes within a time; none if none does, or at the end.
+    pub(super) fn next(&mut self, within: Duration) -> io::Result<Option<Batch>> {
+        let never = crate::shell::Wake::none();
+        loop {
+            if let Some(batch) = self.batch() {
+                return Ok(Some(batch));
+            }
+            let Some(fd) = self.input.fd() else { return Ok(None) };
+            if self.at_eof || !wait(&never, &[fd], within) {
+                return Ok(None);
+            }
+            self.read_once()?;
+        }
+    }
+
+    fn read_once(&mut self) -> io::Result<()> {
+        let room = self.framer.room();
+        let read = match &mut self.input {
+            Input::Fd(file) => file.read(room),
+            Input::Any(input) => input.read(room),
+        };
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => return Ok(()),
+                _ => return Err(error),
+            },
+        };
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(read);
+        if skipped > 0 {
+            room.copy_within(skipped..read, 0);
+            self.skip -= skipped as u64;
+        }
+        self.framer.fed(read - skipped);
+        if read == 0 {
+            self.at_eof = true;
+            self.framer.finish();
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self) -> Option<Batch> {
+        loop {
+            let framed = self.framer.take()?;
+            let base = Cursor(Place::Count(self.taken));
+            self.taken += framed.consumed;
+            self.settings.metrics.drop_lines(DropReason::LineTooLong, framed.too_long);
+            if framed.table.lines.is_empty() {
+                continue;
+            }
+            let table = compact(framed.table);
+            let (origin, cursor) =
+                (Arc::clone(&self.settings.origin), Cursor(Place::Count(self.taken)));
+            return Some(Batch::new(origin, table, now(), cursor).based_at(base));
+        }
+    }
+
+    fn put(&self, batch: Batch, queue: &Queue<Result<Batch, Error>>) {
+        let weight = weight(&batch);
+        let lines = batch.len() as u64;
+        let metrics = &self.settings.metrics;
+        let mut item = Ok(batch.counted_by(metrics));
+        while !queue.is_abandoned() {
+            match queue.try_push(item, weight) {
+                Pushed::Taken => return,
+                Pushed::Full(back) => item = back,
+            }
+            match self.settings.overflow {
+                Overflow::Block => {
+                    wait(queue.wake(), &[], Duration::from_secs(60));
+                }
+                Overflow::DropOldest => {
+                    if let Some(Ok(shed)) = queue.shed() {
+                        metrics.drop_lines(DropReason::OverflowOldest, shed.len() as u64);
+                    }
+                }
+                Overflow::DropNewest => {
+                    metrics.drop_lines(DropReason::OverflowNewest, lines);
+                    return;
+                }
+            }
+        }
+        // Nobody takes it now, but who reads on later may.
+        queue.push_leftover(item);
+    }
+}
+
+/// What a batch costs in memory.
+pub(super) fn weight(batch: &Batch) -> usize {
+    batch.bytes() + batch.len() * 8 + BATCH_WEIGHT
+}
+
+/// A few lines do not keep a whole slab, so that a bound in bytes is one.
+fn compact(mut table: Table) -> Table {
+    if table.filled >= table.slab.len() / 4 {
+        return table;
+    }
+    let slab = bytes::Bytes::copy_from_slice(table.slab.get(..table.filled).unwrap_or_default());
+    let lines = table.lines.as_slice().to_vec();
+    table.lines.clear();
+    Table::of_lines(slab, lines)
+}

@@ -1,0 +1,263 @@
+//! Standard input, or anything else that can be read.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+
+use super::Overflow;
+use super::pump::{Input, Pump, Settings, Stopped, weight};
+use crate::cursor::Place;
+use crate::metrics::Count;
+use crate::shell::{Queue, Tail, Wake, off_thread};
+use crate::{
+    Batch, Chunk, Cursor, Error, ErrorKind, Health, HealthState, LogSource, Metrics, Origin,
+    Parser, Position, SourceKind,
+};
+
+/// Standard input, or anything else that can be read to an end.
+///
+/// What was read cannot be had again: `tail` goes on where the last stream stopped, and a batch
+/// that was handed out is gone, acknowledged or not. `read` shows what has come and was not handed
+/// out yet. One stream at a time.
+#[derive(Debug)]
+pub struct StdinSource {
+    settings: Settings,
+    state: Arc<Mutex<State>>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None while a stream has it.
+    pump: Option<Pump>,
+    /// Read, and not handed out.
+    held: VecDeque<Batch>,
+    health: Health,
+}
+
+/// Builds a [`StdinSource`].
+#[must_use = "nothing is read before it is built"]
+#[derive(Debug)]
+pub struct StdinSourceBuilder {
+    input: Result<Input, Error>,
+    id: String,
+    labels: BTreeMap<String, String>,
+    parser: Parser,
+    max_line_bytes: usize,
+    buffer_bytes: usize,
+    overflow: Overflow,
+    metrics: Metrics,
+}
+
+impl StdinSource {
+    /// Reads this process's standard input.
+    pub fn builder() -> StdinSourceBuilder {
+        // A file of our own: the standard library's would buffer what we could not see.
+        let input = std::io::stdin().as_fd().try_clone_to_owned();
+        let input = input.map_err(|cause| Error::io("cannot open standard input", cause));
+        StdinSourceBuilder::new(input.map(Input::of_fd))
+    }
+
+    /// Reads a pipe, a socket or a terminal.
+    pub fn of_fd(fd: impl Into<OwnedFd>) -> StdinSourceBuilder {
+        StdinSourceBuilder::new(Ok(Input::of_fd(fd)))
+    }
+
+    /// Reads anything. Since nothing can be waited for but its next byte, dropping the stream
+    /// stops the thread only after that, and `read` shows only what a stream left over.
+    pub fn of_reader(reader: impl Read + Send + 'static) -> StdinSourceBuilder {
+        StdinSourceBuilder::new(Ok(Input::Any(Box::new(reader))))
+    }
+
+    /// The counters that it counts with.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl StdinSourceBuilder {
+    fn new(input: Result<Input, Error>) -> Self {
+        Self {
+            input,
+            id: "stdin".to_owned(),
+            labels: BTreeMap::new(),
+            parser: Parser::default(),
+            max_line_bytes: 1 << 20,
+            buffer_bytes: 1 << 20,
+            overflow: Overflow::default(),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// The source's name within the program; `stdin` if not set.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// Adds a label to every entry.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// How lines become fields; [`Parser::auto`] if not set.
+    pub fn parser(mut self, parser: Parser) -> Self {
+        self.parser = parser;
+        self
+    }
+
+    /// Lines longer than this are cut, and counted; 1 MiB if not set.
+    pub fn max_line_bytes(mut self, bytes: usize) -> Self {
+        self.max_line_bytes = bytes;
+        self
+    }
+
+    /// How much is buffered between the writer and the consumer; 1 MiB if not set.
+    pub fn buffer_bytes(mut self, bytes: usize) -> Self {
+        self.buffer_bytes = bytes;
+        self
+    }
+
+    /// What happens when the buffer is full; [`Overflow::Block`] if not set.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// The counters to count with; ones of its own if not set.
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Builds it. Nothing is read yet.
+    ///
+    /// # Errors
+    /// If standard input cannot be opened, or a size cannot be.
+    pub fn build(self) -> Result<StdinSource, Error> {
+        check_sizes(self.max_line_bytes, self.buffer_bytes)?;
+        let settings = Settings {
+            metrics: self.metrics.register(&self.id, SourceKind::Stdout),
+            origin: Arc::new(Origin::new(self.id, SourceKind::Stdout, self.labels, self.parser)),
+            pool: Settings::pool(),
+            max_line: self.max_line_bytes,
+            buffer_bytes: self.buffer_bytes,
+            overflow: self.overflow,
+        };
+        let pump = Some(Pump::new(settings.clone(), self.input?, 0));
+        let state = State { pump, held: VecDeque::new(), health: Health::ready() };
+        Ok(StdinSource { settings, state: Arc::new(Mutex::new(state)), metrics: self.metrics })
+    }
+}
+
+/// Bounds that both pipe sources share.
+pub(super) fn check_sizes(max_line: usize, buffer: usize) -> Result<(), Error> {
+    if (1..=256 << 20).contains(&max_line) && (1..=256 << 20).contains(&buffer) {
+        return Ok(());
+    }
+    Err(Error::invalid("a line and a buffer can have from 1 byte to 256 MiB"))
+}
+
+#[async_trait]
+impl LogSource for StdinSource {
+    fn origin(&self) -> &Arc<Origin> {
+        &self.settings.origin
+    }
+
+    async fn read(&self, from: Position, max: usize) -> Result<Chunk, Error> {
+        let (state, room) = (Arc::clone(&self.state), self.settings.buffer_bytes);
+        off_thread(move || lock(&state).read(&from, max, room)).await
+    }
+
+    fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>> {
+        let failed = |error| {
+            Box::pin(Tail::failed(Queue::new(1, usize::MAX, Wake::none()), error)) as BoxStream<_>
+        };
+        let wake = match Wake::new() {
+            Ok(wake) => wake,
+            Err(cause) => return failed(Error::io("cannot make an eventfd", cause)),
+        };
+        let mut state = lock(&self.state);
+        let Some(mut pump) = state.pump.take() else {
+            return failed(Error::invalid(format!(
+                "{} is being read by another stream; drop that first",
+                self.settings.origin.id()
+            )));
+        };
+        let queue = Queue::new(usize::MAX, self.settings.buffer_bytes, wake);
+        for batch in state.held.drain(..) {
+            let weight = weight(&batch);
+            if let Some(batch) = batch.after(&from) {
+                queue.push((Ok(batch.counted_by(&self.settings.metrics)), weight));
+            }
+        }
+        drop(state);
+        let can_wake = pump.input().fd().is_some();
+        let (state, metrics) = (Arc::clone(&self.state), Arc::clone(&self.settings.metrics));
+        let tail = Tail::start("stdin", queue, move |queue| {
+            let stopped = pump.run(queue);
+            let mut state = lock(&state);
+            match stopped {
+                Stopped::Abandoned => state.held.extend(queue.leftovers().filter_map(Result::ok)),
+                Stopped::Eof => {
+                    state.health = Health::because(HealthState::Waiting, "the input has ended");
+                }
+                Stopped::Failed(cause) => {
+                    let error = Error::io("cannot read the input", cause);
+                    state.health = Health::because(HealthState::Failed, error.to_string());
+                    metrics.add(Count::Errors, 1);
+                    queue.push((Err(error), 0));
+                }
+            }
+            state.pump = Some(pump);
+        });
+        Box::pin(if can_wake { tail } else { tail.detached() })
+    }
+
+    async fn health_check(&self) -> Result<Health, Error> {
+        Ok(lock(&self.state).health.clone())
+    }
+}
+
+impl State {
+    fn read(&mut self, from: &Position, max: usize, room: usize) -> Result<Chunk, Error> {
+        let Some(pump) = &mut self.pump else {
+            let busy = "the input is being read by a stream; drop that first";
+            return Err(Error::new(ErrorKind::InvalidInput, busy));
+        };
+        while self.held.iter().map(weight).sum::<usize>() < room {
+            match pump.next(Duration::ZERO) {
+                Ok(Some(batch)) => self.held.push_back(batch),
+                Ok(None) => break,
+                Err(cause) => return Err(Error::io("cannot read the input", cause)),
+            }
+        }
+        let newest = || self.held.back().map(|batch| batch.cursor().clone());
+        let start = match from {
+            Position::At(cursor) => cursor.clone(),
+            Position::End => newest().unwrap_or(Cursor(Place::Count(0))),
+            _ => Cursor(Place::Count(0)),
+        };
+        let from = Position::At(start.clone());
+        let mut found = self.held.iter().filter_map(|batch| batch.view().after(&from));
+        let Some(batch) = found.next().filter(|_| max > 0) else {
+            return Ok(Chunk::new(None, start, max > 0));
+        };
+        let whole = batch.len();
+        let batch = batch.cut(max);
+        let next = batch.cursor().clone();
+        let at_end = batch.len() == whole && found.next().is_none();
+        Ok(Chunk::new(Some(batch), next, at_end))
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,236 @@
+//! The way from a reading thread to a stream: bounded, in pieces and in bytes.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+
+use futures_core::Stream;
+
+use super::Wake;
+use crate::{Batch, Error};
+
+/// A queue that a thread fills and a task empties. What is in it has a weight in bytes.
+#[derive(Debug)]
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    max_items: usize,
+    max_bytes: usize,
+    /// Signaled when there is room again, and when the consumer is gone.
+    wake: Wake,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    items: VecDeque<(T, usize)>,
+    bytes: usize,
+    consumer: Option<Waker>,
+    producer_waits: bool,
+    finished: bool,
+    abandoned: bool,
+}
+
+/// What became of a push.
+#[derive(Debug)]
+pub(crate) enum Pushed<T> {
+    Taken,
+    /// There is no room: the wake will be signaled when there is.
+    Full(T),
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(max_items: usize, max_bytes: usize, wake: Wake) -> Arc<Self> {
+        let state = State {
+            items: VecDeque::new(),
+            bytes: 0,
+            consumer: None,
+            producer_waits: false,
+            finished: false,
+            abandoned: false,
+        };
+        Arc::new(Self { state: Mutex::new(state), max_items, max_bytes, wake })
+    }
+
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Puts an item at the end if there is room. One item is always taken by an empty queue,
+    /// whatever its weight.
+    pub(crate) fn try_push(&self, item: T, bytes: usize) -> Pushed<T> {
+        let mut state = self.lock();
+        let full = state.items.len() >= self.max_items || state.bytes + bytes > self.max_bytes;
+        if full && !state.items.is_empty() {
+            state.producer_waits = true;
+            return Pushed::Full(item);
+        }
+        state.put(item, bytes);
+        Pushed::Taken
+    }
+
+    /// Puts an item at the end, whether there is room or not.
+    pub(crate) fn push(&self, (item, bytes): (T, usize)) {
+        self.lock().put(item, bytes);
+    }
+
+    /// Takes the oldest item out to make room, and gives it back.
+    #[cfg(feature = "stdout")]
+    pub(crate) fn shed(&self) -> Option<T> {
+        self.lock().take()
+    }
+
+    /// Whether the consumer is gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    /// Says that nothing more will come.
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        state.finished = true;
+        state.tell();
+    }
+
+    /// Says that nobody will take anything, and wakes the producer.
+    pub(crate) fn abandon(&self) {
+        self.lock().abandoned = true;
+        self.wake.signal();
+    }
+
+    /// Keeps what found no room before the consumer was gone.
+    #[cfg(feature = "stdout")]
+    pub(crate) fn push_leftover(&self, item: T) {
+        self.lock().items.push_back((item, 0));
+    }
+
+    /// What was never taken.
+    #[cfg(feature = "stdout")]
+    pub(crate) fn leftovers(&self) -> impl Iterator<Item = T> {
+        let mut state = self.lock();
+        state.bytes = 0;
+        std::mem::take(&mut state.items).into_iter().map(|(item, _)| item)
+    }
+
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut state = self.lock();
+        let Some(item) = state.take() else {
+            if state.finished {
+                return Poll::Ready(None);
+            }
+            match &mut state.consumer {
+                Some(waker) => waker.clone_from(cx.waker()),
+                None => state.consumer = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        };
+        let waits = std::mem::take(&mut state.producer_waits);
+        drop(state);
+        if waits {
+            self.wake.signal();
+        }
+        Poll::Ready(Some(item))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    fn put(&mut self, item: T, bytes: usize) {
+        if !self.abandoned {
+            self.items.push_back((item, bytes));
+            self.bytes += bytes;
+            self.tell();
+        }
+    }
+
+    fn take(&mut self) -> Option<T> {
+        let (item, bytes) = self.items.pop_front()?;
+        self.bytes -= bytes;
+        Some(item)
+    }
+
+    fn tell(&mut self) {
+        if let Some(waker) = self.consumer.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// The stream of a `tail`: what a thread reads. Dropping it stops the thread.
+pub(crate) struct Tail {
+    queue: Arc<Queue<Result<Batch, Error>>>,
+    /// None if nothing can wake the thread: it ends by itself, some time.
+    thread: Option<JoinHandle<()>>,
+    ended: bool,
+}
+
+impl Tail {
+    /// Starts `run` on a thread. It must end soon after its queue [is
+    /// abandoned](Queue::is_abandoned).
+    pub(crate) fn start(
+        name: &str,
+        queue: Arc<Queue<Result<Batch, Error>>>,
+        run: impl FnOnce(&Queue<Result<Batch, Error>>) + Send + 'static,
+    ) -> Self {
+        let filled = Arc::clone(&queue);
+        let thread = super::spawn(name, move || {
+            run(&filled);
+            filled.finish();
+        });
+        match thread {
+            Ok(thread) => Self { queue, thread: Some(thread), ended: false },
+            Err(error) => Self::failed(queue, error),
+        }
+    }
+
+    /// The same, for a thread that waits where it cannot be woken: it is not waited for.
+    #[cfg(feature = "stdout")]
+    pub(crate) fn detached(mut self) -> Self {
+        self.thread = None;
+        self
+    }
+
+    /// A stream of one error.
+    pub(crate) fn failed(queue: Arc<Queue<Result<Batch, Error>>>, error: Error) -> Self {
+        queue.push((Err(error), 0));
+        queue.finish();
+        Self { queue, thread: None, ended: false }
+    }
+}
+
+impl Stream for Tail {
+    type Item = Result<Batch, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let polled = self.queue.poll_pop(cx);
+        self.ended = match &polled {
+            Poll::Ready(Some(Err(error))) => !error.is_retryable(),
+            Poll::Ready(None) => true,
+            _ => false,
+        };
+        polled
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.queue.abandon();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing more to say here.
+            thread.join().ok();
+        }
+    }
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tail").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
