@@ -234,7 +234,7 @@ impl Checker<'_> {
                 "drop the quotes; if the field itself holds text, convert it: `num(field) > 90`"
                     .into(),
             );
-            issue.suggestion = Some(text);
+            issue.suggestion = Some(text.into());
         }
     }
 
@@ -245,7 +245,7 @@ impl Checker<'_> {
         issue.help = Some(
             "fields hold plain numbers: say in which unit, with `millis()` or `seconds()`".into(),
         );
-        issue.suggestion = Some(format!("millis({written})"));
+        issue.suggestion = Some(format!("millis({written})").into());
     }
 
     fn membership(&mut self, item: ExprId, list: ExprId) -> Type {
@@ -254,7 +254,7 @@ impl Checker<'_> {
             let written = self.written(list).to_owned();
             let message = format!("`in` needs a list, not {}", found.name());
             let issue = self.issue("E0310", list, message, "not a list");
-            issue.suggestion = Some(format!("[{written}]"));
+            issue.suggestion = Some(format!("[{written}]").into());
             if found == Type::Text {
                 issue.help =
                     Some("to look for a text inside a field, write `field contains 'x'`".into());
@@ -396,11 +396,11 @@ impl Checker<'_> {
             let written = self.written(*argument).to_owned();
             let issue = self.issue("E0307", *argument, message, &format!("expected {expected}"));
             if let (true, Kind::Literal(Literal::Str(text))) = (name == "exists", kind) {
-                issue.suggestion = Some(text.clone());
+                issue.suggestion = Some(text.as_str().into());
             } else if matches!(kind, Kind::Literal(Literal::Int(_)))
                 && expected.contains("duration")
             {
-                issue.suggestion = Some(format!("{written}s"));
+                issue.suggestion = Some(format!("{written}s").into());
             }
         }
         if let Kind::Literal(Literal::Duration(duration)) = kind {
@@ -422,7 +422,7 @@ impl Checker<'_> {
         } else {
             format!("there are {}", FUNCTIONS.map(|name| format!("{name}()")).join(" ")).into()
         });
-        issue.suggestion = near.map(str::to_owned);
+        issue.suggestion = near.map(Into::into);
         let start = self.ast.span(id).start;
         if let Some(issue) = self.issues.last_mut() {
             issue.span = start..start + name.len();
@@ -452,7 +452,7 @@ fn literal_type(literal: &Literal) -> Type {
 fn in_units(duration: Duration, scale: u128) -> Literal {
     let nanos = duration.as_nanos();
     match i64::try_from(nanos / scale) {
-        Ok(whole) if nanos % scale == 0 => Literal::Int(whole),
+        Ok(whole) if nanos.is_multiple_of(scale) => Literal::Int(whole),
         _ => Literal::Float(nanos as f64 / scale as f64),
     }
 }

@@ -134,16 +134,13 @@ fn bare(
     explain: Explain,
 ) -> Firing {
     let fields = || rule.group.iter().zip(&group.key);
-    let named = |(field, value): (&crate::rule::GroupField, &Box<str>)| {
-        (field.name.clone(), value.to_string())
-    };
     let mut labels = rule.info.labels.clone();
     labels.extend(fields().map(|(field, value)| (field.label.clone(), value.to_string())));
     labels.insert("alertname".to_owned(), rule.info.name.to_string());
     Firing {
         rule: Arc::clone(&rule.info.name),
         status,
-        group: fields().map(named).collect(),
+        group: fields().map(|(field, value)| (field.name.clone(), value.to_string())).collect(),
         labels,
         annotations: BTreeMap::new(),
         episode,

@@ -150,7 +150,7 @@ mod tests {
         for _ in 0..2000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
             let name = (state >> 33) % 17;
-            if state % 5 == 0 {
+            if state.is_multiple_of(5) {
                 if let Some(&oldest) = order.first() {
                     let (id, group) = groups.stalest().expect("not empty");
                     assert_eq!(group.key, key(oldest));

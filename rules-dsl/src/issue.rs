@@ -10,13 +10,13 @@ pub(crate) struct Issue {
     /// Bytes of the text at fault.
     pub(crate) span: Range<usize>,
     /// What is wrong, in one line.
-    pub(crate) message: String,
+    pub(crate) message: Box<str>,
     /// What stands under the caret.
-    pub(crate) label: String,
+    pub(crate) label: Box<str>,
     /// What to do about it, and why.
     pub(crate) help: Option<Cow<'static, str>>,
     /// A replacement for the spanned text that would work.
-    pub(crate) suggestion: Option<String>,
+    pub(crate) suggestion: Option<Box<str>>,
 }
 
 impl Issue {
@@ -26,7 +26,8 @@ impl Issue {
         message: impl Into<String>,
         label: impl Into<String>,
     ) -> Self {
-        let (message, label) = (message.into(), label.into());
+        let message = message.into().into_boxed_str();
+        let label = label.into().into_boxed_str();
         Self { code, span, message, label, help: None, suggestion: None }
     }
 
@@ -36,12 +37,12 @@ impl Issue {
     }
 
     pub(crate) fn suggest(mut self, suggestion: impl Into<String>) -> Self {
-        self.suggestion = Some(suggestion.into());
+        self.suggestion = Some(suggestion.into().into_boxed_str());
         self
     }
 
     pub(crate) fn suggest_if(mut self, suggestion: Option<impl Into<String>>) -> Self {
-        self.suggestion = suggestion.map(Into::into);
+        self.suggestion = suggestion.map(|text| text.into().into_boxed_str());
         self
     }
 }

@@ -187,10 +187,10 @@ pub(crate) fn expression<'n>(file: &str, node: &'n Node, key: &str) -> Result<&'
         .suggest_if(quoted));
     }
     let value = text(node, &format!("`{key}`"))?;
-    if let NodeKind::Scalar { style: Style::Plain, .. } = node.kind {
-        if let Some(issue) = swallowed_comment(file, node) {
-            return Err(issue);
-        }
+    if let NodeKind::Scalar { style: Style::Plain, .. } = node.kind
+        && let Some(issue) = swallowed_comment(file, node)
+    {
+        return Err(issue);
     }
     Ok(value)
 }

@@ -10,21 +10,28 @@ mod document;
 mod engine;
 mod episode;
 mod explain;
+#[cfg(feature = "reload")]
+mod files;
 mod firing;
 mod groups;
 mod hits;
 mod intent;
 mod issue;
-#[cfg(feature = "json")]
 mod json;
 mod keys;
 mod literal;
+#[cfg(feature = "logsource")]
+mod logsource;
 mod metrics;
 mod ops;
 mod parser;
 mod prescan;
 mod program;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod record;
+#[cfg(feature = "reload")]
+pub mod reload;
 mod rule;
 mod ruleset;
 mod scratch;

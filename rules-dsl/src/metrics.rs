@@ -21,6 +21,8 @@ struct Inner {
     reloads_rejected: AtomicU64,
     generation: AtomicU64,
     rules: Mutex<BTreeMap<Arc<str>, Arc<RuleCounters>>>,
+    #[cfg(feature = "prometheus")]
+    descriptions: std::sync::OnceLock<Vec<prometheus::core::Desc>>,
 }
 
 /// Counters of one rule. Single counts are exact; a snapshot is not one moment.
@@ -139,6 +141,11 @@ impl Metrics {
     /// Forgets rules that are gone, so that an edited file leaves no dead series behind.
     pub(crate) fn retain(&self, live: impl Fn(&str) -> bool) {
         self.rules().retain(|name, _| live(name));
+    }
+
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn descriptions(&self) -> &[prometheus::core::Desc] {
+        self.inner.descriptions.get_or_init(crate::prometheus::descriptions)
     }
 
     fn rules(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<RuleCounters>>> {

@@ -217,7 +217,8 @@ impl Builder<'_> {
     fn call(&mut self, pair: Pair<'_, Rule>, span: Range<usize>) -> Result<ExprId, Issue> {
         let mut name = String::new();
         let mut args = Vec::new();
-        let mut by: Option<(Range<usize>, Vec<(String, Range<usize>)>)> = None;
+        let mut by = Vec::new();
+        let mut by_span = None;
         for part in pair.into_inner() {
             match part.as_rule() {
                 Rule::name => name = part.as_str().to_owned(),
@@ -227,17 +228,16 @@ impl Builder<'_> {
                     }
                 }
                 _ => {
-                    let span = range(&part);
+                    by_span = Some(range(&part));
                     let paths = part.into_inner().filter(|part| part.as_rule() == Rule::path);
-                    by = Some((span, paths.map(|p| (p.as_str().to_owned(), range(&p))).collect()));
+                    by = paths.map(|path| (path.as_str().to_owned(), range(&path))).collect();
                 }
             }
         }
         if name == "count" && args.len() == 1 {
-            let by = by.map(|(_, paths)| paths).unwrap_or_default();
             return self.ast.push(Kind::Count { over: args[0], by }, span);
         }
-        if let Some((by_span, _)) = by.filter(|_| name != "count") {
+        if let Some(by_span) = by_span.filter(|_| name != "count") {
             let message = format!("`by` does not go with `{name}()`");
             let issue = Issue::new("E0401", by_span, message, "only `count(DURATION)` is grouped");
             self.issues

@@ -140,7 +140,7 @@ impl<R: Record + ?Sized> Record for Arc<R> {
 /// A flat record of texts: the whole path is the key, and every value is a string.
 impl Record for BTreeMap<String, String> {
     fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
-        BTreeMap::get(self, path.as_str()).map(|text| Value::text(text))
+        Self::get(self, path.as_str()).map(|text| Value::text(text))
     }
 }
 

@@ -69,7 +69,6 @@ impl RuleSet {
     /// # Errors
     ///
     /// As [`compile`](Self::compile).
-    #[cfg(feature = "json")]
     pub fn from_json(name: &str, text: &str) -> Result<Self, Diagnostics> {
         Self::compile(&[SourceText::json(name, text)])
     }

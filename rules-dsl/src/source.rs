@@ -13,7 +13,7 @@ use crate::issue::Issue;
 pub enum Format {
     /// YAML 1.2. Needs the feature `yaml`.
     Yaml,
-    /// JSON. Needs the feature `json`.
+    /// JSON.
     Json,
 }
 
@@ -88,14 +88,14 @@ impl<'t> Source<'t> {
         let source_line = self.text[line_start..].lines().next().unwrap_or_default();
         Diagnostic {
             code: issue.code,
-            message: issue.message,
+            message: issue.message.into(),
             file: Arc::clone(&self.name),
             line,
             column,
             span: start..end,
-            label: issue.label,
+            label: issue.label.into(),
             help: issue.help,
-            suggestion: issue.suggestion,
+            suggestion: issue.suggestion.map(Into::into),
             source_line: source_line.to_owned(),
         }
     }

@@ -58,7 +58,7 @@ impl Reader {
                     _ => Style::Block,
                 };
                 let mut node = Node::scalar(value.into_owned(), style, range);
-                node.tag = tag.and_then(|_| span.tag_start).map(|start| {
+                node.tag = tag.and(span.tag_start).map(|start| {
                     let start = start.byte_offset().unwrap_or_default();
                     start..start + 1
                 });
