@@ -17,8 +17,9 @@ use futures_core::stream::BoxStream;
 
 use self::follower::{Follower, Known};
 use self::pattern::Pattern;
-use self::reader::{Reader, Start};
+use self::reader::{Opening, Reader, Start};
 use self::reading::Shared;
+use crate::metrics::Count;
 use crate::shell::{Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
@@ -212,20 +213,21 @@ impl LogSource for FileSource {
     }
 
     fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>> {
-        let wake = Wake::new();
-        let wake = match wake {
-            Ok(wake) => wake,
-            Err(cause) => {
-                let queue = Queue::new(1, usize::MAX, Wake::none());
-                return Box::pin(Tail::failed(queue, Error::io("cannot make an eventfd", cause)));
-            }
-        };
         let shared = Shared { store: Some(Arc::clone(&self.store)), ..self.shared.clone() };
         let (pattern, watch) = (self.pattern.clone(), self.watch);
         let (poll_interval, status) = (self.poll_interval, Arc::clone(&self.status));
+        let wake = Wake::new().map_err(|cause| Error::io("cannot make an eventfd", cause));
+        let begun = wake.and_then(|wake| Ok((wake, Opening::new(&shared, &pattern, &from)?)));
+        let (wake, opening) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                self.shared.metrics.add(Count::Errors, 1);
+                return Box::pin(Tail::failed(Queue::new(1, usize::MAX, Wake::none()), error));
+            }
+        };
         let queue = Queue::new(READ_AHEAD, usize::MAX, wake);
         Box::pin(Tail::start("file", queue, move |queue| {
-            Reader { shared, pattern, poll_interval, watch, status, queue }.run(&from);
+            Reader { shared, pattern, poll_interval, watch, status, queue }.run(opening);
         }))
     }
 

@@ -2,6 +2,8 @@
 
 mod ack;
 mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cursor;
 mod entry;
 mod error;

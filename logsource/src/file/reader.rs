@@ -92,44 +92,57 @@ impl Start {
     }
 }
 
-impl Reader<'_> {
-    pub(super) fn run(mut self, from: &Position) {
-        let started = match &self.shared.store {
-            // An explicit position is a new beginning, but a broken file must not be written over.
-            Some(store) => store.places().and_then(|_| Start::new(&self.shared, from)),
-            None => Start::new(&self.shared, from),
-        };
-        match started {
-            Ok(start) => self.follow(&start),
-            Err(error) => {
-                self.shared.metrics.add(Count::Errors, 1);
-                self.queue.push((Err(error), 0));
-            }
-        }
-        self.flush();
-    }
+/// What a `tail` begins with. It is found on the calling thread, so that the end is where it is
+/// when `tail` is called: what is written after that is new.
+#[derive(Debug)]
+pub(super) struct Opening {
+    known: Known,
+    followers: Vec<Follower>,
+    troubles: Vec<(PathBuf, std::io::Error)>,
+}
 
-    fn follow(&mut self, start: &Start) {
+impl Opening {
+    pub(super) fn new(
+        shared: &Shared,
+        pattern: &Pattern,
+        from: &Position,
+    ) -> Result<Self, Error> {
+        if let Some(store) = &shared.store {
+            // An explicit position is a new beginning, but a broken file is not written over.
+            store.places()?;
+        }
+        let start = Start::new(shared, from)?;
+        if let Some(store) = &shared.store {
+            // From now on this is not a first run, whether or not anything was there to read.
+            store.set("run", &crate::Cursor::of_files(Vec::new()));
+        }
+        let known = Known::new(pattern.is_glob());
+        let (mut followers, mut troubles) = (Vec::new(), Vec::new());
+        for path in start.paths(pattern) {
+            let mut follower = Follower::new(shared, &path, &known);
+            if let Err(cause) = follower.begin(&start.begin(&path)) {
+                troubles.push((path, cause));
+            }
+            followers.push(follower);
+        }
+        Ok(Self { known, followers, troubles })
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn run(mut self, opening: Opening) {
+        let Opening { known, mut followers, troubles } = opening;
         let mut watcher = match self.watch {
             Watch::Auto => Watcher::new(),
             Watch::Poll => Watcher::none(),
         };
         watcher.cover(self.pattern.directory());
-        let known = Known::new(self.pattern.is_glob());
-        if let Some(store) = &self.shared.store {
-            // From now on this is not a first run, whether or not anything was there to read.
-            store.set("run", &crate::Cursor::of_files(Vec::new()));
-        }
-        let mut followers: Vec<Follower> = Vec::new();
-        for path in start.paths(&self.pattern) {
-            let mut follower = Follower::new(&self.shared, &path, &known);
-            if let Err(cause) = follower.begin(&start.begin(&path)) {
-                self.report(&path, cause);
-            }
-            watcher.cover_target(&path);
-            followers.push(follower);
+        followers.iter().for_each(|follower| watcher.cover_target(follower.path()));
+        for (path, cause) in troubles {
+            self.report(&path, cause);
         }
         self.turn(&mut followers, &mut watcher, &known);
+        self.flush();
     }
 
     fn turn(&mut self, followers: &mut Vec<Follower>, watcher: &mut Watcher, known: &Known) {

@@ -1,1 +1,7 @@
-//! The suite.
+//! What a user of the crate relies on, through its public API.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod follow;
+mod support;

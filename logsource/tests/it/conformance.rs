@@ -1,0 +1,194 @@
+//! Every adapter passes the one suite.
+
+use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use birl_logsource::conformance::{Abilities, Fixture, run};
+use birl_logsource::{
+    CommandSource, Error, FileSource, JournaldSource, LogSource, Parser, StdinSource, Watch,
+    async_trait,
+};
+
+use crate::support::{Place, append};
+
+struct File {
+    place: Place,
+    watch: Watch,
+    name: &'static str,
+}
+
+#[async_trait]
+impl Fixture for File {
+    async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
+        let source = FileSource::builder(self.place.path(self.name))
+            .offset_file(&self.place.offsets)
+            .watch(self.watch)
+            .poll_interval(std::time::Duration::from_millis(20))
+            .build()?;
+        Ok(Box::new(source))
+    }
+
+    async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
+        append(&self.place.log, lines.join("\n") + "\n");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file() {
+    let make = || File { place: Place::new(), watch: Watch::Auto, name: "app.log" };
+    run(make).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_by_polling() {
+    let make = || File { place: Place::new(), watch: Watch::Poll, name: "app.log" };
+    run(make).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_by_pattern() {
+    let make = || File { place: Place::new(), watch: Watch::Auto, name: "*.log" };
+    run(make).await.unwrap();
+}
+
+/// A command that says the same again each time it is run.
+struct Command {
+    place: Place,
+}
+
+#[async_trait]
+impl Fixture for Command {
+    async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
+        append(&self.place.log, "");
+        let words = ["tail", "-n", "+1", "-f"].map(PathBuf::from);
+        let line = words.into_iter().chain([self.place.log.clone()]);
+        Ok(Box::new(CommandSource::builder(line).build()?))
+    }
+
+    async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
+        append(&self.place.log, lines.join("\n") + "\n");
+        Ok(())
+    }
+
+    fn abilities(&self) -> Abilities {
+        let mut abilities = Abilities::default();
+        (abilities.resumes, abilities.ends) = (false, false);
+        abilities
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn command() {
+    run(|| Command { place: Place::new() }).await.unwrap();
+}
+
+/// What comes in on a pipe.
+struct Stdin {
+    reader: Option<OwnedFd>,
+    writer: std::io::PipeWriter,
+}
+
+impl Stdin {
+    fn new() -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        Self { reader: Some(reader.into()), writer }
+    }
+}
+
+#[async_trait]
+impl Fixture for Stdin {
+    async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
+        let reader = self.reader.take().expect("a pipe is opened once");
+        Ok(Box::new(StdinSource::of_fd(reader).build()?))
+    }
+
+    async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
+        let (mut writer, text) = (self.writer.try_clone().unwrap(), lines.join("\n") + "\n");
+        let writing = move || std::io::Write::write_all(&mut writer, text.as_bytes());
+        tokio::task::spawn_blocking(writing).await.unwrap().unwrap();
+        Ok(())
+    }
+
+    fn abilities(&self) -> Abilities {
+        let mut abilities = Abilities::default();
+        (abilities.replays, abilities.resumes, abilities.ends) = (false, false, false);
+        abilities
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stdin() {
+    run(Stdin::new).await.unwrap();
+}
+
+/// A journal in the export format, and a stand-in for `journalctl` that knows the few options that
+/// are asked of it. A cursor is the offset of its entry's end.
+pub(crate) struct Journal {
+    pub(crate) place: Place,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        let place = Place::new();
+        append(&place.log, "");
+        let script = format!(
+            "#!/bin/sh\n\
+             cd '{}' || exit 1\n\
+             echo \"$*\" >>calls\n\
+             echo $$ >pid\n\
+             from=0 follow=\n\
+             for option; do case $option in\n\
+             --after-cursor=*) from=$(echo \"${{option#--after-cursor=o=}}\" | sed 's/^0*//') ;;\n\
+             --lines=0) from=$(wc -c <app.log) ;;\n\
+             --lines=1) from=$(cat last) ;;\n\
+             --follow) follow=-f ;;\n\
+             esac; done\n\
+             exec tail -c +$((${{from:-0}} + 1)) $follow app.log\n",
+            place.dir.path().display()
+        );
+        let path = place.path("journalctl");
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        Self { place }
+    }
+
+    pub(crate) fn source(&self) -> birl_logsource::JournaldSourceBuilder {
+        JournaldSource::builder()
+            .journalctl(self.place.path("journalctl"))
+            .offset_file(&self.place.offsets)
+            .parser(Parser::raw())
+    }
+
+    /// Writes one entry; the fields are in the export format.
+    pub(crate) fn write(&self, fields: &[u8]) {
+        let start = std::fs::metadata(&self.place.log).unwrap().len();
+        let mut head = String::from("__CURSOR=o=");
+        let end = start + (head.len() + 13 + fields.len() + 1) as u64;
+        writeln!(head, "{end:012}").unwrap();
+        let entry = [head.as_bytes(), fields, b"\n"].concat();
+        std::fs::write(self.place.path("last"), start.to_string()).unwrap();
+        append(&self.place.log, entry);
+    }
+}
+
+#[async_trait]
+impl Fixture for Journal {
+    async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
+        Ok(Box::new(self.source().build()?))
+    }
+
+    async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
+        for line in lines {
+            self.write(format!("__REALTIME_TIMESTAMP=1\nMESSAGE={line}\n").as_bytes());
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journald() {
+    run(Journal::new).await.unwrap();
+}
