@@ -280,6 +280,7 @@ impl Router {
             (Effect::TellResolved, Some(tracked)) => self.teller.tell_resolved(tracked, now),
             _ => Vec::new(),
         };
+        self.settle(slot);
         (effect, notifications)
     }
 

@@ -1,0 +1,52 @@
+//! One binary for all integration tests; try not to add another.
+#![cfg(not(loom))]
+
+mod config; // what a configuration may say, and what is said about a bad one
+mod dedup; // the window, against a naive twin
+mod delivery; // queues, retries, reports, on a paused clock
+mod endpoints; // which way is chosen, and what happens when it fails
+mod life; // an alert fires, goes on, is over: who hears of it
+mod matchers; // labels and matchers
+mod metrics; // the counters, as Prometheus sees them
+mod routes; // the tree, against a naive twin
+mod state; // the table of the state word, whole
+mod webhook; // a real server on the other end
+mod wire; // the JSON, byte by byte
+
+use std::time::{Duration, SystemTime};
+
+use birl_router::{Alert, Config, Routed, Router};
+
+/// A time, in seconds after an arbitrary beginning.
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
+}
+
+fn config(json: serde_json::Value) -> Config {
+    serde_json::from_value(json).expect("a valid configuration")
+}
+
+fn router(json: serde_json::Value) -> Router {
+    Router::new(config(json)).expect("a consistent configuration")
+}
+
+/// One receiver, told by everything.
+fn simple_router() -> Router {
+    router(serde_json::json!({
+        "route": { "receiver": "all" },
+        "receivers": [{ "name": "all", "stdout_configs": [{}] }]
+    }))
+}
+
+fn alert(name: &str, starts: u64) -> Alert {
+    Alert::firing([("alertname", name)], at(starts))
+}
+
+/// `receiver:status` of each notification, in order.
+fn told(notifications: &[birl_router::Notification]) -> Vec<String> {
+    notifications.iter().map(|n| format!("{}:{}", n.receiver, n.status)).collect()
+}
+
+fn told_by(routed: &Routed) -> Vec<String> {
+    told(&routed.notifications)
+}
