@@ -9,6 +9,8 @@ mod duration;
 mod error;
 mod evidence;
 mod explain;
+#[cfg(feature = "rules")]
+mod from_rules;
 mod intent;
 mod metric;
 mod metrics;

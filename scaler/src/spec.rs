@@ -12,6 +12,9 @@ use crate::milli::Milli;
 /// The most actions an hour that a brake can be set to: one a second.
 const BRAKE_CEILING: u32 = 3600;
 
+/// The largest factor, in thousandths: a hundred times the target.
+const FACTOR_CEILING: u64 = 100_000;
+
 /// How one target is scaled: the `spec` of a `CustomScaler` resource.
 ///
 /// Keys are camelCase, unknown ones are errors, durations carry their unit. Only `targetRef` and
@@ -185,8 +188,8 @@ impl ScalerSpec {
             )
         });
         let Hysteresis { up_factor, down_factor } = self.hysteresis;
-        check(up_factor.0 >= 1000, &|| {
-            format!("hysteresis.upFactor is {up_factor}: it must be 1 or more, such as 1.3")
+        check((1000..=FACTOR_CEILING).contains(&up_factor.0), &|| {
+            format!("hysteresis.upFactor is {up_factor}: it must be 1 to 100, such as 1.3")
         });
         check(down_factor.0 <= 1000, &|| {
             format!("hysteresis.downFactor is {down_factor}: it must be 1 or less, such as 0.7")

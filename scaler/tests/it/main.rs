@@ -3,5 +3,19 @@
 
 mod support;
 
+mod band;
+mod brake;
+mod explain;
+mod hpa;
+mod intent;
+mod metrics;
+mod pains;
+mod properties;
+mod shape;
+mod signal;
+mod spec;
+mod state;
+mod verify;
+
 #[cfg(feature = "process")]
 mod process;

@@ -91,3 +91,243 @@ async fn scales_out_and_in_and_tells_the_log() {
     assert!(!runs(before[0].1));
     assert_eq!(workers.start(1).await.unwrap_err().kind(), ErrorKind::Closed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crashed_worker_comes_back_under_its_name() {
+    let workers = shell("exec sleep 60").build().unwrap();
+    workers.start(2).await.unwrap();
+    let (name, pid) = workers.pids()[0].clone();
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    until("it is back", || workers.stats().restarts == 1 && workers.size().ready == 2).await;
+    let (same, other) = workers.pids()[0].clone();
+    assert_eq!(same, name);
+    assert_ne!(other, pid.as_raw_nonzero().get() as u32);
+    workers.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_crashes_at_first_gets_ready_in_the_end() {
+    let dir = tempdir().unwrap();
+    let workers = shell("if [ -e seen ]; then exec sleep 60; else touch seen; exit 3; fi")
+        .directory(dir.path())
+        .ready_when(Ready::After(Duration::from_millis(100)))
+        .build()
+        .unwrap();
+    workers.start(1).await.unwrap();
+    assert_eq!(workers.stats().restarts, 1);
+    assert_eq!(workers.size(), Replicas::ready(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_never_gets_ready_is_named_at_the_deadline() {
+    let workers = shell("exit 3")
+        .ready_when(Ready::After(Duration::from_secs(60)))
+        .ready_timeout(Duration::from_millis(300))
+        .drain_timeout(Duration::ZERO)
+        .build()
+        .unwrap();
+    let started = tokio::time::timeout(Duration::from_secs(30), workers.start(2)).await;
+    let error = started.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let message = error.to_string();
+    for part in ["0 of 2 workers were ready", "worker-1 ended by itself", "exit status: 3"] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+    assert_eq!(workers.size(), Replicas { desired: 2, ready: 0 });
+    workers.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_lets_a_worker_finish_and_a_stubborn_one_is_killed() {
+    let dir = tempdir().unwrap();
+    let finish = "trap 'echo finished >> done; exit 0' TERM; echo up >> up; \
+                  while :; do sleep 0.02; done";
+    let up = || Ready::FileLine { path: dir.path().join("up"), contains: "up".into() };
+    let polite = shell(finish).directory(dir.path()).ready_when(up()).build().unwrap();
+    polite.start(1).await.unwrap();
+    polite.shutdown().await.unwrap();
+    assert_eq!(read(&dir.path().join("done")), "finished\n");
+    assert_eq!(polite.stats().killed, 0);
+
+    let stubborn = shell("trap '' TERM; echo up >> up; while :; do sleep 0.02; done")
+        .directory(dir.path())
+        .ready_when(up())
+        .drain_timeout(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    stubborn.start(1).await.unwrap();
+    let pid = stubborn.pids()[0].1;
+    stubborn.shutdown().await.unwrap();
+    assert_eq!(stubborn.stats().killed, 1);
+    assert!(!runs(pid));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_started_drains_too_when_the_worker_ends_first() {
+    let dir = tempdir().unwrap();
+    // The shell ends on SIGTERM at once; the one that it started takes a moment longer.
+    let script = "(trap 'sleep 0.2; echo finished >> done; exit 0' TERM; echo up >> up; \
+                  while :; do sleep 0.02; done) & wait";
+    let workers = shell(script)
+        .directory(dir.path())
+        .ready_when(Ready::FileLine { path: dir.path().join("up"), contains: "up".into() })
+        .build()
+        .unwrap();
+    workers.start(1).await.unwrap();
+    workers.shutdown().await.unwrap();
+    assert_eq!(read(&dir.path().join("done")), "finished\n");
+    assert_eq!(workers.stats().killed, 0);
+}
+
+/// Starts three workers that each have a child, and gives all six process ids.
+async fn families(dir: &Path) -> (LocalProcesses, Vec<u32>) {
+    let workers = shell("sleep 60 & echo $! > $BIRL_INSTANCE.child; echo up >> up; wait")
+        .directory(dir)
+        .ready_when(Ready::FileLine { path: dir.join("up"), contains: "up".into() })
+        .build()
+        .unwrap();
+    workers.start(3).await.unwrap();
+    let mut pids: Vec<u32> = workers.pids().into_iter().map(|(_, pid)| pid).collect();
+    until("all have a child", || {
+        (1..=3).all(|n| read(&dir.join(format!("worker-{n}.child"))).ends_with('\n'))
+    })
+    .await;
+    for n in 1..=3 {
+        pids.push(read(&dir.join(format!("worker-{n}.child"))).trim().parse().unwrap());
+    }
+    assert!(pids.iter().all(|pid| runs(*pid)), "{pids:?}");
+    (workers, pids)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drop_leaves_no_orphan() {
+    let dir = tempdir().unwrap();
+    let (workers, pids) = families(dir.path()).await;
+    drop(workers);
+    until("all are dead", || pids.iter().all(|pid| !runs(*pid))).await;
+}
+
+#[tokio::test]
+async fn a_drop_leaves_no_orphan_even_if_the_runtime_never_runs_again() {
+    let dir = tempdir().unwrap();
+    let (workers, pids) = families(dir.path()).await;
+    drop(workers);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while pids.iter().any(|pid| runs(*pid)) {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5)); // this blocks the only thread there is
+    }
+}
+
+#[test]
+fn a_runtime_that_ends_takes_its_workers_along() {
+    let dir = tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (workers, pids) = runtime.block_on(families(dir.path()));
+    drop(runtime);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while pids.iter().any(|pid| runs(*pid)) {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_nobody_waits_for_goes_on_and_still_leaves_no_orphan() {
+    let dir = tempdir().unwrap();
+    let workers = shell("trap '' TERM; echo up >> up; while :; do sleep 0.02; done")
+        .directory(dir.path())
+        .ready_when(Ready::FileLine { path: dir.path().join("up"), contains: "up".into() })
+        .drain_timeout(Duration::from_secs(60))
+        .build()
+        .unwrap();
+    workers.start(2).await.unwrap();
+    let pids = workers.pids();
+    let cancelled = tokio::time::timeout(Duration::from_millis(50), workers.start(1)).await;
+    assert!(cancelled.is_err());
+    assert_eq!(workers.size().desired, 1);
+    assert_eq!(workers.pids().len(), 2, "the one that drains is still known");
+    drop(workers);
+    until("both are dead", || pids.iter().all(|(_, pid)| !runs(*pid))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_cannot_be_started_changes_nothing() {
+    let workers = LocalProcesses::builder("workers", "/nowhere/worker").build().unwrap();
+    let error = workers.start(2).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Spawn);
+    assert!(error.to_string().contains("cannot start /nowhere/worker"), "{error}");
+    assert_eq!(workers.size(), Replicas::ready(0));
+    assert_eq!(workers.stats().spawn_failures, 1);
+
+    let workers = shell("exec sleep 60").stdout_to("/nowhere/log").build().unwrap();
+    let error = workers.start(1).await.unwrap_err();
+    assert!(error.to_string().contains("cannot append to /nowhere/log"), "{error}");
+    let workers = shell("exec sleep 60").max_workers(2).build().unwrap();
+    let error = workers.start(3).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("2 are allowed"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_overlap_are_carried_out_in_order() {
+    let dir = tempdir().unwrap();
+    let log = dir.path().join("app.log");
+    let workers = shell("exec sleep 60").log_file(&log).build().unwrap();
+    let (a, b, c) = tokio::join!(workers.start(4), workers.start(1), workers.start(2));
+    (a.unwrap(), b.unwrap(), c.unwrap());
+    assert_eq!(workers.size(), Replicas::ready(2));
+    let told: Vec<_> = read(&log)
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["replicas"].clone())
+        .collect();
+    assert_eq!(told, [4, 1, 2]);
+    workers.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_is_counted_and_stops_nothing() {
+    let workers = shell("exec sleep 60").log_file("/nowhere/app.log").build().unwrap();
+    workers.start(1).await.unwrap();
+    assert_eq!(workers.stats().log_failures, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_worker_can_have_a_file_of_its_own() {
+    let dir = tempdir().unwrap();
+    let workers = shell("echo out; echo err >&2; exec sleep 60")
+        .env("PORT", "{index}")
+        .stdout(Output::Append(dir.path().join("{instance}.log")))
+        .stderr(Output::Null)
+        .ready_when(Ready::FileLine {
+            path: dir.path().join("{instance}.log"),
+            contains: "out".into(),
+        })
+        .build()
+        .unwrap();
+    workers.start(2).await.unwrap();
+    assert_eq!(read(&dir.path().join("worker-2.log")), "out\n");
+    workers.shutdown().await.unwrap();
+}
+
+#[test]
+fn a_description_that_cannot_work_is_refused() {
+    for (builder, expected) in [
+        (LocalProcesses::builder("", "sleep"), "the target has no name"),
+        (LocalProcesses::builder("w", ""), "there is no program"),
+        (LocalProcesses::builder("w", "x").max_workers(0), "max_workers is 0"),
+        (LocalProcesses::builder("w", "x").arg("--port={port}"), "say where with `ports_from`"),
+        (LocalProcesses::builder("w", "x").ports_from(65_500), "would have port 65755"),
+        (
+            LocalProcesses::builder("w", "x")
+                .ready_when(Ready::FileLine { path: "log".into(), contains: String::new() }),
+            "must hold some text",
+        ),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,241 @@
+//! What holds for every input, checked against random ones and a naive twin.
+
+use std::time::Duration;
+
+use birl_scaler::{
+    Action, Change, Decider, Instance, MetricSpec, Milli, Observation, Reading, Replicas, Sample,
+    ScaleIntent, ScalerSpec, Signal,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+
+use crate::support::{at, decider, step};
+
+fn any_spec() -> impl Strategy<Value = ScalerSpec> {
+    let factors = (1000u64..2000, 100u64..=1000);
+    let windows = (0u64..120, 0u64..400, 0u64..90, 0u64..90);
+    let steps = (proptest::option::of(1u32..5), proptest::option::of(1u32..5));
+    (1u32..5, 0u32..20, factors, windows, steps, 0u32..8, 0usize..3, 1u32..150).prop_map(
+        |(min, room, (up, down), (w_up, w_down, l_up, l_down), steps, brake, metrics, target)| {
+            let mut spec = ScalerSpec::new("workers", min, min + room);
+            let all = ["cpu", "memory", "queue"];
+            let all = all[..=metrics].iter();
+            spec.metrics = all.map(|name| MetricSpec::utilization(name, target)).collect();
+            (spec.hysteresis.up_factor, spec.hysteresis.down_factor) = (Milli(up), Milli(down));
+            spec.cool_down.scale_up = Duration::from_secs(w_up);
+            spec.cool_down.scale_down = Duration::from_secs(w_down);
+            spec.lock_out.scale_up = Duration::from_secs(l_up);
+            spec.lock_out.scale_down = Duration::from_secs(l_down);
+            (spec.step.up, spec.step.down) = steps;
+            spec.brake.max_actions_per_hour = brake;
+            spec
+        },
+    )
+}
+
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        8 => 0.0..300.0f64,
+        1 => Just(f64::NAN),
+        1 => Just(-1.0),
+        1 => Just(1e30),
+    ]
+}
+
+/// What happens at one moment, the size of the target left out.
+#[derive(Debug, Clone)]
+struct Moment {
+    gap: u64,
+    signals: Vec<(&'static str, Vec<f64>)>,
+    intents: Vec<ScaleIntent>,
+    listed: bool,
+    ready: u32,
+    applied: bool,
+}
+
+fn any_moment() -> impl Strategy<Value = Moment> {
+    let values = || vec(any_value(), 0..6);
+    let signals = (values(), values(), values())
+        .prop_map(|(a, b, c)| vec![("cpu", a), ("memory", b), ("queue", c)])
+        .prop_flat_map(|all| subsequence(all, 0..=3));
+    let change = prop_oneof![(-4i32..6).prop_map(Change::By), (0u32..30).prop_map(Change::To)];
+    let intent = (0u32..12, change).prop_map(|(id, to)| ScaleIntent::new(format!("i{id}"), to));
+    (0u64..90, signals, vec(intent, 0..3), any::<bool>(), 0u32..6, prop::bool::weighted(0.8))
+        .prop_map(|(gap, signals, intents, listed, ready, applied)| Moment {
+            gap,
+            signals,
+            intents,
+            listed,
+            ready,
+            applied,
+        })
+}
+
+fn see(moment: &Moment, desired: u32, second: u64) -> Observation {
+    let named = |n: usize| format!("worker-{n}");
+    let signals = moment.signals.iter().map(|(name, values)| {
+        let samples = values.iter().enumerate().map(|(n, value)| Sample::new(named(n), *value));
+        Signal::new(*name, samples.collect(), at(second))
+    });
+    let seen = Observation::new(Replicas { desired, ready: moment.ready.min(desired) })
+        .signals(signals)
+        .intents(moment.intents.clone());
+    if !moment.listed {
+        return seen;
+    }
+    seen.instances(
+        (0..desired as usize).map(|n| Instance::new(named(n), n < moment.ready as usize)),
+    )
+}
+
+/// `load` in thousandths, spread over `replicas` workers to the last one.
+fn spread(load: u64, replicas: u32) -> Observation {
+    let (share, rest) = (load / u64::from(replicas), load % u64::from(replicas));
+    let samples = (0..u64::from(replicas)).map(|n| {
+        let mut sample = Sample::unknown(format!("worker-{n}"));
+        sample.value = Some(Milli(share + u64::from(n < rest)));
+        sample
+    });
+    Observation::new(Replicas::ready(replicas)).signal(Signal::new("cpu", samples.collect(), at(0)))
+}
+
+fn roomy(target: u32) -> ScalerSpec {
+    let mut spec = ScalerSpec::new("workers", 1, 10_000);
+    spec.metrics = vec![MetricSpec::utilization("cpu", target)];
+    spec.cool_down.scale_up = Duration::ZERO;
+    spec.cool_down.scale_down = Duration::ZERO;
+    spec
+}
+
+proptest! {
+    #[test]
+    fn constant_load_is_a_fixpoint_after_one_change(
+        load in 0u64..20_000_000, from in 1u32..200, target in 1u32..200,
+    ) {
+        let mut decider = decider(roomy(target));
+        let first = step(&mut decider, &spread(load, from), at(0));
+        let second = step(&mut decider, &spread(load, first), at(1));
+        prop_assert_eq!(second, first);
+    }
+
+    #[test]
+    fn more_load_never_means_fewer_replicas(
+        load in 0u64..20_000_000, more in 0u64..20_000_000, from in 1u32..200, target in 1u32..200,
+    ) {
+        let to = |load| decider(roomy(target)).decide(&spread(load, from), at(0)).to;
+        prop_assert!(to(load) <= to(load + more));
+    }
+
+    /// The formula as a reader would write it, in rationals of wide integers.
+    #[test]
+    fn the_ratio_agrees_with_a_naive_twin(
+        values in vec(0u64..400_000, 1..20), target in 1u32..200,
+        up in 1000u64..2000, down in 0u64..=1000, desired in 1u32..50, ready in 1u32..50,
+    ) {
+        let mut spec = roomy(target);
+        (spec.hysteresis.up_factor, spec.hysteresis.down_factor) = (Milli(up), Milli(down));
+        let samples = values.iter().map(|value| {
+            let mut sample = Sample::unknown("");
+            sample.value = Some(Milli(*value));
+            sample
+        });
+        let seen = Observation::new(Replicas { desired, ready })
+            .signal(Signal::new("cpu", samples.collect(), at(0)));
+
+        let (sum, whole) = (values.iter().sum::<u64>(), values.len() as u64 * u64::from(target) * 1000);
+        let expected = if sum * 1000 >= whole * up {
+            ((sum * u64::from(ready)).div_ceil(whole) as u32).max(desired)
+        } else if sum * 1000 < whole * down {
+            ((sum * u64::from(ready)).div_ceil(whole) as u32).min(desired)
+        } else {
+            desired
+        };
+        let decision = decider(spec).decide(&seen, at(0));
+        let Reading::Known { replicas, .. } = decision.proposals[0].reading else {
+            return Err(TestCaseError::fail("unknown"));
+        };
+        prop_assert_eq!(replicas, expected);
+        prop_assert_eq!(decision.to, expected.clamp(1, 10_000));
+    }
+
+    #[test]
+    fn the_order_of_what_is_seen_decides_nothing(
+        spec in any_spec(), moments in vec(any_moment(), 1..12), seed in any::<u64>(),
+    ) {
+        let (mut straight, mut shuffled) = (decider(spec.clone()), decider(spec));
+        let (mut second, mut desired) = (0, 3);
+        for moment in moments {
+            second += moment.gap;
+            let seen = see(&moment, desired, second);
+            let mut other = seen.clone();
+            let turn = |len: usize| if len == 0 { 0 } else { seed as usize % len };
+            other.signals.reverse();
+            other.intents.rotate_left(turn(seen.intents.len()));
+            for signal in &mut other.signals {
+                let by = turn(signal.samples.len());
+                signal.samples.rotate_left(by);
+            }
+            if let Some(instances) = &mut other.instances {
+                instances.reverse();
+            }
+            let decision = straight.decide(&seen, at(second));
+            prop_assert_eq!(&decision, &shuffled.decide(&other, at(second)));
+            if moment.applied {
+                straight.applied(&decision, Ok(()), at(second));
+                shuffled.applied(&decision, Ok(()), at(second));
+                desired = decision.to;
+            }
+        }
+    }
+
+    /// Bounds, veto, brake, determinism and restarts, over one random history.
+    #[test]
+    fn whatever_happens_the_rules_hold(
+        spec in any_spec(), moments in vec(any_moment(), 1..40), restart in any::<u64>(),
+    ) {
+        let (mut decider, mut twin) = (decider(spec.clone()), decider(spec.clone()));
+        let (mut second, mut desired) = (0, spec.min_replicas);
+        let mut applied: Vec<u64> = Vec::new();
+        for (n, moment) in moments.iter().enumerate() {
+            second += moment.gap;
+            let now = at(second);
+            let seen = see(moment, desired, second);
+            if restart >> (n % 64) & 1 == 1 {
+                let saved = serde_json::to_string(twin.state()).unwrap();
+                let state = serde_json::from_str(&saved).unwrap();
+                twin = Decider::with_state(spec.clone(), state).unwrap();
+            }
+            let decision = decider.decide(&seen, now);
+            let other = twin.decide(&seen, now);
+            prop_assert_eq!(&decision, &other, "a restart changes nothing");
+            let bytes = |d| serde_json::to_string(d).unwrap();
+            prop_assert_eq!(bytes(&decision), bytes(&other), "the same input, the same bytes");
+
+            prop_assert!((spec.min_replicas..=spec.max_replicas).contains(&decision.to));
+            let unknown =
+                decision.proposals.iter().any(|p| matches!(p.reading, Reading::Unknown { .. }));
+            prop_assert!(!(unknown && decision.action == Action::ScaleDown));
+            let step = decision.to.abs_diff(decision.from);
+            let most = if decision.to > decision.from { spec.step.up } else { spec.step.down };
+            prop_assert!(most.is_none_or(|most| step <= most));
+            prop_assert_eq!(decision.is_change(), step > 0);
+
+            let outcome = if moment.applied { Ok(()) } else { Err("no room") };
+            decider.applied(&decision, outcome, now);
+            twin.applied(&other, outcome, now);
+            if moment.applied && decision.is_change() {
+                let lock_out = match decision.action {
+                    Action::ScaleUp => spec.lock_out.scale_up,
+                    _ => spec.lock_out.scale_down,
+                };
+                let rested = applied.last().is_none_or(|last| second - last >= lock_out.as_secs());
+                prop_assert!(rested, "inside the lock-out");
+                applied.push(second);
+                desired = decision.to;
+                let hour = applied.iter().filter(|then| second - **then < 3600).count();
+                prop_assert!(hour <= spec.brake.max_actions_per_hour as usize);
+            }
+        }
+    }
+}

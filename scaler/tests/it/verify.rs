@@ -1,0 +1,259 @@
+//! Closing the loop: evidence in any order, deadlines, and what a scale-in has to show.
+
+use birl_scaler::{
+    Decision, LegName, Metrics, Replicas, Verdict, Verification, Verifier, VerifierConfig,
+};
+
+use crate::support::{at, decision, seconds};
+
+fn settled(verifications: &[Verification]) -> Option<&Verification> {
+    assert!(verifications.len() <= 1, "{verifications:?}");
+    verifications.first()
+}
+
+fn up() -> Decision {
+    decision("workers", 1, 3, at(0))
+}
+
+fn all_but_instances(verifier: &mut Verifier, replicas: u32, second: u64) {
+    verifier.ready("workers", Replicas::ready(replicas), at(second));
+    verifier.counter_moved("workers", at(second));
+}
+
+#[test]
+fn a_scale_up_is_verified_when_every_leg_holds_and_not_before() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    assert_eq!(verifier.next_deadline(), Some(at(30)));
+    all_but_instances(&mut verifier, 3, 2);
+    for (second, instance) in [(3, "worker-1"), (4, "worker-2"), (5, "worker-2")] {
+        verifier.see_instance("workers", instance, at(second));
+        assert!(verifier.tick(at(second)).is_empty());
+    }
+    verifier.see_instance("workers", "worker-3", at(6));
+    let verifications = verifier.tick(at(7));
+    let done = settled(&verifications).unwrap();
+    assert_eq!(done.verdict, Verdict::Verified);
+    assert_eq!((done.decision_id, done.from, done.replicas, done.at), (up().id, 1, 3, at(7)));
+    let legs: Vec<_> = done.legs.iter().map(|leg| (leg.name, leg.ok, leg.at)).collect();
+    assert_eq!(
+        legs,
+        [
+            (LegName::PlatformReady, true, Some(at(2))),
+            (LegName::Counter, true, Some(at(2))),
+            (LegName::Instances, true, Some(at(6))),
+        ]
+    );
+    assert!(done.legs[2].evidence.ends_with(": worker-1, worker-2, worker-3"));
+    assert!(verifier.tick(at(8)).is_empty(), "each verdict once");
+    assert_eq!(verifier.pending(), 0);
+}
+
+#[test]
+fn each_missing_leg_fails_at_the_deadline_and_is_named() {
+    let run = |skip: LegName| {
+        let mut verifier = Verifier::default();
+        verifier.expect(&up(), seconds(30), at(0));
+        if skip != LegName::PlatformReady {
+            verifier.ready("workers", Replicas::ready(3), at(1));
+        }
+        if skip != LegName::Counter {
+            verifier.counter_moved("workers", at(1));
+        }
+        let heard = if skip == LegName::Instances { 2 } else { 3 };
+        for n in 1..=heard {
+            verifier.see_instance("workers", &format!("worker-{n}"), at(1));
+        }
+        assert!(verifier.tick(at(29)).is_empty());
+        settled(&verifier.tick(at(30))).unwrap().verdict.clone()
+    };
+    let failed = |verdict: &Verdict| match verdict {
+        Verdict::Failed { leg, why } => (*leg, why.clone()),
+        other => panic!("{other:?}"),
+    };
+    for leg in [LegName::PlatformReady, LegName::Counter, LegName::Instances] {
+        assert_eq!(failed(&run(leg)).0, leg);
+    }
+    assert_eq!(failed(&run(LegName::Instances)).1, "2 of 3 were heard: worker-1, worker-2");
+}
+
+#[test]
+fn old_evidence_does_not_count() {
+    let mut verifier = Verifier::default();
+    let decision = decision("workers", 1, 3, at(100));
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(99));
+    }
+    verifier.expect(&decision, seconds(30), at(100));
+    all_but_instances(&mut verifier, 3, 101);
+    verifier.counter_moved("workers", at(99));
+    assert!(verifier.tick(at(101)).is_empty());
+}
+
+#[test]
+fn evidence_from_between_the_decision_and_its_report_counts() {
+    let mut verifier = Verifier::default();
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(5));
+    }
+    verifier.expect(&up(), seconds(30), at(8)); // decided at 0, applied at 8
+    all_but_instances(&mut verifier, 3, 9);
+    assert_eq!(settled(&verifier.tick(at(9))).unwrap().verdict, Verdict::Verified);
+}
+
+#[test]
+fn evidence_after_the_deadline_is_too_late_even_when_nobody_ticked() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    all_but_instances(&mut verifier, 3, 1);
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(31));
+    }
+    let verifications = verifier.tick(at(40));
+    assert!(matches!(settled(&verifications).unwrap().verdict, Verdict::Failed { .. }));
+
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    all_but_instances(&mut verifier, 3, 1);
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(29));
+    }
+    assert_eq!(settled(&verifier.tick(at(40))).unwrap().verdict, Verdict::Verified);
+}
+
+#[test]
+fn a_platform_that_loses_its_replicas_again_is_not_ready() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    all_but_instances(&mut verifier, 3, 1);
+    verifier.ready("workers", Replicas { desired: 3, ready: 2 }, at(2));
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(3));
+    }
+    assert!(verifier.tick(at(3)).is_empty());
+    verifier.ready("workers", Replicas::ready(3), at(4));
+    assert_eq!(settled(&verifier.tick(at(4))).unwrap().verdict, Verdict::Verified);
+}
+
+#[test]
+fn a_scale_in_needs_the_stopped_to_be_silent_and_the_rest_to_speak() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&decision("workers", 3, 1, at(0)), seconds(60), at(0));
+    for second in 0..10 {
+        for n in 1..=3 {
+            verifier.see_instance("workers", &format!("worker-{n}"), at(second));
+        }
+    }
+    verifier.see_instance("workers", "worker-1", at(12));
+    assert!(verifier.tick(at(20)).is_empty(), "the platform has not said that the drain is over");
+    all_but_instances(&mut verifier, 1, 20);
+    verifier.see_instance("workers", "worker-1", at(21));
+    verifier.see_instance("workers", "worker-3", at(22)); // still draining, it seems
+    assert!(verifier.tick(at(24)).is_empty(), "the quiet period has not passed");
+    assert!(verifier.tick(at(25)).is_empty(), "two were heard in it");
+    verifier.see_instance("workers", "worker-1", at(26));
+    assert!(verifier.tick(at(26)).is_empty());
+    let verifications = verifier.tick(at(28));
+    let done = settled(&verifications).unwrap();
+    assert_eq!(done.verdict, Verdict::Verified, "{done}");
+    assert!(done.legs.iter().any(|leg| leg.name == LegName::Silence && leg.ok));
+}
+
+#[test]
+fn a_scale_in_fails_when_a_stopped_instance_goes_on_or_nobody_is_left() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&decision("workers", 2, 1, at(0)), seconds(30), at(0));
+    all_but_instances(&mut verifier, 1, 1);
+    for second in 1..30 {
+        verifier.see_instance("workers", "worker-1", at(second));
+        verifier.see_instance("workers", "worker-2", at(second));
+        assert!(verifier.tick(at(second)).is_empty());
+    }
+    let verdict = settled(&verifier.tick(at(30))).unwrap().verdict.clone();
+    assert!(matches!(verdict, Verdict::Failed { leg: LegName::Silence, .. }), "{verdict:?}");
+
+    verifier.expect(&decision("workers", 2, 1, at(100)), seconds(30), at(100));
+    all_but_instances(&mut verifier, 1, 101);
+    let verdict = settled(&verifier.tick(at(130))).unwrap().verdict.clone();
+    assert!(matches!(verdict, Verdict::Failed { leg: LegName::Instances, .. }), "{verdict:?}");
+}
+
+#[test]
+fn a_text_is_one_more_sign_and_its_number_is_read_whole() {
+    let mut config = VerifierConfig::default();
+    config.text = Some("scaled to {replicas}".to_owned());
+    let mut verifier = Verifier::new(config);
+    verifier.expect(&up(), seconds(30), at(0));
+    all_but_instances(&mut verifier, 3, 1);
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(1));
+    }
+    verifier.see_text("workers", r#"{"msg":"scaled to 30"}"#, at(1));
+    assert!(verifier.tick(at(1)).is_empty());
+    verifier.see_text("workers", r#"{"msg":"scaled to 3"}"#, at(2));
+    assert_eq!(settled(&verifier.tick(at(2))).unwrap().verdict, Verdict::Verified);
+}
+
+#[test]
+fn a_newer_decision_supersedes_the_older_one() {
+    let mut verifier = Verifier::default();
+    let (first, second) = (up(), decision("workers", 3, 5, at(10)));
+    verifier.expect(&first, seconds(30), at(0));
+    verifier.expect(&second, seconds(30), at(10));
+    let verifications = verifier.tick(at(10));
+    let done = settled(&verifications).unwrap();
+    assert_eq!(done.decision_id, first.id);
+    assert_eq!(done.verdict, Verdict::Superseded { by: second.id });
+    assert_eq!(verifier.pending(), 1);
+    let metrics = Metrics::new();
+    metrics.record_verification(done);
+    assert_eq!(metrics.verifications("superseded"), 1);
+}
+
+#[test]
+fn targets_do_not_mix_and_holds_are_not_followed() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&decision("workers", 3, 3, at(0)), seconds(30), at(0));
+    assert_eq!(verifier.pending(), 0);
+    verifier.expect(&up(), seconds(30), at(0));
+    all_but_instances(&mut verifier, 3, 1);
+    for n in 1..=3 {
+        verifier.see_instance("others", &format!("worker-{n}"), at(1));
+    }
+    assert!(verifier.tick(at(1)).is_empty());
+}
+
+#[test]
+fn everything_is_bounded_and_drops_are_counted() {
+    let mut config = VerifierConfig::default();
+    (config.max_targets, config.max_instances) = (2, 10);
+    let mut verifier = Verifier::new(config);
+    for n in 0..3 {
+        verifier.expect(&decision(&format!("target-{n}"), 1, 2, at(0)), seconds(30), at(0));
+    }
+    let verifications = verifier.tick(at(0));
+    let lost = settled(&verifications).unwrap();
+    assert_eq!((&*lost.target, lost.verdict.as_str()), ("target-2", "unchecked"));
+    for n in 0..25 {
+        verifier.see_instance("target-0", &format!("worker-{n}"), at(n));
+    }
+    verifier.see_instance("stranger", "worker-1", at(1));
+    assert_eq!(verifier.dropped(), 15 + 1);
+}
+
+#[test]
+fn a_verification_reads_as_one_sentence_and_as_data() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    verifier.counter_moved("workers", at(1));
+    let verifications = verifier.tick(at(30));
+    let failed = settled(&verifications).unwrap();
+    assert_eq!(
+        failed.to_string(),
+        "failed workers 1 → 3 at platform_ready: the platform has reported nothing; legs: \
+         platform_ready open (the platform has reported nothing), counter ok (it moved), \
+         instances open (0 of 3 were heard)"
+    );
+    let text = serde_json::to_string(failed).unwrap();
+    assert_eq!(&serde_json::from_str::<Verification>(&text).unwrap(), failed);
+}
