@@ -254,7 +254,7 @@ fn read(
     let trouble = |path: &Path, cause| Error::io(format!("cannot read {}", path.display()), cause);
     let asking = Shared { store: Some(Arc::clone(store)), ..shared.clone() };
     let start = Start::new(&asking, from)?;
-    let known = Known::new(true);
+    let known = Known::new(pattern.directory(), true);
     let (mut batch, mut at_end, mut marks) = (None, true, Vec::new());
     for path in start.paths(pattern) {
         let mut follower = Follower::new(shared, &path, &known);

@@ -8,9 +8,7 @@ use futures_core::stream::BoxStream;
 
 use super::Fixture;
 use super::timer::{pause, within};
-use crate::{
-    Batch, Cursor, Delivery, Edge, Error, HealthState, LogSource, LogSourceExt, Position,
-};
+use crate::{Batch, Cursor, Delivery, Edge, Error, HealthState, LogSource, LogSourceExt, Position};
 
 /// What a check found wrong.
 type Checked = Result<(), String>;

@@ -1,12 +1,13 @@
 //! One name, followed through every file that bears it: rename, truncate, remove, create.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use super::identity::{self, Opened};
+use super::identity::{self, Born, Opened};
 use super::reading::{Filled, Reading, Shared};
 use crate::cursor::FileMark;
 use crate::metrics::{Count, DropReason};
@@ -43,6 +44,9 @@ pub(super) struct Follower {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     inodes: Arc<Mutex<Inodes>>,
+    /// What was in the directory at first, and what was found there since. What is not among it
+    /// has come since.
+    seen: Arc<Mutex<HashSet<Born>>>,
     /// Keep what is finished: a pattern may match its new name.
     keeps_finished: bool,
 }
@@ -51,8 +55,14 @@ pub(super) struct Known {
 type Inodes = HashMap<(u64, u64), Option<FileMark>>;
 
 impl Known {
-    pub(super) fn new(keeps_finished: bool) -> Self {
-        Self { inodes: Arc::default(), keeps_finished }
+    pub(super) fn new(directory: &Path, keeps_finished: bool) -> Self {
+        let seen = Arc::new(Mutex::new(identity::entries(directory)));
+        Self { inodes: Arc::default(), seen, keeps_finished }
+    }
+
+    /// Whether a directory's entry is there for the first time.
+    fn is_news(&self, entry: Born) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(entry)
     }
 
     /// `None`: never seen. `Some(None)`: held now. Else: finished, at this place.
@@ -76,6 +86,8 @@ impl Known {
     /// Forgets the finished files that are in the directory no more.
     pub(super) fn forget(&self, is_there: impl Fn(u64) -> bool) {
         self.lock().retain(|(_, ino), finished| finished.is_none() || is_there(*ino));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|(ino, _)| is_there(*ino));
     }
 
     pub(super) fn is_held(&self, inode: (u64, u64)) -> bool {
@@ -131,25 +143,30 @@ impl Follower {
                 },
             }
         }
-        rotated.sort_by_key(|(file, _)| file.born);
-        let until = current.as_ref().and_then(|file| file.born);
+        let until = current.as_ref().and_then(|file| file.age.0);
         if let Some(mark) = cut {
             self.shared.metrics.add(Count::Truncations, 1);
             rotated.extend(self.copy_of(mark.file.head, mark.offset));
         } else if current_at.is_none()
-            && let Some(after) = rotated.iter().filter_map(|(file, _)| file.born).max()
+            && let Some(after) = rotated.iter().filter_map(|(file, _)| file.age.0).max()
         {
             self.shared.metrics.add(Count::Rotations, 1);
-            let between = identity::rotated_between(&self.path, after, until);
-            let current = current.as_ref().map(|file| (file.dev, file.ino));
-            let unseen = between.into_iter().filter(|f| Some((f.dev, f.ino)) != current);
-            rotated.extend(unseen.map(|file| (file, 0)));
+            let known: Vec<u64> = rotated.iter().map(|(file, _)| file.ino).collect();
+            let between = identity::rotated(&self.path).into_iter().filter(|(_, meta)| {
+                let born = meta.created().ok();
+                born >= Some(after)
+                    && (until.is_none() || born <= until)
+                    && !known.contains(&meta.ino())
+            });
+            let opened = between.filter_map(|(path, _)| Opened::open(&path).ok().flatten());
+            rotated.extend(opened.map(|file| (file, 0)));
         }
         if lost && !self.known.keeps_finished {
             let path = self.path.display();
             tracing::warn!(%path, "a file that was being read is gone; its end may not be read");
             self.shared.metrics.drop_lines(DropReason::RotatedAway, 1);
         }
+        rotated.sort_by_key(|(file, _)| file.age);
         for (file, offset) in rotated {
             self.push(file, offset);
         }
@@ -205,7 +222,7 @@ impl Follower {
             Ok(meta) => meta,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.nameless = true;
-                return Ok(false);
+                return Ok(self.open_missed(None));
             }
             Err(error) => return Err(error),
         };
@@ -224,25 +241,32 @@ impl Follower {
         if let Some(last) = self.chain.back_mut() {
             self.shared.metrics.add(Count::Rotations, 1);
             last.touched = crate::shell::ticks();
-            if let (Some(after), until) = (last.born, file.born) {
-                self.open_between(after, until, (file.dev, file.ino));
-            }
         }
+        self.open_missed(Some((file.dev, file.ino)));
         let same = finished.flatten().filter(|mark| file.is(mark) && file.size > mark.offset);
         self.push(file, same.map_or(0, |mark| mark.offset));
         Ok(true)
     }
 
-    /// The name may have moved on more than once since the last look.
-    fn open_between(&mut self, after: SystemTime, until: Option<SystemTime>, new: (u64, u64)) {
-        for file in identity::rotated_between(&self.path, after, until) {
-            let inode = (file.dev, file.ino);
-            let is_new = inode != new && self.known.get(inode).is_none();
-            if is_new && self.chain.len() < MAX_CHAIN {
+    /// The name may have moved on more than once since the last look: opens the files that have
+    /// come and were renamed since. Says whether there were any.
+    fn open_missed(&mut self, bearer: Option<(u64, u64)>) -> bool {
+        let before = self.chain.len();
+        for (path, meta) in identity::rotated(&self.path) {
+            if self.chain.len() >= MAX_CHAIN {
+                break;
+            }
+            let inode = identity::inode(&meta);
+            let is_news = self.known.is_news((meta.ino(), meta.created().ok()));
+            if !is_news || Some(inode) == bearer || self.known.get(inode).is_some() {
+                continue;
+            }
+            if let Ok(Some(file)) = Opened::open(&path) {
                 self.shared.metrics.add(Count::Rotations, 1);
                 self.push(file, 0);
             }
         }
+        self.chain.len() > before
     }
 
     /// The file was cut in place. If a copy of it holds what was not read yet, that comes first.
@@ -263,9 +287,13 @@ impl Follower {
         if head.len == 0 {
             return None;
         }
-        let mut copies = identity::rotated_between(&self.path, SystemTime::UNIX_EPOCH, None);
-        copies.retain(|file| file.size > offset && identity::begins_with(&file.file, head));
-        copies.pop().map(|file| (file, offset))
+        let copies = identity::rotated(&self.path).into_iter().rev().filter_map(|(path, meta)| {
+            self.known.is_news((meta.ino(), meta.created().ok()));
+            Opened::open(&path).ok().flatten()
+        });
+        let mut unread = copies.filter(|file| file.size > offset);
+        let copy = unread.find(|file| identity::begins_with(&file.file, head))?;
+        Some((copy, offset))
     }
 
     /// Lets go of the renamed files to which nobody has written for a while. What is left of a

@@ -1,5 +1,6 @@
 //! Which file this is, whatever it is called now.
 
+use std::collections::HashSet;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -25,7 +26,7 @@ pub(super) struct Opened {
     pub(super) dev: u64,
     pub(super) ino: u64,
     pub(super) size: u64,
-    pub(super) born: Option<SystemTime>,
+    pub(super) age: Age,
     pub(super) head: Head,
 }
 
@@ -46,7 +47,7 @@ impl Opened {
         }
         let head = head(&file)?;
         let (dev, ino) = inode(&meta);
-        Ok(Some(Self { file, dev, ino, size: meta.len(), born: meta.created().ok(), head }))
+        Ok(Some(Self { file, dev, ino, size: meta.len(), age: age(&meta), head }))
     }
 
     /// Whether this is the file that was read before. Device numbers may change when the machine
@@ -123,13 +124,27 @@ pub(super) fn find(path: &Path, mark: &FileMark) -> Option<Opened> {
         .find(|opened| opened.is(mark))
 }
 
-/// The rotated files of `path` (its name, then something) that began to exist after one moment
-/// and no later than another, oldest first. Compressed ones are left out.
-pub(super) fn rotated_between(
-    path: &Path,
-    after: SystemTime,
-    until: Option<SystemTime>,
-) -> Vec<Opened> {
+/// Orders files by when they came to be. The clock of a file system ticks every few milliseconds:
+/// one time alone may be the same.
+pub(super) type Age = (Option<SystemTime>, Option<SystemTime>, i64, i64);
+
+pub(super) fn age(meta: &Metadata) -> Age {
+    (meta.created().ok(), meta.modified().ok(), meta.ctime(), meta.ctime_nsec())
+}
+
+/// Tells a directory's entry from another one that has its inode number later.
+pub(super) type Born = (u64, Option<SystemTime>);
+
+/// Everything that is in a directory now.
+pub(super) fn entries(directory: &Path) -> HashSet<Born> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return HashSet::new() };
+    let metas = entries.filter_map(Result::ok).take(MAX_ENTRIES).map(|entry| entry.metadata());
+    metas.filter_map(Result::ok).map(|meta| (meta.ino(), meta.created().ok())).collect()
+}
+
+/// The rotated files of `path` (its name, then something), oldest first. Compressed ones are left
+/// out.
+pub(super) fn rotated(path: &Path) -> Vec<(PathBuf, Metadata)> {
     let Some(name) = path.file_name() else { return Vec::new() };
     let is_rotated = |other: &Path| {
         let found = other.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
@@ -139,12 +154,12 @@ pub(super) fn rotated_between(
             && !packed.iter().any(|suffix| found.ends_with(suffix.as_bytes()))
     };
     let siblings = neighbors(path).into_iter().filter(|(other, _)| is_rotated(other));
-    let opened = siblings.filter_map(|(other, _)| Opened::open(&other).ok().flatten());
-    let mut between: Vec<Opened> = opened
-        .filter(|file| {
-            file.born.is_some_and(|born| born > after && until.is_none_or(|u| born <= u))
+    let mut found: Vec<(PathBuf, Metadata)> = siblings
+        .filter_map(|(other, _)| {
+            let meta = std::fs::symlink_metadata(&other).ok()?;
+            meta.is_file().then_some((other, meta))
         })
         .collect();
-    between.sort_by_key(|file| file.born);
-    between
+    found.sort_by_key(|(_, meta)| age(meta));
+    found
 }

@@ -102,11 +102,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    pub(super) fn new(
-        shared: &Shared,
-        pattern: &Pattern,
-        from: &Position,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(shared: &Shared, pattern: &Pattern, from: &Position) -> Result<Self, Error> {
         if let Some(store) = &shared.store {
             // An explicit position is a new beginning, but a broken file is not written over.
             store.places()?;
@@ -116,7 +112,7 @@ impl Opening {
             // From now on this is not a first run, whether or not anything was there to read.
             store.set("run", &crate::Cursor::of_files(Vec::new()));
         }
-        let known = Known::new(pattern.is_glob());
+        let known = Known::new(pattern.directory(), pattern.is_glob());
         let (mut followers, mut troubles) = (Vec::new(), Vec::new());
         for path in start.paths(pattern) {
             let mut follower = Follower::new(shared, &path, &known);

@@ -37,7 +37,6 @@ pub(super) struct Reading {
     labels: Arc<BTreeMap<String, String>>,
     file: File,
     id: Arc<FileId>,
-    pub(super) born: Option<std::time::SystemTime>,
     framer: Framer,
     /// The offset of the slab's first byte.
     base: u64,
@@ -65,7 +64,7 @@ impl Reading {
     pub(super) fn new(shared: &Shared, path: &Arc<Path>, opened: Opened, offset: u64) -> Self {
         let mut labels = shared.origin.labels().as_ref().clone();
         labels.insert("path".to_owned(), path.to_string_lossy().into_owned());
-        let Opened { file, dev, ino, born, head, .. } = opened;
+        let Opened { file, dev, ino, head, .. } = opened;
         let id = Arc::new(FileId { path: path.to_path_buf(), dev, ino, head });
         let mut reading = Self {
             shared: shared.clone(),
@@ -73,7 +72,6 @@ impl Reading {
             labels: Arc::new(labels),
             file,
             id,
-            born,
             framer: Framer::new(Arc::clone(&shared.pool), shared.max_line),
             base: offset,
             at: offset,
