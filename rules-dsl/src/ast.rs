@@ -222,6 +222,18 @@ impl Ast {
         self.nodes.iter().enumerate().map(|(index, node)| (ExprId(index as u32), node))
     }
 
+    /// `root` and everything below it, in the order of the text.
+    pub(crate) fn below(&self, root: ExprId) -> Vec<ExprId> {
+        let mut found = Vec::new();
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            found.push(id);
+            open.extend(self.kind(id).children());
+        }
+        found.sort_by_key(|id| self.node(*id).span.start);
+        found
+    }
+
     /// Position in the arena, for tables beside it.
     pub(crate) fn index(id: ExprId) -> usize {
         id.0 as usize

@@ -68,7 +68,7 @@ pub(crate) fn check(ast: &Ast, text: &str, windows: &[ExprId]) -> Result<Checked
             checker.issues.push(misplaced(node.span.clone()));
         }
     }
-    checker.condition(ast.root, "the condition");
+    checker.condition(ast.root);
     if checker.issues.is_empty() { Ok(checker.out) } else { Err(checker.issues) }
 }
 
@@ -157,12 +157,12 @@ impl Checker<'_> {
     }
 
     /// Something stands where a condition must: a literal of another type never is one.
-    fn condition(&mut self, id: ExprId, place: &str) {
+    fn condition(&mut self, id: ExprId) {
         let found = self.ty(id);
         if matches!(found, Type::Any | Type::Bool) {
             return;
         }
-        let message = format!("{place} must be a condition, not {}", found.name());
+        let message = format!("this must be a condition, not {}", found.name());
         self.issue("E0301", id, message, &format!("this is {}", found.name()));
     }
 

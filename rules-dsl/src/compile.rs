@@ -371,7 +371,13 @@ impl Session<'_> {
         };
         match parse_condition(text) {
             Ok(ast) => Some((node, text, ast)),
-            Err(issues) => {
+            Err(mut issues) => {
+                if keys::cut_at_remark(source.text, node) {
+                    for issue in issues.iter_mut().filter(|issue| issue.help.is_none()) {
+                        let help = "YAML ends the value at ` #`: put the whole value in quotes";
+                        issue.help = Some(help.into());
+                    }
+                }
                 self.report_in(source, node, issues);
                 None
             }
@@ -385,31 +391,29 @@ impl Session<'_> {
             draft.sentence.push(Piece::Text(" && ".to_owned()));
         }
         let span = ast.span(term);
-        let obvious = |field: ExprId| {
-            ast.iter().any(|(_, node)| match node.kind {
-                Kind::Compare(CompareOp::Eq, a, b) => {
-                    (a == field && matches!(ast.kind(b), Kind::Literal(_)))
-                        || (b == field && matches!(ast.kind(a), Kind::Literal(_)))
-                }
-                _ => false,
-            })
-        };
-        let mut fields: Vec<_> = ast
+        let below = ast.below(term);
+        // `env == 'prod'` holds only if the value is the one that stands there.
+        let obvious: Vec<ExprId> = below
             .iter()
-            .filter_map(|(id, node)| match &node.kind {
-                Kind::Field(path) if span.contains(&node.span.start) => Some((id, node, path)),
+            .filter_map(|id| match *ast.kind(*id) {
+                Kind::Compare(CompareOp::Eq, a, b) => match (ast.kind(a), ast.kind(b)) {
+                    (Kind::Field(_), Kind::Literal(_)) => Some(a),
+                    (Kind::Literal(_), Kind::Field(_)) => Some(b),
+                    _ => None,
+                },
                 _ => None,
             })
             .collect();
-        fields.sort_by_key(|(_, node, _)| node.span.end);
         let mut at = span.start;
-        for (id, node, path) in fields {
+        for id in below {
+            let Kind::Field(path) = ast.kind(id) else { continue };
             let slot = self.slot(path);
             let index = draft.capture(path, slot);
-            if !obvious(id) {
-                draft.sentence.push(Piece::Text(spaced(&text[at..node.span.end])));
+            if !obvious.contains(&id) {
+                let end = ast.span(id).end;
+                draft.sentence.push(Piece::Text(spaced(&text[at..end])));
                 draft.sentence.push(Piece::Value(index));
-                at = node.span.end;
+                at = end;
             }
         }
         draft.sentence.push(Piece::Text(spaced(&text[at..span.end])));

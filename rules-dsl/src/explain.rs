@@ -140,8 +140,8 @@ impl<R: Record> Plain<'_, R> {
     fn term(&self, clause: &'static str, text: &str, term: ExprId) -> Term {
         let span = self.ast.span(term);
         let mut values: Vec<Seen> = Vec::new();
-        for (_, node) in self.ast.iter().filter(|(_, node)| span.contains(&node.span.start)) {
-            if let Kind::Field(path) = &node.kind {
+        for id in self.ast.below(term) {
+            if let Kind::Field(path) = self.ast.kind(id) {
                 let value = self.field(path).map(Value::into_owned);
                 let seen = Seen { field: path.replace('`', ""), value };
                 if !values.contains(&seen) {

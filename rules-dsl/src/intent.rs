@@ -230,6 +230,7 @@ fn name((literal, span): &(Literal, Range<usize>), what: &str) -> Result<String,
 
 fn change((literal, span): &(Literal, Range<usize>)) -> Result<Change, Issue> {
     let change = match literal {
+        Literal::Int(by @ ..0) => i32::try_from(*by).ok().map(Change::By),
         Literal::Int(to) => u32::try_from(*to).ok().map(Change::To),
         Literal::Str(text) if text.starts_with(['+', '-']) => {
             text.parse::<i32>().ok().filter(|by| *by != 0).map(Change::By)
@@ -239,12 +240,8 @@ fn change((literal, span): &(Literal, Range<usize>)) -> Result<Change, Issue> {
     };
     change.ok_or_else(|| {
         let message = "this is no change of replicas";
-        let issue = Issue::new("E0502", span.clone(), message, "expected '+2', '-1' or 3")
-            .help("a text with a sign is relative, a number without one absolute");
-        match literal {
-            Literal::Int(by) => issue.suggest(format!("'{by}'")),
-            _ => issue,
-        }
+        Issue::new("E0502", span.clone(), message, "expected '+2', '-1' or 3")
+            .help("with a sign it is relative and never zero, without one absolute")
     })
 }
 

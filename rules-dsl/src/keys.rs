@@ -81,7 +81,11 @@ fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
         ("summary" | "runbook" | "runbook_url", _) if known.contains(&"annotations") => {
             issue.help(format!("`{name}` is an annotation: write it under `annotations:`"))
         }
-        ("for" | "throttle" | "no_data" | "on_missing" | "priority", _) => {
+        ("for", _) => issue.help(
+            "`for` is not part of the language yet; to wait for more than one record, count them: \
+             `count(5m) >= 10`",
+        ),
+        ("throttle" | "no_data" | "on_missing" | "priority", _) => {
             issue.help(format!("`{name}` is not part of the language yet"))
         }
         (_, Some((_, key))) => issue.suggest(*key),
@@ -218,6 +222,13 @@ fn swallowed_comment(file: &str, node: &Node) -> Option<Issue> {
         .help("put the whole value in quotes; for a remark, leave a space behind the #")
         .suggest_if(quoted(whole)),
     )
+}
+
+/// What to add to a complaint about a bare value that YAML cut short at a remark.
+pub(crate) fn cut_at_remark(file: &str, node: &Node) -> bool {
+    let plain = matches!(node.kind, NodeKind::Scalar { style: Style::Plain, .. });
+    let rest = file.get(node.span.end..).and_then(|rest| rest.lines().next());
+    plain && rest.is_some_and(|rest| rest.trim_start().starts_with('#'))
 }
 
 /// The value in the kind of quotes that needs no escapes inside; `None` when both kinds occur.

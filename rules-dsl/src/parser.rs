@@ -25,6 +25,14 @@ pub(crate) struct IntentCall {
     pub(crate) args: Vec<(Literal, Range<usize>)>,
 }
 
+/// What an argument reads as when it is a bare number with a `+`: `+2` is a text with a sign.
+fn with_plus(text: &str, literal: Literal) -> Literal {
+    match literal {
+        Literal::Int(_) if text.starts_with('+') => Literal::Str(text.replace([' ', '_'], "")),
+        literal => literal,
+    }
+}
+
 /// Parses a `when` or a `where`. Reports every mistake that it can read past.
 pub(crate) fn parse_condition(text: &str) -> Result<Ast, Vec<Issue>> {
     prescan(text).map_err(|issue| vec![issue])?;
@@ -94,7 +102,7 @@ fn constant(text: &str, pair: Pair<'_, Rule>) -> Result<(Literal, Range<usize>),
     let built = builder.expression(pair).map(|_| ());
     let ast = builder.finish(built)?;
     if let Kind::Literal(literal) = ast.kind(ast.root) {
-        return Ok((literal.clone(), span));
+        return Ok((with_plus(&text[span.clone()], literal.clone()), span));
     }
     let mut issue = Issue::new("E0502", span, "not a constant", "expected a string or a number")
         .help("arguments of an intent are constants; put what varies into `annotations`");
@@ -323,7 +331,7 @@ fn syntax_error(text: &str, error: &pest::error::Error<Rule>) -> Issue {
     } else if positives.contains(&Rule::path) && !positives.contains(&Rule::literal) {
         "a field name"
     } else {
-        "a value: a field, a literal, or `(`"
+        "a value (a field, a literal, or `(`)"
     };
     let word = found(rest);
     if word.is_empty() {

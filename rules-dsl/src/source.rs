@@ -161,7 +161,7 @@ fn align(source: &str, value: &str, style: Style) -> Option<Vec<usize>> {
                 let run = source[at..].find(|c: char| !c.is_whitespace());
                 let next = at + run.unwrap_or(source.len() - at);
                 if wanted.is_whitespace() {
-                    (at, if wanted == '\n' { next } else { next.max(at + 1) })
+                    (at, at + c.len_utf8())
                 } else if source[next..].starts_with(wanted) {
                     (next, next + wanted.len_utf8())
                 } else {
@@ -227,6 +227,7 @@ mod tests {
         check(r#""a\u00e9 && b""#, "a\u{e9} && b", Style::Double, "b", "b");
         check(r#""\ud83d\ude00 && b""#, "\u{1F600} && b", Style::Double, "b", "b");
         check("|\n    a &&\n    b\n", "a &&\nb\n", Style::Block, "b", "b");
+        check("|\n    a\n      && b\n", "a\n  && b\n", Style::Block, "b", "b");
         check(">-\n    a &&\n    b\n", "a && b", Style::Block, "b", "b");
     }
 }

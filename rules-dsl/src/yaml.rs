@@ -178,17 +178,25 @@ fn expression_trap(line: &str, offset: usize) -> Option<Issue> {
     let span = from..from + value.len();
     let first = value.chars().next()?;
     let (message, label) = match first {
-        '\'' | '"' if !value[1..].ends_with(first) || value.len() < 2 => {
-            (format!("YAML ends this value at the second {first}"), "the rest is left over")
-        }
+        '\'' | '"' => match value[1..].find(first) {
+            None => {
+                let message = format!("this {first} is never closed");
+                let issue = Issue::new("E0101", span.start..span.start + 1, message, "opened here");
+                return Some(issue.help(format!("end the value with another {first}")));
+            }
+            // The value is one quoted text; what is wrong is something else.
+            Some(end) if end + 2 == value.len() => return None,
+            Some(_) => {
+                (format!("YAML ends this value at the second {first}"), "the rest is left over")
+            }
+        },
         '[' | '{' => (format!("YAML reads a leading `{first}` as a list or a map"), "not a text"),
-        '`' | '@' | '%' => {
-            (format!("YAML reserves a leading `{first}`"), "cannot begin a bare value")
-        }
+        '`' => ("YAML reserves a leading backtick".to_owned(), "cannot begin a bare value"),
+        '@' | '%' => (format!("YAML reserves a leading `{first}`"), "cannot begin a bare value"),
         '&' | '*' => {
             (format!("YAML reads a leading `{first}` as an anchor or an alias"), "not a text")
         }
-        '\'' | '"' | '|' | '>' => return None,
+        '|' | '>' => return None,
         _ if value.contains(": ") => {
             let colon = value.find(": ").unwrap_or_default();
             let span = span.start + colon..span.start + colon + 1;

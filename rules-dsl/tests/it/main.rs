@@ -1,3 +1,12 @@
 //! One binary for all integration tests.
 
-mod smoke;
+mod common;
+
+mod conditions; // what each operator makes of each value
+mod engine; // windows, episodes, groups, replacement
+mod golden; // rule files in, diagnostics or a summary out
+mod hostile; // input made to break things
+mod metrics; // what is counted
+mod models; // properties, each against a naive twin
+#[cfg(feature = "reload")]
+mod reload; // edits of files
