@@ -45,8 +45,8 @@ package:
 	$(CARGO) package --workspace --exclude birl-benches --allow-dirty
 
 static:
-	$(CARGO) build --release -p birl --bin birl --target $(MUSL)
-	.ci/size target/$(MUSL)/release/birl 10
+	$(CARGO) build --profile dist -p birl --bin birl --target $(MUSL)
+	.ci/size target/$(MUSL)/dist/birl 10
 
 bench:
 	$(CARGO) bench -p birl-benches

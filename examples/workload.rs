@@ -14,7 +14,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::print_stdout, clippy::print_stderr)]
 #![allow(clippy::disallowed_methods, clippy::allow_attributes_without_reason)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,7 +53,9 @@ pub async fn take_over() -> Option<ExitCode> {
         rest.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
     let port = options.get("--port").and_then(|port| port.parse().ok());
     let done = match (mode.as_str(), port) {
-        ("worker", Some(port)) => worker(port, options.get("--log")?, options.get("--instance")?).await,
+        ("worker", Some(port)) => {
+            worker(port, options.get("--log")?, options.get("--instance")?).await
+        }
         ("load", Some(port)) => {
             load(port, parse_profile(options.get("--profile")?)?).await;
             Ok(())
@@ -98,7 +100,11 @@ async fn worker(port: u16, log: &str, instance: &str) -> io::Result<()> {
 }
 
 /// One request after the other: the queue in front of it is where latency comes from.
-async fn serve(mut waiting: mpsc::Receiver<(TcpStream, Instant)>, log: Arc<Log>, busy: Arc<AtomicU64>) {
+async fn serve(
+    mut waiting: mpsc::Receiver<(TcpStream, Instant)>,
+    log: Arc<Log>,
+    busy: Arc<AtomicU64>,
+) {
     while let Some((mut stream, accepted)) = waiting.recv().await {
         let begun = Instant::now();
         let mut request = [0; 1024];
@@ -157,6 +163,13 @@ fn shared_listener(port: u16) -> io::Result<TcpListener> {
     socket.set_reuseport(true)?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     socket.listen(1024)
+}
+
+/// A new folder for a demo's files.
+pub fn folder() -> io::Result<std::path::PathBuf> {
+    let folder = std::env::temp_dir().join(format!("birl-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// A port that nobody listens on, for the service to share.
@@ -244,4 +257,37 @@ async fn receive(mut stream: TcpStream, told: mpsc::Sender<serde_json::Value>) -
         bytes.drain(..head + length);
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await?;
     }
+}
+
+/// A table of two acts, leg by leg, in milliseconds since the line was written; success when no leg
+/// of either is missing.
+pub fn print_legs(
+    legs: &[&'static str],
+    acts: &[BTreeMap<&'static str, SystemTime>; 2],
+) -> ExitCode {
+    print!("\n{:<12}", "");
+    legs.iter().for_each(|leg| print!("{leg:>12}"));
+    let mut missing = Vec::new();
+    for (name, act) in ["scale out", "scale in"].iter().zip(acts) {
+        print!("\n{name:<12}");
+        for leg in legs {
+            match (act.get(leg), act.get("written")) {
+                (Some(at), Some(written)) => {
+                    let after = at.duration_since(*written).unwrap_or_default();
+                    print!("{:>9.1} ms", after.as_secs_f64() * 1e3);
+                }
+                _ => {
+                    print!("{:>12}", "-");
+                    missing.push(format!("{name}: {leg}"));
+                }
+            }
+        }
+    }
+    println!("\n");
+    if missing.is_empty() {
+        println!("every leg verified");
+        return ExitCode::SUCCESS;
+    }
+    println!("missing: {}", missing.join(", "));
+    ExitCode::FAILURE
 }

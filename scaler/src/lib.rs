@@ -1,4 +1,98 @@
 //! How much capacity should run, why, and whether it happened.
+//!
+//! An autoscaler is judged by its worst night: it read an outage as an empty queue and scaled a
+//! service away, it flapped at the edge of a threshold, it jumped past what anybody had allowed,
+//! and in the morning nobody could say why. This crate is built around those nights, from three
+//! nouns:
+//!
+//! * An [`Observation`] is what is known at one moment: the size of a target, the [`Signal`]s that
+//!   were measured, and the [`ScaleIntent`]s that rules or people handed in. What is not known is
+//!   *Unknown*: a value that is missing, NaN, negative or too old never turns into zero, and an
+//!   Unknown signal forbids every scale-down.
+//! * A [`Decision`] is what a [`Decider`] makes of it: a new size or a hold, with every signal,
+//!   proposal and limit that led to it, as data and as one sentence.
+//! * A [`Verification`] is what a [`Verifier`] found out afterwards: the platform is ready, the
+//!   counter moved, and as many distinct instances as decided showed themselves in the workload's
+//!   own log. Until then a change is only an intention.
+//!
+//! # How it decides
+//!
+//! The formula is the Kubernetes HPA's, `ceil(ratio × ready)`, the largest of several metrics wins,
+//! and missing instances are filled in so that they only dampen. Four things stand between the
+//! formula and a change, each a field of [`ScalerSpec`], each named in the decision that it held
+//! back:
+//!
+//! 1. The *hysteresis band*. With a target of 60 % and the factors 1.3 and 0.7 it acts at 78 % and
+//!    above, and below 42 %; nothing happens in between.
+//! 2. The *condition window* (`coolDown`). The metric must ask for the whole window, and the count
+//!    starts anew when it breaks off. Intents skip this one, and only this one.
+//! 3. *Bounds, step and lock-out*: the fewest and most replicas, the largest single change, the
+//!    rest after an applied one.
+//! 4. The *brake*: so many changes an hour for a target, so many for all of them ([`GlobalBrake`]),
+//!    and a kill switch. Whoever can write a log line could otherwise scale you.
+//!
+//! # Why it is shaped like this
+//!
+//! Decider and verifier are synchronous state machines that take the time as an argument, do no
+//! I/O and cannot fail. So the same history can be replayed at disk speed or simulated with
+//! faults, and gives the same decisions, byte for byte: numbers become thousandths in integers
+//! where they enter, because `1 − 0.7` is not 0.3 in binary floats. The decider's memory is a value
+//! ([`DeciderState`]) that is stored with each decision, so that a restart inside a window neither
+//! hastens nor forgets.
+//!
+//! What acts is a [`ScaleTarget`]: `LocalProcesses`, which runs and drains real worker processes,
+//! [`MemoryTarget`], or your own.
+//!
+//! # An example
+//!
+//! One turn of the loop; a host runs it on a tick of its own, 15 s being customary.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//!
+//! use birl_scaler::{
+//!     Decider, MemoryTarget, MetricSpec, Metrics, Observation, ScaleTarget, ScalerSpec,
+//!     SignalWindow, Status, Verifier,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), birl_scaler::Error> {
+//! let mut spec = ScalerSpec::new("workers", 1, 10);
+//! spec.metrics = vec![MetricSpec::utilization("cpu", 60)];
+//! spec.cool_down.scale_up = Duration::ZERO; // for this example: act at once
+//!
+//! let (mut decider, mut verifier) = (Decider::new(spec)?, Verifier::default());
+//! let (metrics, target) = (Metrics::new(), MemoryTarget::new(2));
+//! let mut cpu = SignalWindow::new("cpu", Duration::from_secs(30));
+//!
+//! let now = SystemTime::now();
+//! cpu.record("worker-1", 88.0, now); // from a log line, a scrape, …
+//! cpu.record("worker-2", 96.0, now);
+//!
+//! let seen = Observation::new(target.replicas().await?).signal(cpu.signal(now));
+//! let decision = decider.decide(&seen, now);
+//! assert_eq!(
+//!     decision.explain(),
+//!     "scale_up workers 2 → 4: cpu 92 % is at or above 78 % (target 60 %); limits: none"
+//! );
+//! if decision.is_change() {
+//!     verifier.expect(&decision, Duration::from_secs(60), now);
+//!     let outcome = target.scale_to(decision.to, &decision).await;
+//!     metrics.record_action(&decision, Status::from(&outcome));
+//!     let told = outcome.as_ref().map(|_| ()).map_err(|_| "the target refused");
+//!     decider.applied(&decision, told, now);
+//! }
+//! # assert_eq!(target.history(), [4]);
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! * `process` (default): `LocalProcesses`, on tokio.
+//! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
+//! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
+//!
+//! Without any of them there is the core alone. The crate starts no runtime, installs no handler
+//! and prints nothing; it tells what it does through [`Metrics`] and `tracing` events.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod brake;
@@ -48,3 +142,8 @@ pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};
 pub use crate::verify::{Leg, LegName, Verdict, Verification, Verifier, VerifierConfig};
+
+/// The README's program compiles.
+#[cfg(all(doctest, feature = "process"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,101 @@
+//! The command line: what a person types, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Logs, rules, alerts, routes, scale, and logs again.
+///
+/// Exit codes: 0 done, 1 something failed while running, 2 bad input (a flag, a configuration, a
+/// rule, a port), 3 a fault of birl's own.
+#[derive(Debug, Parser)]
+#[command(name = "birl", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the loop that a configuration file describes
+    Run(Run),
+    /// Print what a file, a command or the journal says, an entry a line
+    Tail(Tail),
+    /// Print a shell's completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page in roff
+    Man,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Decide everything and apply nothing, whatever `mode` says
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Read and check the configuration and its rules, then stop
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// How birl's own log is written to standard error [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tail {
+    /// A file or `*.log`, `cmd:COMMAND ARGS`, `-` for standard input, `journald:unit=NAME,priority=err`
+    #[arg(required = true, value_name = "WHAT")]
+    pub(crate) what: Vec<String>,
+    /// Stop at the end of what is there now
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Where to begin in what exists already
+    #[arg(long, value_enum, default_value_t = From::Start)]
+    pub(crate) from: From,
+    /// How a line becomes fields: auto, json, logfmt or raw
+    #[arg(long, default_value = "auto", value_name = "FORMAT")]
+    pub(crate) parse: String,
+    /// A regular expression whose named groups become fields
+    #[arg(long, value_name = "PATTERN", conflicts_with = "parse")]
+    pub(crate) regex: Option<String>,
+    /// The field that holds the time of an entry
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) timestamp: Option<String>,
+    /// How entries are printed [default: text on a terminal, else json]
+    #[arg(short, long, value_enum)]
+    pub(crate) output: Option<Output>,
+    /// Serve /metrics and /healthz on this address meanwhile
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum From {
+    /// Everything that is there
+    Start,
+    /// Only what comes from now on
+    End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// One JSON object a line
+    Json,
+    /// One YAML document an entry
+    Yaml,
+    /// Time, source and line
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}

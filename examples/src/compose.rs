@@ -1,0 +1,16 @@
+//! One composition for every command: a synchronous [`Core`] that is given entries and `now`, and
+//! [`Live`], the shell that lets it touch the world.
+
+mod acks;
+mod build;
+mod core;
+mod fleet;
+mod live;
+mod names;
+mod serve;
+mod story;
+
+pub(crate) use build::{Built, build};
+pub(crate) use core::Core;
+pub(crate) use live::Live;
+pub(crate) use serve::{Served, serve};

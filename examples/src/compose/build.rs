@@ -1,0 +1,261 @@
+//! From a [`Config`] to the parts it describes, with everything checked that can be before a start.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use birl_logsource::{
+    CommandSource, DetectOptions, Edge, FileSource, JournaldSource, LogSource, Parser, Position,
+    StdinSource,
+};
+use birl_router::{
+    Config as RouterConfig, DispatchConfig, Dispatcher, NamedNotifier, Router, WriterNotifier,
+    notifiers_for,
+};
+use birl_rules_dsl::reload::{RuleFiles, Watcher};
+use birl_rules_dsl::{Compiler, Engine, EngineConfig, RuleSet};
+use birl_scaler::{Decider, LocalProcesses, Replicas, VerifierConfig};
+use prometheus::Registry;
+use tokio::sync::mpsc;
+
+use super::fleet::Fleet;
+use super::names::Names;
+use super::serve::Served;
+use super::story::Story;
+use super::{Core, Live};
+use crate::config::{Config, Mode, ScalerConfig, SourceConfig, Start};
+use crate::failure::Failure;
+
+/// How often rule files are looked at; an edit is live well within a second.
+const RULES_POLL: Duration = Duration::from_millis(250);
+/// Reloads that wait for the loop; each holds a whole set, and only the newest matters.
+const RELOADS: usize = 4;
+
+/// Everything, ready to run.
+pub(crate) struct Built {
+    pub(crate) live: Live,
+    pub(crate) served: Served,
+    /// Watches the rule files; dropping it ends that.
+    pub(crate) watcher: Option<Watcher>,
+}
+
+/// Checks everything. Starts the dispatcher's idle tasks (so it is called inside a runtime) and the
+/// watch on the rule files; reads, notifies and scales nothing.
+pub(crate) fn build(config: Config) -> Result<Built, Failure> {
+    let registry = Registry::new();
+    prepare_state_dir(&config.state_dir)?;
+    let sources = sources(&config, &registry)?;
+    let mut engine_config = EngineConfig::default();
+    engine_config.max_event_age = Some(config.max_event_age);
+    register(&registry, engine_config.metrics.clone())?;
+    let files = rule_files(&config, engine_config.metrics.clone())?;
+    let rules = match &files {
+        Some(files) => files.current(),
+        None => Arc::new(RuleSet::compile(&[]).map_err(Failure::own)?),
+    };
+    let names = Names::of(&config);
+    names.check(&rules).map_err(Failure::input)?;
+    let engine = Engine::new(Arc::clone(&rules), engine_config);
+
+    let (router, notifiers) = router(&config)?;
+    let mut dispatch = DispatchConfig::default();
+    if let Some(router) = &router {
+        dispatch.metrics = router.metrics().clone();
+    }
+    register(&registry, dispatch.metrics.clone())?;
+    let (dispatcher, reports) =
+        Dispatcher::builder(dispatch).endpoints(notifiers).start().map_err(Failure::own)?;
+
+    let scale_metrics = birl_scaler::Metrics::new();
+    register(&registry, scale_metrics.clone())?;
+    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone());
+    let mut targets = BTreeMap::new();
+    for scaler in &config.scalers {
+        let target = add_scaler(&mut fleet, &scaler.value, config.mode)?;
+        targets.extend(target.map(|target| (scaler.value.name().to_owned(), target)));
+    }
+
+    let (announce, reloads) = mpsc::channel(RELOADS);
+    let watch = |files: RuleFiles| {
+        files.watch(RULES_POLL, move |event| {
+            // Blocks the watcher's own thread while the loop is busy; an error means that it is gone.
+            let _ = announce.blocking_send(event);
+        })
+    };
+    let watcher = files.map(watch).transpose().map_err(Failure::own)?;
+    let story = Story::new(&registry).map_err(Failure::own)?;
+    let core =
+        Core::new(config.mode, config.include_own_output, rules, engine, router, fleet, story);
+    let served = Served {
+        registry,
+        sources: sources.iter().map(|(source, _)| Arc::clone(source)).collect(),
+        mode: if config.mode == Mode::Act { "act" } else { "observe" },
+    };
+    let live = Live {
+        core,
+        sources,
+        dispatcher,
+        reports,
+        targets,
+        reloads,
+        names,
+        scale_metrics,
+        tick: config.tick,
+    };
+    Ok(Built { live, served, watcher })
+}
+
+fn register(
+    registry: &Registry,
+    collector: impl prometheus::core::Collector + 'static,
+) -> Result<(), Failure> {
+    registry.register(Box::new(collector)).map_err(Failure::own)
+}
+
+/// Creates it, and proves that it can be written: better now than at the first acknowledgement.
+fn prepare_state_dir(folder: &Path) -> Result<(), Failure> {
+    let probe = folder.join(".writable");
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::File::create(&probe)?.write_all(b"birl\n"))
+        .and_then(|()| std::fs::remove_file(&probe));
+    written.map_err(|error| {
+        let folder = folder.display();
+        Failure::input(format!(
+            "the state directory {folder} cannot be written: {error}\n  = help: make it writable, or set `state_dir` to a folder that is"
+        ))
+    })
+}
+
+type Sources = Vec<(Arc<dyn LogSource>, Position)>;
+
+fn sources(config: &Config, registry: &Registry) -> Result<Sources, Failure> {
+    let metrics = birl_logsource::Metrics::new();
+    register(registry, metrics.clone())?;
+    let mut state = DetectOptions::default();
+    state.state_dir = Some(config.state_dir.clone());
+    let mut sources = Sources::new();
+    for source in &config.sources {
+        let source = &source.value;
+        let id = source.id();
+        let offsets = state.offset_file(&id).unwrap_or_default();
+        if !offsets.exists()
+            && source.start == Start::End
+            && (source.file.is_some() || source.journald.is_some())
+        {
+            tracing::info!(
+                source = id,
+                "a first run: beginning at the end of what exists; `start: beginning` changes that"
+            );
+        }
+        let built = build_source(source, &id, &offsets, &metrics)
+            .map_err(|error| Failure::input(format!("source `{id}`: {error}")))?;
+        let otherwise = match source.start {
+            Start::End => Edge::End,
+            Start::Beginning => Edge::Start,
+        };
+        sources.push((built, Position::Resume { otherwise }));
+    }
+    Ok(sources)
+}
+
+fn build_source(
+    source: &SourceConfig,
+    id: &str,
+    offsets: &Path,
+    metrics: &birl_logsource::Metrics,
+) -> Result<Arc<dyn LogSource>, birl_logsource::Error> {
+    let parser = match (&source.regex, &source.parse) {
+        (Some(pattern), _) => Parser::regex(pattern)?,
+        (None, Some(name)) => Parser::from_name(name)?,
+        (None, None) => Parser::auto(),
+    };
+    let parser = match &source.timestamp {
+        Some(field) => parser.timestamp_field(field),
+        None => parser,
+    };
+    // Four builders with the same words, and no trait among them: the words are said once.
+    macro_rules! finish {
+        ($builder:expr) => {{
+            let builder = $builder.id(id).parser(parser).metrics(metrics.clone());
+            let labeled = source
+                .labels
+                .iter()
+                .fold(builder, |builder, (name, value)| builder.label(name, value));
+            Arc::new(labeled.build()?)
+        }};
+    }
+    Ok(if let Some(path) = &source.file {
+        finish!(FileSource::builder(path).offset_file(offsets))
+    } else if let Some(command) = &source.command {
+        finish!(CommandSource::builder(command.iter()))
+    } else if let Some(journald) = &source.journald {
+        let mut builder =
+            JournaldSource::builder().offset_file(offsets).exclude_pid(std::process::id());
+        if let Some(unit) = &journald.unit {
+            builder = builder.unit(unit);
+        }
+        if let Some(priority) = &journald.priority {
+            builder = builder.priority(priority);
+        }
+        if let Some(directory) = &journald.directory {
+            builder = builder.directory(directory);
+        }
+        finish!(builder)
+    } else {
+        finish!(StdinSource::builder())
+    })
+}
+
+fn rule_files(
+    config: &Config,
+    metrics: birl_rules_dsl::Metrics,
+) -> Result<Option<RuleFiles>, Failure> {
+    if config.rules.is_empty() {
+        return Ok(None);
+    }
+    let paths: Vec<_> = config.rules.iter().map(|path| path.value.clone()).collect();
+    RuleFiles::open_with(paths, Compiler::new(), metrics).map(Some).map_err(Failure::input)
+}
+
+fn router(config: &Config) -> Result<(Option<Router>, Vec<NamedNotifier>), Failure> {
+    let Some(route) = &config.route else { return Ok((None, Vec::new())) };
+    let config = RouterConfig::new(route.clone(), config.receivers.iter().cloned());
+    let stdout = Arc::new(WriterNotifier::new(std::io::stdout()));
+    let notifiers = notifiers_for(&config, stdout).map_err(Failure::input)?;
+    let router = Router::new(config).map_err(Failure::input)?;
+    Ok((Some(router), notifiers))
+}
+
+/// The decider, and, when birl acts, what it acts on.
+fn add_scaler(
+    fleet: &mut Fleet,
+    scaler: &ScalerConfig,
+    mode: Mode,
+) -> Result<Option<Arc<LocalProcesses>>, Failure> {
+    let named =
+        |error: birl_scaler::Error| Failure::input(format!("scaler `{}`: {error}", scaler.name()));
+    let decider = Decider::new(scaler.spec.clone()).map_err(named)?;
+    let target = match (&scaler.processes, mode) {
+        (Some(processes), Mode::Act) => {
+            let mut words = processes.command.iter();
+            let program = words.next().map_or("", String::as_str);
+            let mut builder = LocalProcesses::builder(scaler.name(), program)
+                .args(words)
+                .drain_timeout(processes.drain_timeout);
+            for (name, value) in &processes.env {
+                builder = builder.env(name, value);
+            }
+            if let Some(log) = &processes.log {
+                builder = builder.log_file(log).stdout_to(log);
+            }
+            Some(Arc::new(builder.build().map_err(named)?))
+        }
+        _ => None,
+    };
+    // Nothing runs while observing; decisions are made as if the least did.
+    let assumed = (mode == Mode::Observe).then(|| Replicas::ready(scaler.spec.min_replicas));
+    fleet.add(scaler.name(), decider, scaler.signals.clone(), scaler.verify.clone(), assumed);
+    Ok(target)
+}

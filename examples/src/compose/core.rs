@@ -1,0 +1,188 @@
+//! The loop as one synchronous state machine: entries, reports and `now` in; effects out.
+//!
+//! It decides nothing itself. It hands what one library says to the next, and tells the story of it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use birl_logsource::{Batch, LogEntry};
+use birl_router::{Alert, DeliveryReport, Notification, Router};
+use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
+use birl_scaler::{Decision, Replicas, ScaleIntent};
+
+use super::fleet::Fleet;
+use super::story::Story;
+use crate::config::Mode;
+
+/// What the shell is asked to do; empty while observing.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) notifications: Vec<Notification>,
+    pub(crate) decisions: Vec<Decision>,
+}
+
+/// Engine, router and deciders, joined.
+#[derive(Debug)]
+pub(crate) struct Core {
+    mode: Mode,
+    include_own_output: bool,
+    rules: Arc<RuleSet>,
+    scratch: Scratch,
+    engine: Engine,
+    router: Option<Router>,
+    fleet: Fleet,
+    story: Story,
+}
+
+impl Core {
+    pub(crate) fn new(
+        mode: Mode,
+        include_own_output: bool,
+        rules: Arc<RuleSet>,
+        engine: Engine,
+        router: Option<Router>,
+        fleet: Fleet,
+        story: Story,
+    ) -> Self {
+        Self {
+            mode,
+            include_own_output,
+            rules,
+            scratch: Scratch::default(),
+            engine,
+            router,
+            fleet,
+            story,
+        }
+    }
+
+    /// Entries in, in their order.
+    pub(crate) fn on_batch(&mut self, batch: &Batch, now: SystemTime) -> Effects {
+        let entries: Vec<LogEntry> = batch.entries().map(|entry| entry.to_entry()).collect();
+        for entry in &entries {
+            self.fleet.see(batch.origin().id(), entry);
+        }
+        let own = if self.include_own_output {
+            0
+        } else {
+            entries.iter().filter(|entry| is_own_output(entry)).count()
+        };
+        self.story.own_output(own);
+        let events = entries
+            .iter()
+            .filter(|entry| self.include_own_output || !is_own_output(entry))
+            .map(|entry| Event::new(entry, entry.timestamp));
+        let hits = self.rules.matches(events, &mut self.scratch);
+        let firings = self.engine.advance(hits, now);
+        self.consequences(firings, now)
+    }
+
+    /// Time passes: windows and episodes end, repeats are due, deciders look at their signals.
+    pub(crate) fn on_tick(&mut self, now: SystemTime, decide: bool) -> Effects {
+        let firings = self.engine.tick(now);
+        let mut effects = self.consequences(firings, now);
+        if let Some(router) = &mut self.router {
+            let notifications = router.tick(now);
+            effects.notifications.extend(self.story.notify(self.mode, notifications));
+        }
+        if decide {
+            let decisions = self.fleet.decide(now);
+            effects.decisions.extend(self.story.decide(self.mode, decisions));
+        }
+        for verdict in self.fleet.verify(now) {
+            self.story.verified(&verdict);
+        }
+        effects
+    }
+
+    /// A delivery ended. What it leaves to be sent elsewhere comes out.
+    pub(crate) fn on_delivery(
+        &mut self,
+        report: &DeliveryReport,
+        now: SystemTime,
+    ) -> Vec<Notification> {
+        self.story.delivered(report);
+        let reported =
+            self.router.as_mut().map(|router| router.report(report, now)).unwrap_or_default();
+        if let Some(dead) = &reported.dead_letter {
+            self.story.dead_letter(dead);
+        }
+        self.story.notify(self.mode, reported.resend)
+    }
+
+    /// A decision is being carried out: until it has been, no other is made for its target.
+    pub(crate) fn on_applying(&mut self, decision: &Decision) {
+        self.fleet.applying(decision);
+    }
+
+    /// A decision was carried out, or not.
+    pub(crate) fn on_applied(
+        &mut self,
+        decision: &Decision,
+        result: Result<Replicas, String>,
+        now: SystemTime,
+    ) -> Effects {
+        self.story.applied(decision, &result, now);
+        let decisions = self.fleet.applied(decision, &result, now);
+        Effects { decisions: self.story.decide(self.mode, decisions), ..Effects::default() }
+    }
+
+    /// What a target says it runs.
+    pub(crate) fn on_replicas(&mut self, target: &str, replicas: Replicas, now: SystemTime) {
+        self.fleet.replicas(target, replicas, now);
+    }
+
+    /// An edited rule file is live.
+    pub(crate) fn on_rules(&mut self, rules: Arc<RuleSet>) {
+        self.engine.replace(Arc::clone(&rules));
+        self.rules = rules;
+    }
+
+    /// When [`Core::on_tick`] has something to do at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<SystemTime> {
+        let router = self.router.as_ref().and_then(Router::next_deadline);
+        [self.engine.next_deadline(), router, self.fleet.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// A firing fans out twice: to the router as alerts, to the deciders as scale intents.
+    fn consequences(&mut self, firings: Vec<Firing>, now: SystemTime) -> Effects {
+        let mut effects = Effects::default();
+        for firing in firings {
+            self.story.fired(&firing, now);
+            if firing.withheld.is_some() {
+                continue;
+            }
+            if let Some(router) = &mut self.router {
+                for alert in Alert::from_firing(&firing) {
+                    let routed = router.route(alert, now);
+                    self.story.routed(&firing, &routed);
+                    effects
+                        .notifications
+                        .extend(self.story.notify(self.mode, routed.notifications));
+                }
+            }
+            for (target, intent) in ScaleIntent::from_firing(&firing) {
+                if !self.fleet.intend(&target, intent) {
+                    self.story.unknown_target(&firing, &target);
+                }
+            }
+        }
+        let decisions = self.fleet.decide_intents(now);
+        effects.decisions = self.story.decide(self.mode, decisions);
+        effects
+    }
+}
+
+/// Whether birl wrote it: its own log, whose JSON lines name their origin in `target` or `logger`.
+fn is_own_output(entry: &LogEntry) -> bool {
+    let names_birl = |field: &str| match entry.fields.get(field) {
+        Some(birl_logsource::Value::Str(name)) => {
+            name == "birl" || name.starts_with("birl::") || name.starts_with("birl_")
+        }
+        _ => false,
+    };
+    names_birl("logger") || names_birl("target")
+}

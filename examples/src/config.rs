@@ -1,0 +1,330 @@
+//! `birl.yaml`: sources, rules, routes, receivers and scalers in one file.
+//!
+//! What the router and the scaler decide on is written in their own words: `route` and `receivers`
+//! are Alertmanager's, a scaler's `spec` is that of the `CustomScaler` resource.
+
+mod duration;
+mod load;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use birl_router::{ReceiverConfig, RouteConfig};
+use birl_scaler::ScalerSpec;
+use serde::Deserialize;
+use serde_saphyr::{Location, Spanned};
+
+pub(crate) use load::{load, suggest};
+
+/// Where an error is, what it is, what helps.
+type Fault = (Option<Location>, String, Option<String>);
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Whether decisions are carried out.
+    #[serde(default)]
+    pub(crate) mode: Mode,
+    /// Older records feed windows and counters, and never act.
+    #[serde(default = "five_minutes", with = "duration")]
+    pub(crate) max_event_age: Duration,
+    /// Where offsets are kept.
+    #[serde(default = "state_dir")]
+    pub(crate) state_dir: PathBuf,
+    /// Where `/metrics` and `/healthz` are served; nowhere when absent.
+    pub(crate) listen: Option<String>,
+    /// How often deciders look at their signals.
+    #[serde(default = "fifteen_seconds", with = "duration")]
+    pub(crate) tick: Duration,
+    /// Whether rules see what birl itself wrote.
+    #[serde(default)]
+    pub(crate) include_own_output: bool,
+    pub(crate) sources: Vec<Spanned<SourceConfig>>,
+    /// Rule files, or folders of them.
+    #[serde(default)]
+    pub(crate) rules: Vec<Spanned<PathBuf>>,
+    pub(crate) route: Option<RouteConfig>,
+    #[serde(default)]
+    pub(crate) receivers: Vec<ReceiverConfig>,
+    #[serde(default)]
+    pub(crate) scalers: Vec<Spanned<ScalerConfig>>,
+}
+
+/// Whether decisions are carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// Decide, say so, and touch nothing.
+    #[default]
+    Observe,
+    /// Notify and scale.
+    Act,
+}
+
+/// One place that entries come from; exactly one of `file`, `command`, `stdin`, `journald`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SourceConfig {
+    /// A name for metrics, health and the offset file; made from the source when absent.
+    pub(crate) id: Option<String>,
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) command: Option<Vec<String>>,
+    pub(crate) stdin: bool,
+    pub(crate) journald: Option<JournaldConfig>,
+    /// `auto`, `json`, `logfmt` or `raw`.
+    pub(crate) parse: Option<String>,
+    /// A regular expression whose named groups become fields; instead of `parse`.
+    pub(crate) regex: Option<String>,
+    /// The field that holds an entry's time.
+    pub(crate) timestamp: Option<String>,
+    /// Where a first run, with no offset on disk, begins.
+    pub(crate) start: Start,
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// Which part of the journal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct JournaldConfig {
+    pub(crate) unit: Option<String>,
+    pub(crate) priority: Option<String>,
+    /// A folder of journal files, instead of the system's journal.
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// Where a first run begins in what exists already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Start {
+    /// At the end: old lines are not read.
+    #[default]
+    End,
+    /// At the beginning: old lines are read, feed windows, and do not act.
+    Beginning,
+}
+
+/// One thing that is scaled.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScalerConfig {
+    /// The `spec` of a `CustomScaler`; rules call it by its `targetRef.name`: `scale('NAME', '+2')`.
+    pub(crate) spec: ScalerSpec,
+    /// Worker processes that birl starts and drains.
+    pub(crate) processes: Option<ProcessesConfig>,
+    /// Which fields of which entries are readings of the spec's metrics.
+    #[serde(default)]
+    pub(crate) signals: Vec<SignalConfig>,
+    #[serde(default)]
+    pub(crate) verify: VerifyConfig,
+}
+
+/// Worker processes that birl starts and drains.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessesConfig {
+    /// Program and arguments; `{instance}` stands for the worker's name.
+    pub(crate) command: Vec<String>,
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    /// Where the workers' output goes, and the line `scaled to N`.
+    pub(crate) log: Option<PathBuf>,
+    /// How long a worker may take to finish after SIGTERM, before SIGKILL.
+    #[serde(default = "ten_seconds", with = "duration")]
+    pub(crate) drain_timeout: Duration,
+}
+
+/// A field of the log that is a reading of a metric.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignalConfig {
+    /// The metric's name in the spec.
+    pub(crate) metric: String,
+    /// The field that holds the reading.
+    pub(crate) field: String,
+    /// The field that names the instance it was read from.
+    #[serde(default = "instance")]
+    pub(crate) instance: String,
+    /// The source to read it from, by id; any when absent.
+    pub(crate) source: Option<String>,
+    /// A reading older than this is no reading.
+    #[serde(default = "fifteen_seconds", with = "duration")]
+    pub(crate) max_age: Duration,
+}
+
+/// How a change is proven by the workload's own log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct VerifyConfig {
+    /// The field that names the instance that wrote an entry.
+    pub(crate) instance: String,
+    /// The source that shows the workload's entries, by id; any when absent.
+    pub(crate) source: Option<String>,
+    /// How long the proof may take.
+    #[serde(with = "duration")]
+    pub(crate) within: Duration,
+}
+
+impl Default for VerifyConfig {
+    fn default() -> Self {
+        Self { instance: instance(), source: None, within: Duration::from_secs(30) }
+    }
+}
+
+impl Config {
+    /// What parsing alone cannot see.
+    fn check(&self) -> Result<(), Fault> {
+        if self.sources.is_empty() {
+            return Err((
+                None,
+                "`sources` is empty".into(),
+                Some("name at least one, such as `- file: /var/log/app.log`".into()),
+            ));
+        }
+        let mut ids = BTreeSet::new();
+        for source in &self.sources {
+            let at = Some(source.referenced);
+            source.value.check().map_err(|(message, help)| (at, message, Some(help)))?;
+            if !ids.insert(source.value.id()) {
+                return Err((
+                    at,
+                    format!("two sources are called `{}`", source.value.id()),
+                    Some("give one of them another `id:`".into()),
+                ));
+            }
+        }
+        if self.route.is_some() && self.receivers.is_empty() {
+            return Err((
+                None,
+                "`route` is given, but no `receivers`".into(),
+                Some("add `receivers:` with at least the default receiver".into()),
+            ));
+        }
+        if self.route.is_none() && !self.receivers.is_empty() {
+            return Err((
+                None,
+                "`receivers` are given, but no `route`".into(),
+                Some("add `route: {receiver: NAME}` to name the default one".into()),
+            ));
+        }
+        let mut names = BTreeSet::new();
+        for scaler in &self.scalers {
+            let at = Some(scaler.referenced);
+            if !names.insert(scaler.value.name()) {
+                return Err((
+                    at,
+                    format!("two scalers are called `{}`", scaler.value.name()),
+                    Some("a target has one decider; merge them".into()),
+                ));
+            }
+            if self.mode == Mode::Act && scaler.value.processes.is_none() {
+                return Err((
+                    at,
+                    format!("scaler `{}` has nothing to act on", scaler.value.name()),
+                    Some("add `processes:`, or set `mode: observe`".into()),
+                ));
+            }
+            if scaler.value.processes.as_ref().is_some_and(|processes| processes.command.is_empty())
+            {
+                return Err((at, format!("scaler `{}`: `processes.command` is empty", scaler.value.name()), Some("name a program and its arguments: `[\"worker\", \"--id\", \"{instance}\"]`".into())));
+            }
+        }
+        if self.tick.is_zero() {
+            return Err((
+                None,
+                "`tick` is zero".into(),
+                Some("write a duration such as `15s`".into()),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Relative paths count from the configuration's folder, not from where birl was started.
+    fn resolve_paths(&mut self, folder: &Path) {
+        let resolve = |path: &mut PathBuf| *path = folder.join(&*path);
+        resolve(&mut self.state_dir);
+        self.rules.iter_mut().for_each(|path| resolve(&mut path.value));
+        for source in &mut self.sources {
+            source.value.file.iter_mut().for_each(resolve);
+            if let Some(journald) = &mut source.value.journald {
+                journald.directory.iter_mut().for_each(resolve);
+            }
+        }
+        for scaler in &mut self.scalers {
+            if let Some(log) =
+                scaler.value.processes.as_mut().and_then(|processes| processes.log.as_mut())
+            {
+                resolve(log);
+            }
+        }
+    }
+}
+
+impl ScalerConfig {
+    /// What rules call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.spec.target_ref.name
+    }
+}
+
+impl SourceConfig {
+    fn check(&self) -> Result<(), (String, String)> {
+        let kinds =
+            [self.file.is_some(), self.command.is_some(), self.stdin, self.journald.is_some()];
+        match kinds.iter().filter(|given| **given).count() {
+            1 => {}
+            0 => return Err(("this source names nothing to read".into(), "add one of `file`, `command`, `stdin: true`, `journald`".into())),
+            _ => return Err(("this source names several things to read".into(), "keep one of `file`, `command`, `stdin`, `journald`; make the others sources of their own".into())),
+        }
+        if self.command.as_ref().is_some_and(Vec::is_empty) {
+            return Err((
+                "`command` is empty".into(),
+                "name a program and its arguments: `[\"tail\", \"-f\", \"x\"]`".into(),
+            ));
+        }
+        if self.parse.is_some() && self.regex.is_some() {
+            return Err((
+                "`parse` and `regex` exclude each other".into(),
+                "keep one of them".into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Its name: the given one, else one made from what is read.
+    pub(crate) fn id(&self) -> String {
+        if let Some(id) = &self.id {
+            return id.clone();
+        }
+        match (&self.file, &self.command, &self.journald) {
+            (Some(path), ..) => path.display().to_string(),
+            (_, Some(command), _) => command.join(" "),
+            (.., Some(journald)) => match &journald.unit {
+                Some(unit) => format!("journald:{unit}"),
+                None => "journald".to_owned(),
+            },
+            _ => "stdin".to_owned(),
+        }
+    }
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
+fn fifteen_seconds() -> Duration {
+    Duration::from_secs(15)
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn state_dir() -> PathBuf {
+    PathBuf::from("birl-state")
+}
+
+fn instance() -> String {
+    "instance".to_owned()
+}

@@ -1,0 +1,144 @@
+//! From text to a [`Config`], or to an error that points at the place and names the remedy.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_saphyr::{Location, Options};
+
+use super::Config;
+use crate::failure::Failure;
+
+/// A configuration is written by hand; anything larger is a mistake (a log file, say).
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Reads, parses and checks the file. Relative paths in it count from its folder.
+pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
+    let place = path.display();
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        Failure::input(format!("cannot read the configuration {place}: {error}"))
+    })?;
+    if metadata.is_dir() {
+        return Err(Failure::input(format!(
+            "{place} is a directory; name a file such as {place}/birl.yaml"
+        )));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(Failure::input(format!(
+            "{place} is larger than 4 MiB; is it a configuration?"
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::input(format!("cannot read the configuration {place}: {error}"))
+    })?;
+    let mut config = parse(&place.to_string(), &text).map_err(Failure::input)?;
+    config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
+    Ok(config)
+}
+
+/// Parses and checks `text`; `name` stands in the messages.
+pub(crate) fn parse(name: &str, text: &str) -> Result<Config, Complaint> {
+    let mut options = Options::default();
+    options.with_snippet = false;
+    let config: Config = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| from_yaml(name, text, &error))?;
+    config
+        .check()
+        .map_err(|(location, message, help)| Complaint::new(name, text, location, message, help))?;
+    Ok(config)
+}
+
+fn from_yaml(name: &str, text: &str, error: &serde_saphyr::Error) -> Complaint {
+    let (message, help) = match error.without_snippet() {
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+            (format!("unknown key `{field}`"), Some(suggest(field, expected)))
+        }
+        serde_saphyr::Error::SerdeUnknownVariant { variant, expected, .. } => {
+            (format!("unknown value `{variant}`"), Some(suggest(variant, expected)))
+        }
+        serde_saphyr::Error::SerdeMissingField { field, .. } => {
+            (format!("the key `{field}` is missing"), Some(format!("add `{field}:` here")))
+        }
+        other => (first_line(&other.to_string()), None),
+    };
+    Complaint::new(name, text, error.location(), message, help)
+}
+
+/// "did you mean" for a near miss, else what would have been right.
+pub(crate) fn suggest<S: AsRef<str>>(found: &str, expected: &[S]) -> String {
+    let near = expected
+        .iter()
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(found, candidate.as_ref()), candidate.as_ref())
+        })
+        .min()
+        .filter(|(distance, candidate)| {
+            *distance <= 2 + candidate.len() / 8 && *distance < found.len().max(2)
+        });
+    match near {
+        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
+        None if expected.is_empty() => "there is none to choose from".to_owned(),
+        None => {
+            let all: Vec<_> =
+                expected.iter().map(|candidate| format!("`{}`", candidate.as_ref())).collect();
+            format!("expected one of {}", all.join(", "))
+        }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+/// What is wrong in a file, where, and what would help; shown with the line and a caret.
+#[derive(Debug)]
+pub(crate) struct Complaint {
+    rendered: String,
+}
+
+impl Complaint {
+    fn new(
+        name: &str,
+        text: &str,
+        location: Option<Location>,
+        message: String,
+        help: Option<String>,
+    ) -> Self {
+        let mut rendered = format!("error: {message}\n");
+        match location.filter(|location| location.line() > 0) {
+            Some(at) => {
+                let (line, column) = (at.line() as usize, at.column().max(1) as usize);
+                let source = text.lines().nth(line - 1).unwrap_or_default();
+                let gutter = " ".repeat(line.to_string().len());
+                let token = source
+                    .chars()
+                    .skip(column - 1)
+                    .take_while(|c| !c.is_whitespace() && *c != ':')
+                    .count();
+                let _ = writeln!(rendered, "{gutter}--> {name}:{line}:{column}");
+                let _ = writeln!(rendered, "{gutter} |\n{line} | {source}");
+                let _ = writeln!(
+                    rendered,
+                    "{gutter} | {}{}",
+                    " ".repeat(column - 1),
+                    "^".repeat(token.max(1))
+                );
+                if let Some(help) = help {
+                    let _ = writeln!(rendered, "{gutter} = help: {help}");
+                }
+            }
+            None => {
+                let _ = writeln!(rendered, " --> {name}");
+                if let Some(help) = help {
+                    let _ = writeln!(rendered, "  = help: {help}");
+                }
+            }
+        }
+        Self { rendered: rendered.trim_end().to_owned() }
+    }
+}
+
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.rendered)
+    }
+}

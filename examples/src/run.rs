@@ -1,0 +1,54 @@
+//! `birl run`: the loop that a configuration describes.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use crate::cli::Run;
+use crate::compose::{Built, build, serve};
+use crate::config::{Mode, load};
+use crate::failure::Failure;
+
+pub(crate) fn run(args: &Run) -> Result<(), Failure> {
+    let mut config = load(&args.config)?;
+    if args.dry_run {
+        config.mode = Mode::Observe;
+    }
+    crate::log::init(args.log_format, "info");
+    let (mode, listen) = (config.mode, config.listen.clone());
+    let runtime = crate::runtime()?;
+    let Built { live, served, watcher } = {
+        let _inside = runtime.enter();
+        build(config)?
+    };
+    if args.check {
+        info!(config = %args.config.display(), "the configuration is good");
+        return Ok(());
+    }
+    let done = runtime.block_on(async {
+        if let Some(listen) = listen {
+            serve(&listen, served).await?;
+        }
+        match mode {
+            Mode::Act => info!("acting: notifications are sent and targets are scaled"),
+            Mode::Observe => info!(
+                "observing: everything is decided and nothing is done; `mode: act` changes that"
+            ),
+        }
+        live.run(stop_signal()?).await;
+        Ok(())
+    });
+    drop(watcher);
+    done
+}
+
+/// Resolves at SIGINT or SIGTERM.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::own)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::own)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

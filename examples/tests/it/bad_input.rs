@@ -1,0 +1,131 @@
+//! What a user gets wrong: each is an exit code 2 that names the place and the remedy, never a crash.
+
+use std::net::TcpListener;
+use std::process::Output;
+
+use crate::support::{Site, birl};
+
+const GOOD: &str = "listen: 127.0.0.1:0\nsources: [{file: app.log, parse: json}]\nrules: [rules.yaml]\n\
+                    route: {receiver: team}\nreceivers: [{name: team, stdout_configs: [{}]}]\n";
+const RULE: &str = "rules:\n  - name: hot\n    when: cpu > 90\n    then: notify('team')\n";
+
+#[track_caller]
+fn refused(output: &Output, parts: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+}
+
+fn run(config: &str, rules: &str) -> Output {
+    let site = Site::new(config);
+    site.write("rules.yaml", rules);
+    site.run_to_end()
+}
+
+#[test]
+fn an_unknown_key_is_pointed_at_with_a_suggestion() {
+    let config = GOOD.replace("receivers:", "recievers:");
+    refused(
+        &run(&config, RULE),
+        &["birl.yaml:5:1", "unknown key `recievers`", "did you mean `receivers`?", "^^^"],
+    );
+}
+
+#[test]
+fn an_unknown_key_deep_inside_is_pointed_at_too() {
+    let config = GOOD.replace("parse: json", "prase: json");
+    refused(&run(&config, RULE), &["birl.yaml:2:", "unknown key `prase`", "did you mean `parse`?"]);
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    refused(&run("listen: 127.0.0.1:0\n", RULE), &["`sources` is missing"]);
+}
+
+#[test]
+fn a_bad_duration_shows_how_to_write_one() {
+    refused(
+        &run(&format!("tick: fast\n{GOOD}"), RULE),
+        &["birl.yaml:1:", "`fast` is no duration", "15s"],
+    );
+}
+
+#[test]
+fn a_rule_syntax_error_shows_the_line_and_a_caret() {
+    let rules = RULE.replace("cpu > 90", "cpu > > 90");
+    refused(&run(GOOD, &rules), &["rules.yaml:3:", "cpu > > 90", "^"]);
+}
+
+#[test]
+fn a_type_error_in_a_rule_shows_the_place() {
+    let rules = RULE.replace("cpu > 90", "cpu > true");
+    refused(&run(GOOD, &rules), &["rules.yaml:3:", "^", "bool"]);
+}
+
+#[test]
+fn every_error_of_every_rule_file_is_shown_at_once() {
+    let rules = format!(
+        "{}  - name: b\n    when: x =~ '('\n    then: notfy('team')\n",
+        RULE.replace("cpu > 90", "cpu >")
+    );
+    refused(&run(GOOD, &rules), &["rules.yaml:3:", "rules.yaml:6:", "rules.yaml:7:", "notify"]);
+}
+
+#[test]
+fn a_receiver_that_nobody_configured_is_an_error_at_the_start() {
+    let rules = RULE.replace("'team'", "'taem'");
+    refused(&run(GOOD, &rules), &["taem", "did you mean `team`?"]);
+}
+
+#[test]
+fn a_scaler_that_nobody_configured_is_an_error_at_the_start() {
+    let rules = RULE.replace("notify('team')", "scale('api', '+2')");
+    refused(&run(GOOD, &rules), &["api", "scalers"]);
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&GOOD.replace("127.0.0.1:0", &address), RULE);
+    refused(&output, &["cannot listen", &address, "choose another"]);
+}
+
+#[test]
+fn an_unwritable_state_directory_is_named() {
+    refused(&run(&format!("state_dir: /proc/birl\n{GOOD}"), RULE), &["/proc/birl", "state_dir"]);
+}
+
+#[test]
+fn a_missing_or_wrong_file_is_named() {
+    let nothing = birl().args(["run", "-c", "/nonexistent/birl.yaml"]).output().unwrap();
+    refused(&nothing, &["/nonexistent/birl.yaml"]);
+    refused(&birl().args(["run", "-c", "/"]).output().unwrap(), &["is a directory"]);
+    refused(&run(&GOOD.replace("rules.yaml", "nowhere.yaml"), RULE), &["nowhere.yaml"]);
+}
+
+#[test]
+fn acting_without_something_to_act_on_is_an_error() {
+    let config = format!(
+        "mode: act\n{GOOD}scalers: [{{spec: {{targetRef: {{name: api}}, minReplicas: 1, maxReplicas: 2}}}}]\n"
+    );
+    refused(&run(&config, RULE), &["nothing to act on", "processes"]);
+}
+
+#[test]
+fn the_check_flag_says_that_a_good_configuration_is_good() {
+    let site = Site::new(GOOD);
+    site.write("rules.yaml", RULE);
+    let output =
+        birl().args(["run", "--check", "-c"]).arg(site.path("birl.yaml")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn tail_refuses_what_it_cannot_read() {
+    refused(&birl().args(["tail", "nonsense"]).output().unwrap(), &["nonsense", "file"]);
+    refused(&birl().args(["tail", "--parse", "jsn", "-"]).output().unwrap(), &["jsn", "json"]);
+    refused(&birl().args(["tail", "--regex", "(", "-"]).output().unwrap(), &["regex"]);
+}

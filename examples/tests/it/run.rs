@@ -1,0 +1,189 @@
+//! `birl run` on live files: what it does, and what it takes care not to do.
+
+use crate::support::{Site, seconds_ago, told, webhook};
+
+const RULES: &str = r#"
+rules:
+  - name: errors
+    when: level == 'error'
+    by: [incident]
+    then: ["notify('team')", "scale('api', '+1')"]
+"#;
+
+/// Workers that say who they are, twice a second, into a log that birl follows.
+fn site(head: &str, url: &str) -> Site {
+    let site = Site::new(&format!(
+        r#"
+{head}
+listen: 127.0.0.1:0
+tick: 200ms
+sources:
+  - {{id: app, file: app.log, parse: json, timestamp: ts}}
+  - {{id: workers, file: workers.log, parse: json, start: beginning}}
+rules: [rules.yaml]
+route: {{receiver: team}}
+receivers: [{{name: team, webhook_configs: [{{url: "{url}"}}]}}]
+scalers:
+  - spec: {{targetRef: {{name: api}}, minReplicas: 1, maxReplicas: 3}}
+    processes:
+      command: [sh, -c, 'while :; do echo "{{\"instance\":\"{{instance}}\"}}"; sleep 0.2; done']
+      log: workers.log
+    verify: {{within: 20s}}
+"#
+    ));
+    site.write("rules.yaml", RULES);
+    site.write("app.log", "");
+    site
+}
+
+fn error_line(incident: &str) -> String {
+    format!("{{\"ts\":\"{}\",\"level\":\"error\",\"incident\":\"{incident}\"}}\n", seconds_ago(0))
+}
+
+#[test]
+fn a_live_file_that_rotates_fires_notifies_scales_and_is_verified() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    let birl = site.start();
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+    site.append("app.log", &error_line("one"));
+    let first = told(&inbox);
+    assert_eq!((&first["version"], &first["status"]), (&"4".into(), &"firing".into()));
+    assert_eq!(first["alerts"][0]["labels"]["alertname"], "errors");
+    assert_eq!(first["alerts"][0]["labels"]["incident"], "one");
+    birl.wait_for_metric(&["autoscaler_verifications_total", "verified"], 1.0);
+
+    // The rest of the old file still counts, and then the new one.
+    std::fs::rename(site.path("app.log"), site.path("app.log.1")).unwrap();
+    site.append("app.log.1", &error_line("two"));
+    site.append("app.log", &error_line("three"));
+    let mut later = [told(&inbox), told(&inbox)]
+        .map(|body| body["alerts"][0]["labels"]["incident"].to_string());
+    later.sort();
+    assert_eq!(later, ["\"three\"", "\"two\""]);
+
+    birl.wait_for_metric(&["autoscaler_scale_actions_total", "scale_up", "success"], 2.0);
+    for part in [
+        "birl_logsource_lines_total",
+        "birl_rules_firings_total",
+        "birl_router_notifications_total",
+    ] {
+        birl.wait_for_metric(&[part], 1.0);
+    }
+    let metrics = birl.get("/metrics");
+    let actions =
+        metrics.lines().find(|line| line.starts_with("autoscaler_scale_actions_total")).unwrap();
+    assert!(
+        ["action=", "reason=", "status="].iter().all(|label| actions.contains(label)),
+        "{actions}"
+    );
+    assert_eq!(birl.stop(), Some(0));
+}
+
+#[test]
+fn without_mode_act_nobody_is_told_and_nothing_is_scaled() {
+    let (url, inbox) = webhook();
+    let site = site("", &url);
+    let birl = site.start();
+    birl.wait_for_log("`mode: act` changes that");
+    site.append("app.log", &error_line("one"));
+    birl.wait_for_log("observe: would notify");
+    birl.wait_for_log("observe: would scale");
+    birl.wait_for_metric(&["birl_observed_total", "notify"], 1.0);
+    assert_eq!(birl.metric(&["autoscaler_scale_actions_total"]), None);
+    assert!(inbox.try_recv().is_err());
+    assert_eq!(birl.stop(), Some(0));
+}
+
+#[test]
+fn a_line_from_yesterday_is_counted_and_withheld() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    let birl = site.start();
+    let yesterday = seconds_ago(24 * 3600);
+    site.append(
+        "app.log",
+        &format!("{{\"ts\":\"{yesterday}\",\"level\":\"error\",\"incident\":\"old\"}}\n"),
+    );
+    birl.wait_for_log("withheld");
+    birl.wait_for_metric(&["birl_rules_withheld_total", "errors"], 1.0);
+    // A fresh line of the same kind acts: the old one has not used the alert up.
+    site.append("app.log", &error_line("old"));
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "old");
+    assert!(inbox.try_recv().is_err());
+}
+
+#[test]
+fn a_first_start_on_a_log_full_of_errors_begins_at_its_end() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    let old: String = (0..1000).map(|n| error_line(&n.to_string())).collect();
+    site.write("app.log", &old);
+    let birl = site.start();
+    birl.wait_for_log("the end of what exists");
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+    site.append("app.log", &error_line("new"));
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "new");
+    assert!(inbox.try_recv().is_err());
+    assert_eq!(birl.metric(&["birl_logsource_lines_total", "source=\"app\""]), Some(1.0));
+}
+
+#[test]
+fn a_restart_goes_on_where_it_stopped_and_tells_nothing_twice() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    let birl = site.start();
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+    site.append("app.log", &error_line("before"));
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "before");
+    birl.wait_for_metric(&["autoscaler_verifications_total", "verified"], 1.0);
+    assert_eq!(birl.stop(), Some(0));
+    site.append("app.log", &error_line("meanwhile"));
+    let birl = site.start();
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "meanwhile");
+    assert!(inbox.try_recv().is_err());
+    assert_eq!(birl.stop(), Some(0));
+}
+
+#[test]
+fn a_missing_file_is_waited_for_and_health_says_so() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    std::fs::remove_file(site.path("app.log")).unwrap();
+    let birl = site.start();
+    let health = birl.get("/healthz");
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    assert!(health.contains("waiting") && health.contains("app.log"), "{health}");
+    site.append("app.log", &error_line("first"));
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "first");
+}
+
+#[test]
+fn an_edited_rule_is_live_within_a_second_and_a_broken_edit_keeps_the_old_ones() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    let birl = site.start();
+    site.write("rules.yaml", &RULES.replace("'error'", "'fatal'"));
+    birl.wait_for_log("rules reloaded");
+    site.append("app.log", &error_line("not any more"));
+    site.append("app.log", &error_line("fatal").replace("\"error\"", "\"fatal\""));
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "fatal");
+    site.write("rules.yaml", &RULES.replace("level ==", "level = ="));
+    let log = birl.wait_for_log("the old ones stay");
+    assert!(log.contains("rules.yaml:4:"), "{log}");
+    site.append("app.log", &error_line("still").replace("\"error\"", "\"fatal\""));
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "still");
+}
+
+#[test]
+fn birls_own_output_does_not_feed_its_rules() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    let birl = site.start();
+    let own = error_line("own").replace("{\"ts\"", "{\"target\":\"birl::compose\",\"ts\"");
+    site.append("app.log", &own);
+    site.append("app.log", &error_line("foreign"));
+    assert_eq!(told(&inbox)["alerts"][0]["labels"]["incident"], "foreign");
+    birl.wait_for_metric(&["birl_own_output_skipped_total"], 1.0);
+    assert!(inbox.try_recv().is_err());
+}
