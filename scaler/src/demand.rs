@@ -114,7 +114,7 @@ impl<'a> Asked<'a> {
         let candidates = self.fresh.iter().filter(|&&(_, replicas)| among(replicas));
         // Ties go by content, so that the order in which intents came in decides nothing.
         let order = |&&(intent, replicas): &&(&'a ScaleIntent, u32)| {
-            (Reverse(replicas), &intent.id, &intent.asked_by, &intent.reason)
+            (Reverse(replicas), &intent.id, &intent.asked_by, &intent.reason, intent.change.rank())
         };
         candidates.min_by_key(order).copied()
     }

@@ -89,6 +89,16 @@ impl Change {
     }
 }
 
+impl Change {
+    /// Some order, the same everywhere.
+    pub(crate) fn rank(self) -> (bool, i64) {
+        match self {
+            Self::By(by) => (false, by.into()),
+            Self::To(to) => (true, to.into()),
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

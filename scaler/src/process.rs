@@ -8,6 +8,7 @@ mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout_at};
@@ -21,6 +22,9 @@ use crate::decision::Decision;
 use crate::error::{Error, ErrorKind};
 use crate::signal::{Instance, Replicas};
 use crate::target::ScaleTarget;
+
+/// How long the kernel may take to end a killed process before it is given up on.
+const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs as many copies of a program as a decision says.
 ///
@@ -114,10 +118,9 @@ impl LocalProcesses {
     /// stay, and may get there later.
     pub async fn start(&self, replicas: u32) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
-        let deadline = Instant::now() + self.plan.deadline();
         self.resize(replicas)?;
-        self.stopped(deadline).await?;
-        self.ready(deadline).await?;
+        self.stopped().await?;
+        self.ready().await?;
         self.tell(replicas);
         Ok(())
     }
@@ -129,14 +132,13 @@ impl LocalProcesses {
     /// [`ErrorKind::Timeout`] if a process cannot even be killed, as one that hangs in the kernel.
     pub async fn shutdown(&self) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
-        let deadline = Instant::now() + self.plan.deadline();
         {
             let mut table = self.lock();
             table.closed = true;
             table.desired = 0;
             table.stop_down_to(0);
         }
-        self.stopped(deadline).await
+        self.stopped().await
     }
 
     /// How many workers there should be, and how many are ready. One that drains is neither.
@@ -210,7 +212,8 @@ impl LocalProcesses {
     }
 
     /// Waits until all that were told to stop are gone.
-    async fn stopped(&self, deadline: Instant) -> Result<(), Error> {
+    async fn stopped(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + self.plan.drain_timeout.saturating_add(KILL_GRACE);
         let waiting: Vec<_> = self.lock().draining.iter().map(Worker::watch).collect();
         for mut watch in waiting {
             if timeout_at(deadline, watch.gone()).await.is_err() {
@@ -223,7 +226,8 @@ impl LocalProcesses {
     }
 
     /// Waits until all workers are ready at the same time.
-    async fn ready(&self, deadline: Instant) -> Result<(), Error> {
+    async fn ready(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + self.plan.ready_timeout;
         loop {
             let late = self.lock().workers.iter().find(|w| !w.is_ready()).map(Worker::watch);
             let Some(mut late) = late else { return Ok(()) };
@@ -232,7 +236,7 @@ impl LocalProcesses {
                 let message = format!(
                     "{}: {ready} of {desired} workers were ready after {}: {} {}",
                     self.plan.target,
-                    crate::duration::format(self.plan.deadline()),
+                    crate::duration::format(self.plan.ready_timeout),
                     late.name,
                     late.trouble(),
                 );

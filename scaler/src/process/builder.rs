@@ -49,14 +49,11 @@ pub(crate) struct Plan {
     stdout: Output,
     stderr: Output,
     pub(crate) ready: Ready,
-    ready_timeout: Duration,
+    pub(crate) ready_timeout: Duration,
     pub(crate) drain_timeout: Duration,
     pub(crate) backoff: (Duration, Duration),
     pub(crate) max_workers: u32,
 }
-
-/// How long the kernel may take to end a killed process before it is given up on.
-const KILL_GRACE: Duration = Duration::from_secs(5);
 
 impl LocalProcessesBuilder {
     pub(crate) fn new(target: &str, program: &OsStr) -> Self {
@@ -139,7 +136,7 @@ impl LocalProcessesBuilder {
         self
     }
 
-    /// How long a change may take until all workers are ready, the drain not counted; 30 s by
+    /// How long a change waits for all workers to be ready, once those too many are gone; 30 s by
     /// default.
     pub fn ready_timeout(mut self, timeout: Duration) -> Self {
         self.plan.ready_timeout = timeout;
@@ -184,11 +181,6 @@ impl LocalProcessesBuilder {
 }
 
 impl Plan {
-    /// How long one change may take in all.
-    pub(crate) fn deadline(&self) -> Duration {
-        self.drain_timeout.saturating_add(self.ready_timeout).saturating_add(KILL_GRACE)
-    }
-
     /// The name of worker `number`, which starts at 1.
     pub(crate) fn instance(number: u32) -> String {
         format!("worker-{number}")

@@ -1,5 +1,5 @@
 //! One binary for all integration tests; a module a concern.
-#![allow(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 mod support;
 
@@ -19,3 +19,5 @@ mod verify;
 
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "rules")]
+mod rules;

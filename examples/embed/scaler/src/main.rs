@@ -2,7 +2,7 @@
 use std::{error::Error, io, time::Duration, time::SystemTime};
 
 use birl_scaler::{Decider, LocalProcesses, MetricSpec, Milli, Observation, Sample};
-use birl_scaler::{Metrics, ScaleTarget, ScalerSpec, Signal, Status};
+use birl_scaler::{ScaleTarget, ScalerSpec, Signal};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut spec = ScalerSpec::new("workers", 1, 8);
     spec.metrics = vec![MetricSpec::average("load", Milli(1000))];
     (spec.cool_down.scale_up, spec.cool_down.scale_down) = (Duration::ZERO, Duration::ZERO);
-    let (mut decider, metrics) = (Decider::new(spec)?, Metrics::new());
+    let mut decider = Decider::new(spec)?;
     let workers = LocalProcesses::builder("workers", program).args(args).build()?;
     workers.start(1).await?;
     for line in io::stdin().lines() {
@@ -22,9 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let decision = decider.decide(&seen, now);
         println!("{decision}");
         if decision.is_change() {
-            let outcome = workers.scale_to(decision.to, &decision).await;
-            metrics.record_action(&decision, Status::from(&outcome));
-            decider.applied(&decision, outcome.as_ref().map(|_| ()).map_err(|_| "failed"), now);
+            workers.scale_to(decision.to, &decision).await?;
+            decider.applied(&decision, Ok(()), now);
         }
     }
     Ok(workers.shutdown().await?)
