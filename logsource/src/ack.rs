@@ -1,9 +1,10 @@
 //! Acknowledgements: what has been safely handed on, in whatever order that happened.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(any(feature = "file", feature = "journald"))]
+use crate::ledger::Slot;
 use crate::metrics::{Count, SourceMetrics};
 use crate::{Cursor, LogEntry};
 
@@ -21,8 +22,12 @@ pub struct Ack {
 enum Inner {
     Nothing,
     Call(Box<dyn FnOnce() + Send + Sync>),
+    #[cfg(any(feature = "file", feature = "journald"))]
     Slot(Slot),
-    Part { parts: Arc<Parts>, index: usize },
+    Part {
+        parts: Arc<Parts>,
+        index: usize,
+    },
 }
 
 /// One entry by itself, and its acknowledgement.
@@ -54,6 +59,7 @@ impl Ack {
         match self.inner {
             Inner::Nothing => {}
             Inner::Call(done) => done(),
+            #[cfg(any(feature = "file", feature = "journald"))]
             Inner::Slot(slot) => slot.done(),
             Inner::Part { parts, index } => parts.done(index),
         }
@@ -67,10 +73,10 @@ impl Ack {
         Splitter { parts: Arc::new(Parts { ends, state: Mutex::new(state) }), metrics }
     }
 
+    /// An ack that goes into a ledger.
     #[cfg(any(feature = "file", feature = "journald"))]
-    pub(crate) fn issue(book: &Arc<Book>, end: Cursor) -> Self {
-        let ticket = lock(&book.ledger).issue(end);
-        Self::of(Inner::Slot(Slot { book: Arc::clone(book), ticket, settled: false }))
+    pub(crate) fn in_ledger(slot: Slot) -> Self {
+        Self::of(Inner::Slot(slot))
     }
 
     pub(crate) fn counted_by(
@@ -109,6 +115,10 @@ impl Splitter {
 
 #[derive(Debug)]
 struct Parts {
+    #[cfg_attr(
+        not(any(feature = "file", feature = "journald")),
+        expect(dead_code, reason = "only a ledger keeps a place within a batch")
+    )]
     ends: Vec<Cursor>,
     state: Mutex<PartsState>,
 }
@@ -134,144 +144,17 @@ impl Parts {
         if reached == before {
             return;
         }
-        if reached == all {
-            let whole = state.whole.take();
-            drop(state);
-            if let Some(whole) = whole {
-                whole.done();
-            }
-        } else if let (Some(Ack { inner: Inner::Slot(slot), .. }), Some(end)) =
+        let whole = if reached == all { state.whole.take() } else { None };
+        #[cfg(any(feature = "file", feature = "journald"))]
+        if let (Some(Ack { inner: Inner::Slot(slot), .. }), Some(end)) =
             (&state.whole, self.ends.get(reached - 1))
         {
             slot.reached(end.clone());
         }
-    }
-}
-
-/// A batch's place in the ledger of the file or journal that it came from.
-struct Slot {
-    book: Arc<Book>,
-    ticket: u64,
-    settled: bool,
-}
-
-impl Slot {
-    fn done(mut self) {
-        self.settled = true;
-        self.book.update(|ledger| ledger.done(self.ticket));
-    }
-
-    fn reached(&self, place: Cursor) {
-        self.book.update(|ledger| ledger.reached(self.ticket, place));
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if !self.settled {
-            lock(&self.book.ledger).lost(self.ticket);
+        drop(state);
+        if let Some(whole) = whole {
+            whole.done();
         }
-    }
-}
-
-/// A ledger, and who is told when it moves.
-pub(crate) struct Book {
-    ledger: Mutex<Ledger>,
-    moved: Box<dyn Fn(&Cursor) + Send + Sync>,
-}
-
-impl Book {
-    #[cfg(any(feature = "file", feature = "journald"))]
-    pub(crate) fn new(moved: impl Fn(&Cursor) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { ledger: Mutex::default(), moved: Box::new(moved) })
-    }
-
-    /// Whether everything that was issued is acknowledged.
-    #[cfg(feature = "file")]
-    pub(crate) fn is_settled(&self) -> bool {
-        let ledger = lock(&self.ledger);
-        ledger.slots.is_empty() && !ledger.frozen
-    }
-
-    /// The lock is held while telling, so that places are told in their order.
-    fn update(&self, change: impl FnOnce(&mut Ledger) -> Option<Cursor>) {
-        let mut ledger = lock(&self.ledger);
-        if let Some(place) = change(&mut ledger) {
-            (self.moved)(&place);
-        }
-    }
-}
-
-impl fmt::Debug for Book {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Book").field("ledger", &self.ledger).finish_non_exhaustive()
-    }
-}
-
-/// Which batches are acknowledged, and so how far everything is.
-///
-/// Memory is bounded by what is outstanding: once a batch is lost, nothing behind it can ever
-/// count, so nothing behind it is kept.
-#[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    first: u64,
-    next: u64,
-    slots: VecDeque<Entry>,
-    frozen: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    end: Cursor,
-    partly: Option<Cursor>,
-    done: bool,
-}
-
-impl Ledger {
-    pub(crate) fn issue(&mut self, end: Cursor) -> u64 {
-        let ticket = self.next;
-        self.next += 1;
-        if !self.frozen {
-            self.slots.push_back(Entry { end, partly: None, done: false });
-        }
-        ticket
-    }
-
-    /// Marks a batch whole; gives the new place if that moved it.
-    pub(crate) fn done(&mut self, ticket: u64) -> Option<Cursor> {
-        self.entry(ticket)?.done = true;
-        let mut place = None;
-        while self.slots.front().is_some_and(|entry| entry.done) {
-            self.first += 1;
-            place = self.slots.pop_front().map(|entry| entry.end);
-        }
-        let partly = self.slots.front().and_then(|entry| entry.partly.clone());
-        if place.is_some() { partly.or(place) } else { None }
-    }
-
-    /// Marks the beginning of a batch; gives the new place if that moved it.
-    pub(crate) fn reached(&mut self, ticket: u64, place: Cursor) -> Option<Cursor> {
-        let is_first = ticket == self.first;
-        self.entry(ticket)?.partly = Some(place.clone());
-        is_first.then_some(place)
-    }
-
-    /// A batch that will never be acknowledged.
-    pub(crate) fn lost(&mut self, ticket: u64) {
-        if let Some(index) = self.index(ticket) {
-            self.slots.truncate(index + 1);
-            self.frozen = true;
-        }
-    }
-
-    fn entry(&mut self, ticket: u64) -> Option<&mut Entry> {
-        let index = self.index(ticket)?;
-        self.slots.get_mut(index)
-    }
-
-    fn index(&self, ticket: u64) -> Option<usize> {
-        let index = usize::try_from(ticket.checked_sub(self.first)?).ok()?;
-        (index < self.slots.len()).then_some(index)
     }
 }
 

@@ -76,6 +76,7 @@ impl Error {
     }
 
     /// An I/O error at a place: `doing` is a phrase such as `cannot read /var/log/app.log`.
+    #[cfg(any(feature = "file", feature = "stdout", feature = "journald"))]
     pub(crate) fn io(doing: impl fmt::Display, cause: std::io::Error) -> Self {
         let (kind, remedy) = match cause.kind() {
             std::io::ErrorKind::NotFound => (ErrorKind::NotFound, "check that it exists"),

@@ -98,6 +98,7 @@ mod framer {
         }
 
         /// How many bytes of an unfinished line are held.
+        #[cfg(any(feature = "file", test))]
         pub(crate) fn pending(&self) -> u64 {
             (self.filled - self.framed) as u64 + if self.sealed { 0 } else { self.cut }
         }
@@ -196,5 +197,114 @@ mod framer {
                 self.blank.lines.push(Span::new(self.framed, self.framed + len));
             }
         }
+    }
+}
+
+#[cfg(all(test, any(feature = "file", feature = "stdout")))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::slab::Pool;
+
+    /// Lines as anyone would split them, each cut to the limit.
+    fn naive(text: &[u8], max_line: usize) -> Vec<Vec<u8>> {
+        let lines = text.split(|byte| *byte == b'\n').map(trim_end);
+        lines
+            .filter(|line| !is_blank(line))
+            .map(|line| line[..line.len().min(max_line)].to_vec())
+            .collect()
+    }
+
+    /// Feeds a text in pieces of these sizes; gives the lines, and the offsets after each batch.
+    fn framed(
+        text: &[u8],
+        pieces: &[usize],
+        slab_bytes: usize,
+        max_line: usize,
+    ) -> (Vec<Vec<u8>>, Vec<u64>) {
+        let mut framer = Framer::new(Pool::new(slab_bytes), max_line);
+        let (mut lines, mut ends, mut at, mut end) = (Vec::new(), Vec::new(), 0, 0);
+        let mut pieces = pieces.iter().cycle();
+        let mut finished = false;
+        loop {
+            let Some(&piece) = pieces.next() else { return (lines, ends) };
+            let room = framer.room();
+            let len = piece.min(room.len()).min(text.len() - at);
+            room[..len].copy_from_slice(&text[at..at + len]);
+            framer.fed(len);
+            at += len;
+            if at == text.len() && !finished && !framer.room().is_empty() {
+                framer.finish();
+                finished = true;
+            }
+            // Taking is up to the owner: here, whenever the piece was an odd one.
+            if piece % 2 == 1 || framer.room().is_empty() || finished {
+                while let Some(framed) = framer.take() {
+                    let slab = &framed.table.slab;
+                    lines.extend(framed.table.lines.iter().map(|line| line.of(slab).to_vec()));
+                    end += framed.consumed;
+                    ends.push(end);
+                    if finished {
+                        framer.finish();
+                    }
+                }
+            }
+            if finished && framer.pending() == 0 {
+                return (lines, ends);
+            }
+        }
+    }
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            4 => Just(b'x'), 3 => Just(b'\n'), 1 => Just(b'\r'), 1 => Just(b' '), 1 => any::<u8>()
+        ];
+        proptest::collection::vec(byte, 0..400)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn any_chunking_is_a_plain_split(
+            text in text(),
+            pieces in proptest::collection::vec(1_usize..60, 1..8),
+            slab_bytes in 1_usize..128,
+            max_line in 1_usize..64,
+        ) {
+            let (lines, ends) = framed(&text, &pieces, slab_bytes, max_line);
+            // A line of blanks that is cut is still a line: only its beginning was looked at.
+            prop_assert_eq!(lines, naive(&text, max_line));
+            for end in &ends {
+                let end = usize::try_from(*end).unwrap();
+                prop_assert!(end == text.len() || text[end - 1] == b'\n', "{} in {:?}", end, text);
+            }
+        }
+    }
+
+    #[test]
+    fn an_endless_line_takes_bounded_memory_and_comes_once() {
+        let mut framer = Framer::new(Pool::new(64), 1000);
+        let mut fed = 0_u64;
+        for _ in 0..100 {
+            let room = framer.room();
+            assert!(!room.is_empty() && room.len() <= 1000 + (64 << 10));
+            room.fill(b'y');
+            let len = room.len();
+            framer.fed(len);
+            fed += len as u64;
+            assert!(framer.take().is_none());
+        }
+        let room = framer.room();
+        room[..6].copy_from_slice(b"\nnext\n");
+        framer.fed(6);
+        let first = framer.take().unwrap();
+        assert_eq!((first.table.lines.len(), first.consumed), (1, fed + 1));
+        assert_eq!(first.too_long, 1);
+        assert_eq!(first.table.lines[0].of(&first.table.slab).len(), 1000);
+        let second = framer.take().unwrap();
+        assert_eq!(second.table.lines[0].of(&second.table.slab), b"next");
+        assert_eq!(second.consumed, 5);
     }
 }

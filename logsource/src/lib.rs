@@ -1,4 +1,68 @@
-//! Placeholder.
+//! Where log entries come from, and how far each has been safely handed on.
+//!
+//! Everything here turns on three nouns:
+//!
+//! - A [`LogSource`] is somewhere that entries come from: files ([`FileSource`]), a command's
+//!   output ([`CommandSource`]), standard input ([`StdinSource`]), the systemd journal
+//!   ([`JournaldSource`]), or an adapter of yours. It can be [read](LogSource::read) (what is
+//!   there now), [tailed](LogSource::tail) (a stream that goes on) and asked for its
+//!   [health](LogSource::health_check).
+//! - A [`Batch`] is what it yields: one slab of bytes, and a table of where its lines are. Framing
+//!   a line costs two offsets, no allocation and no copy; the slab is read into again when the
+//!   batch is dropped. An entry becomes an object, a [`LogEntry`] with typed fields, only when
+//!   somebody asks for it with [`EntryRef::to_entry`].
+//! - An [`Ack`] says that what was read is now held elsewhere. Places are kept only over what is
+//!   acknowledged without a gap, in whatever order that came; so after a crash entries may come
+//!   twice, and none is lost. A place is a [`Cursor`], which a program can also keep by itself.
+//!
+//! A file is followed by its name, like `tail -n +0 -F`: through rename and truncate, through
+//! rotations that were missed while the consumer was slow or the program was down. A file needs no
+//! buffer, since it is one; a slow consumer simply holds its reader back. A pipe needs one, and
+//! says what happens when it is full ([`Overflow`]). Whatever is dropped or cut is counted with a
+//! reason ([`DropReason`]), and a line that does not parse is data that says so, not an error.
+//!
+//! # Example
+//!
+//! ```
+//! use birl_logsource::{Edge, FileSource, LogSource, Parser, Position, Value};
+//! use futures_util::StreamExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let (log, offsets) = (dir.path().join("app.log"), dir.path().join("app.offsets"));
+//! std::fs::write(&log, "{\"level\":\"error\",\"status\":503}\n")?;
+//!
+//! let source = FileSource::builder(&log).offset_file(&offsets).parser(Parser::json()).build()?;
+//! let mut batches = source.tail(Position::Resume { otherwise: Edge::Start });
+//! while let Some(batch) = batches.next().await {
+//!     let batch = batch?;
+//!     for entry in batch.entries().filter(|entry| entry.line().starts_with(b"{")) {
+//!         let entry = entry.to_entry();
+//!         assert_eq!(entry.fields.get("status"), Some(&Value::Int(503)));
+//!     }
+//!     batch.ack(); // from here on it does not come again
+//! #   break;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A source can also be found from a description, as a command line has it:
+//! `Registry::default().detect("journald:unit=nginx.service")`; see [`Registry`].
+//!
+//! # Threads
+//!
+//! Every `tail` has one plain thread that watches, reads, and writes offsets; the stream is its
+//! far end, and works on any runtime. Nothing here starts a runtime, installs a handler or prints:
+//! reports go to `tracing` and to [`Metrics`].
+//!
+//! # Features
+//!
+//! - `file`, `stdout`, `journald` (all on by default): the adapters. Without them the traits and
+//!   types remain, for adapters of other crates. They need Linux.
+//! - `prometheus`: [`Metrics`] is a `prometheus::core::Collector`.
+//! - `conformance`: the suite that every adapter passes, for the tests of yours.
 
 mod ack;
 mod batch;
@@ -13,6 +77,8 @@ mod file;
 mod framing;
 #[cfg(feature = "journald")]
 mod journald;
+#[cfg(any(feature = "file", feature = "journald"))]
+mod ledger;
 mod metrics;
 mod origin;
 mod parser;
@@ -23,6 +89,10 @@ mod process;
 mod registry;
 #[cfg(any(feature = "file", feature = "stdout", feature = "journald"))]
 mod shell;
+#[cfg_attr(
+    not(any(feature = "file", feature = "stdout", feature = "journald")),
+    expect(dead_code, reason = "slabs are pooled for the adapters of this crate")
+)]
 mod slab;
 mod source;
 

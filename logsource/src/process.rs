@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +22,15 @@ const COMPLAINT_BYTES: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    last_words: Arc<Mutex<String>>,
+    heard: Arc<Heard>,
     ended: Option<ExitStatus>,
+}
+
+/// What a child said on its standard error.
+#[derive(Debug, Default)]
+struct Heard {
+    last: Mutex<String>,
+    all: AtomicBool,
 }
 
 /// What becomes of what a child writes to its standard error.
@@ -53,18 +61,21 @@ impl Process {
         let mut child = command
             .spawn()
             .map_err(|cause| Error::io(format!("cannot run the command `{program}`"), cause))?;
-        let last_words = Arc::<Mutex<String>>::default();
+        let heard = Arc::<Heard>::default();
         if let Some(stderr) = child.stderr.take() {
-            let heard = Arc::clone(&last_words);
+            let heard = Arc::clone(&heard);
             // It ends with the last process that holds the other end of the pipe.
             spawn("stderr", move || listen(stderr, &program, &heard)).ok();
+        } else {
+            heard.all.store(true, Ordering::Release);
         }
         let stdout = child.stdout.take();
-        let process = Self { child, last_words, ended: None };
+        let process = Self { child, heard, ended: None };
         let stdout = stdout.ok_or_else(|| Error::new(ErrorKind::Io, "the command has no output"));
         Ok((process, stdout?))
     }
 
+    #[cfg(feature = "journald")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -88,9 +99,15 @@ impl Process {
         self.ended
     }
 
-    /// The last line of its complaints.
+    /// The last line of its complaints, once it has ended: what is still in the pipe is heard.
     pub(crate) fn last_words(&self) -> String {
-        self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let begun = ticks();
+        while !self.heard.all.load(Ordering::Acquire)
+            && ticks().saturating_duration_since(begun) < GRACE
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.heard.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends the whole group, first kindly.
@@ -115,7 +132,7 @@ impl Drop for Process {
 }
 
 /// Hears a child's complaints to their end, so that it never blocks on them.
-fn listen(mut stderr: impl Read, program: &str, heard: &Mutex<String>) {
+fn listen(mut stderr: impl Read, program: &str, heard: &Heard) {
     let mut bytes = [0; 4096];
     let mut line = Vec::new();
     while let Ok(read @ 1..) = stderr.read(&mut bytes) {
@@ -131,12 +148,13 @@ fn listen(mut stderr: impl Read, program: &str, heard: &Mutex<String>) {
         }
     }
     tell(&line, program, heard);
+    heard.all.store(true, Ordering::Release);
 }
 
-fn tell(line: &[u8], program: &str, heard: &Mutex<String>) {
+fn tell(line: &[u8], program: &str, heard: &Heard) {
     let text = String::from_utf8_lossy(line.trim_ascii());
     if !text.is_empty() {
         tracing::debug!(program, line = %text, "the command says");
-        *heard.lock().unwrap_or_else(PoisonError::into_inner) = text.into_owned();
+        *heard.last.lock().unwrap_or_else(PoisonError::into_inner) = text.into_owned();
     }
 }

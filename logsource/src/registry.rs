@@ -1,13 +1,12 @@
 //! From a bare description to a source.
 
 mod adapters;
+#[cfg(feature = "stdout")]
 mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
-
-pub(crate) use words::split_words;
+use std::path::PathBuf;
 
 use crate::{Error, LogSource, Metrics, Parser};
 
@@ -147,8 +146,9 @@ fn nearest(what: &str) -> Option<String> {
 }
 
 /// Whether a description reads as a path: with a slash, like a log file, or simply there.
+#[cfg(feature = "file")]
 pub(crate) fn is_path(what: &str) -> bool {
-    let path = Path::new(what);
+    let path = std::path::Path::new(what);
     what.contains('/')
         || path.extension().is_some_and(|ext| ext == "log")
         || (!what.is_empty() && path.exists())

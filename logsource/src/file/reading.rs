@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::identity::{self, Opened};
-use crate::ack::{Ack, Book};
 use crate::cursor::{FileId, FileMark, Place};
 use crate::framing::Framer;
+use crate::ledger::Book;
 use crate::metrics::{Count, DropReason, SourceMetrics};
 use crate::shell::{Store, now};
 use crate::slab::Pool;
-use crate::{Batch, Cursor, Origin};
+use crate::{Ack, Batch, Cursor, Origin};
 
 /// What every file of a source shares.
 #[derive(Debug, Clone)]
@@ -189,7 +189,7 @@ impl Reading {
         self.grow_head();
         let cursor = self.place(self.base);
         let ack = match &self.book {
-            Some(book) => Ack::issue(book, cursor.clone()),
+            Some(book) => book.issue(cursor.clone()),
             None => Ack::nothing(),
         };
         let batch = Batch::new(Arc::clone(&self.shared.origin), framed.table, now(), cursor)

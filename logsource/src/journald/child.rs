@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::export::Exported;
-use crate::ack::{Ack, Book};
 use crate::cursor::Place;
+use crate::ledger::Book;
 use crate::metrics::{Count, DropReason, SourceMetrics};
 use crate::process::{Process, Stderr};
 use crate::shell::{Pushed, Queue, Store, Wake, now, ticks, wait};
@@ -343,10 +343,10 @@ impl Follower {
         session.progress = true;
         let Some(batch) = self.batch(table, &cursor) else {
             // All of it left out: nothing to acknowledge, but a place to go on from.
-            Ack::issue(&session.book, cursor).done();
+            session.book.issue(cursor).done();
             return;
         };
-        let ack = Ack::issue(&session.book, cursor);
+        let ack = session.book.issue(cursor);
         let mut item = Ok(batch.with_ack(ack).counted_by(&self.counters));
         let mut ticked = ticks();
         while !session.queue.is_abandoned() {

@@ -168,3 +168,102 @@ fn interpret(slab: &[u8], first: usize, fields: &[Field], end: usize) -> (Span, 
 fn number(text: &[u8]) -> u64 {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Entry = Vec<(String, Vec<u8>)>;
+
+    /// Writes entries as journalctl does: binary form only where it must.
+    fn write(entries: &[Entry]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in entries {
+            for (name, value) in entry {
+                bytes.extend(name.as_bytes());
+                if value.iter().any(|byte| *byte < b' ') {
+                    bytes.push(b'\n');
+                    bytes.extend((value.len() as u64).to_le_bytes());
+                } else {
+                    bytes.push(b'=');
+                }
+                bytes.extend(value);
+                bytes.push(b'\n');
+            }
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+
+    /// Feeds bytes in pieces; gives the entries, or where it stopped understanding.
+    fn parse(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Entry>, Unreadable> {
+        let mut exported = Exported::new(Pool::new(64));
+        let (mut entries, mut at) = (Vec::new(), 0);
+        for piece in pieces.iter().cycle() {
+            if at == bytes.len() {
+                break;
+            }
+            let room = exported.room();
+            let len = (*piece).min(room.len()).min(bytes.len() - at);
+            room[..len].copy_from_slice(&bytes[at..at + len]);
+            at += len;
+            let fed = exported.fed(len);
+            if let Some(table) = exported.take() {
+                for index in 0..table.records.len() {
+                    let fields = table.record_fields(index).iter().map(|field| {
+                        let name = String::from_utf8_lossy(field.name.of(&table.slab)).into_owned();
+                        (name, field.value.of(&table.slab).to_vec())
+                    });
+                    entries.push(fields.collect());
+                }
+            }
+            fed?;
+        }
+        Ok(entries)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn entries_survive_any_chunking(
+            entries in proptest::collection::vec(proptest::collection::vec(
+                ("[A-Z_][A-Z0-9_]{0,20}", proptest::collection::vec(any::<u8>(), 0..80)), 1..6,
+            ), 0..8),
+            pieces in proptest::collection::vec(1_usize..200, 1..6),
+        ) {
+            prop_assert_eq!(parse(&write(&entries), &pieces), Ok(entries));
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(
+            bytes in proptest::collection::vec(
+                prop_oneof![Just(b'\n'), Just(b'='), Just(0), Just(b'A'), any::<u8>()], 0..300,
+            ),
+            pieces in proptest::collection::vec(1_usize..50, 1..4),
+        ) {
+            parse(&bytes, &pieces).ok();
+        }
+    }
+
+    #[test]
+    fn the_line_the_time_and_the_cursor_are_found() {
+        let text = b"__CURSOR=c1\n__REALTIME_TIMESTAMP=17\nMESSAGE\n\x03\0\0\0\0\0\0\0a\nb\nMESSAGE=no\n\n";
+        let mut exported = Exported::new(Pool::new(256));
+        exported.room()[..text.len()].copy_from_slice(text);
+        exported.fed(text.len()).unwrap();
+        let table = exported.take().unwrap();
+        assert_eq!(table.lines[0].of(&table.slab), b"a\nb");
+        assert_eq!(table.records[0].realtime, 17);
+        assert_eq!(table.records[0].cursor.of(&table.slab), b"c1");
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_its_cursor() {
+        let text = b"A=1\n\n__CURSOR=c2\nMESSAGE\n\xff\xff\xff\xff\xff\xff\xff\xffx";
+        let error = parse(text, &[7]).unwrap_err();
+        assert_eq!(error.cursor.as_deref(), Some("c2"));
+    }
+}

@@ -75,3 +75,51 @@ fn unquote(quoted: &str) -> Option<(String, &str)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn write(fields: &Fields) -> String {
+        let quote = |text: &str| {
+            let escaped = text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
+            format!("\"{escaped}\"")
+        };
+        let pair = |(key, value): (&String, &Value)| match value {
+            Value::Str(text) => format!("{key}={}", quote(text)),
+            other => format!("{key}={}", serde_json::to_string(other).unwrap()),
+        };
+        fields.iter().map(pair).collect::<Vec<_>>().join(" ")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn what_is_written_is_read_back(
+            fields in proptest::collection::btree_map("[a-z][a-z0-9_.]{0,8}", prop_oneof![
+                any::<i64>().prop_map(Value::Int),
+                any::<bool>().prop_map(Value::Bool),
+                "\\PC{0,12}[\n\"\\\\]?".prop_map(Value::Str),
+            ], 0..6),
+        ) {
+            let fields = Fields::from(fields);
+            for bare in [Bare::IsTrue, Bare::IsNothing] {
+                let parsed = parse(write(&fields).as_bytes(), bare);
+                prop_assert_eq!(&parsed.fields, &fields);
+                prop_assert_eq!(parsed.malformed, None);
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(line in proptest::collection::vec(
+            prop_oneof![Just(b'='), Just(b'"'), Just(b'\\'), Just(b' '), any::<u8>()], 0..60,
+        )) {
+            drop(parse(&line, Bare::IsTrue));
+            drop(crate::Parser::auto().parse(&line));
+            drop(crate::Parser::json().parse(&line));
+        }
+    }
+}

@@ -84,7 +84,7 @@ impl Adapter for Command {
             }
             _ => return None,
         };
-        let words = match super::split_words(line) {
+        let words = match super::words::split_words(line) {
             Ok(words) => words,
             Err(error) => return Some(Err(error)),
         };

@@ -2,6 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod batches;
 mod conformance;
 mod follow;
+mod journald;
+mod metrics;
+mod parsers;
+mod pipes;
+mod registry;
 mod support;
