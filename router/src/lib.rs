@@ -1,41 +1,158 @@
-//! Placeholder doc.
+//! Who must know, once, by the nearest healthy way.
+//!
+//! A monitoring rule that fires a hundred times a minute is no use to anybody unless somebody decides who hears of it,
+//! that it is said once, what happens when the first way of saying it is down, and that "it is over" reaches exactly
+//! those who heard "it began". This crate is that decision, with Alertmanager's words and semantics where Alertmanager
+//! has them, for any program to embed.
+//!
+//! # Three nouns
+//!
+//! - An [`Alert`] is what comes in: labels that say which one it is, and that it fires or is over.
+//! - A [`Router`] decides. It knows the route tree, what each receiver has been told, which endpoints are healthy. It is
+//!   a synchronous state machine that takes its time as an argument: no clock, no socket, no failure. So it can be
+//!   tested on invented time, replayed over last month's alerts, and asked why.
+//! - A [`Notification`] is what goes out: one message to one endpoint, with a sentence that says why, and a key that is
+//!   the same for every attempt. A [`Notifier`] delivers it; the [`Dispatcher`] queues, retries and reports back.
+//!
+//! ```
+//! use std::time::{Duration, SystemTime};
+//! use birl_router::{Alert, Config, Outcome, Router};
+//!
+//! let config: Config = serde_json::from_str(r#"{
+//!     "route": {
+//!         "receiver": "everybody",
+//!         "routes": [{ "matchers": ["team=\"api\""], "receiver": "api-oncall" }]
+//!     },
+//!     "receivers": [
+//!         { "name": "everybody", "stdout_configs": [{}] },
+//!         { "name": "api-oncall", "webhook_configs": [{ "url": "http://pager.example/hook" }] }
+//!     ]
+//! }"#)?;
+//! let mut router = Router::new(config)?;
+//!
+//! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+//! let alert = Alert::firing([("alertname", "HighLatency"), ("team", "api")], now);
+//! let routed = router.route(alert.clone(), now);
+//! assert_eq!(routed.notifications[0].receiver, "api-oncall");
+//! assert_eq!(
+//!     routed.reason,
+//!     "route.routes[0] matches {team=\"api\"}: api-oncall by api-oncall/webhook_configs/0 \
+//!      (nearest healthy: distance 0, up, rtt not measured yet)"
+//! );
+//!
+//! // The same alert a minute later: known, and nobody is told again.
+//! let now = now + Duration::from_secs(60);
+//! assert_eq!(router.route(alert.clone(), now).outcome, Outcome::Deduped);
+//!
+//! // It is over: whoever was told is told.
+//! let routed = router.route(alert.resolved(now), now);
+//! assert_eq!(routed.notifications[0].status.as_str(), "resolved");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # When somebody is told
+//!
+//! | what is reported | what happens |
+//! | --- | --- |
+//! | an alert that is not known to fire, or a new episode of one | its receivers are told |
+//! | the same again inside `dedup_window` (5m) | [`Deduped`](Outcome::Deduped): it is updated, nobody is told |
+//! | the same again later | [`Ongoing`](Outcome::Ongoing): told again when `repeat_interval` (4h) is over |
+//! | that it is over | exactly those who were told "firing" are told "resolved" |
+//! | that another episode than the current one is over | [`Stale`](Outcome::Stale): nothing changes |
+//! | a late copy of what is over | nobody is told |
+//!
+//! A duplicate is legal, a loss is not: a bound that is reached (alerts, keys of the window, label bytes) makes the
+//! router tell too much, never too little, and is counted in [`Metrics::dropped`].
+//!
+//! # Which way
+//!
+//! Labels choose the receiver. Every `webhook_configs` and `stdout_configs` entry of it is told, as in Alertmanager.
+//! Its `endpoints` are birl's own: ways to the same receiver, of which one is used: sorted by `distance`, cut by the
+//! route's `sla` against the measured round trip, the first healthy one. If none is left the choice degrades in steps
+//! that the reason names, down to the least bad endpoint; it never ends in silence. What an endpoint then loses goes to
+//! the next one ([`Router::report`]), and what none would take is a dead letter: counted, reported, and told again after
+//! the window.
+//!
+//! # A missing label, here and in birl's rules
+//!
+//! | condition | label or field is missing: here | in `birl-rules-dsl` |
+//! | --- | --- | --- |
+//! | `env="prod"` / `env == 'prod'` | does not match | unknown: the rule does not fire |
+//! | `env!="prod"` / `env != 'prod'` | **matches** | unknown: **the rule does not fire** |
+//! | `env=""` / `env == ''` | **matches** | unknown: **the rule does not fire** |
+//! | `env=~".*"` | **matches** | unknown: **the rule does not fire** |
+//! | `env!~"prod"` | **matches** | unknown: **the rule does not fire** |
+//!
+//! Here a missing label *is* the empty string, which is Alertmanager's rule and what its users' configurations rely on.
+//! A rule looks at records, where a field that is not there says nothing about the value it would have.
+//!
+//! # Differences from Alertmanager
+//!
+//! Each alert is told on its own (`group_by: ["..."]`), at once. A receiver that several routes lead to is told once. An
+//! alert without an end waits for its resolve unless `resolve_timeout` is set. A 429 is tried again, and `Retry-After`
+//! is kept. Silences, inhibition and grouping by fewer labels are not in this version; the state word ([`Word`]) has
+//! their place.
+//!
+//! # Features
+//!
+//! - `webhook` (default): [`WebhookNotifier`], plain HTTP.
+//! - `dispatch` (part of `webhook`): the [`Dispatcher`], on the host's tokio.
+//! - `tls`: `https://` for the webhook, by rustls.
+//! - `rules`: alerts from the firings of `birl-rules-dsl`.
+//! - `prometheus`: [`Metrics`] as a collector for the host's registry.
+//!
+//! Without default features the decision remains, and the trait to deliver by: no tokio, no socket.
+#![cfg_attr(
+    not(feature = "webhook"),
+    expect(rustdoc::broken_intra_doc_links, reason = "the story names what only features bring")
+)]
+
 mod alert;
-#[cfg(feature = "prometheus")]
-mod collector;
-mod config;
-mod dedup;
-#[cfg(feature = "dispatch")]
-mod dispatch;
-mod duration;
-mod endpoint;
-mod error;
-#[cfg(feature = "rules")]
-mod from_rules;
 mod labels;
-#[cfg(feature = "dispatch")]
-mod lane;
-mod life;
 mod matcher;
-mod metrics;
-mod notification;
-mod notifier;
-mod outstanding;
 mod pattern;
+
+mod config;
 mod plan;
 mod receiver;
-mod report;
-#[cfg(feature = "dispatch")]
-mod retry;
 mod route;
-mod routed;
-mod router;
+
+mod dedup;
 mod state;
 mod table;
-mod teller;
-mod time;
 mod tracked;
+
+mod endpoint;
+mod life;
+mod outstanding;
+mod routed;
+mod router;
+mod teller;
+
+mod notification;
+mod notifier;
+mod report;
 #[cfg(feature = "webhook")]
 mod webhook;
+
+#[cfg(feature = "dispatch")]
+mod dispatch;
+#[cfg(feature = "dispatch")]
+mod lane;
+#[cfg(feature = "dispatch")]
+mod retry;
+
+#[cfg(feature = "prometheus")]
+mod collector;
+#[cfg(feature = "rules")]
+mod from_rules;
+mod metrics;
+
+mod duration;
+mod error;
+mod time;
+
+pub use async_trait::async_trait;
 
 pub use crate::alert::{Alert, Status};
 pub use crate::config::{
@@ -62,4 +179,3 @@ pub use crate::router::{AlertView, Router};
 pub use crate::state::{AlertState, Effect, Event, State, Word};
 #[cfg(feature = "webhook")]
 pub use crate::webhook::WebhookNotifier;
-pub use async_trait::async_trait;

@@ -1,5 +1,11 @@
 //! One binary for all integration tests; try not to add another.
 #![cfg(not(loom))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test fails the test"
+)]
 
 mod config; // what a configuration may say, and what is said about a bad one
 mod dedup; // the window, against a naive twin
@@ -9,6 +15,8 @@ mod life; // an alert fires, goes on, is over: who hears of it
 mod matchers; // labels and matchers
 mod metrics; // the counters, as Prometheus sees them
 mod routes; // the tree, against a naive twin
+#[cfg(feature = "rules")]
+mod rules; // from a record to a notification
 mod state; // the table of the state word, whole
 mod webhook; // a real server on the other end
 mod wire; // the JSON, byte by byte

@@ -8,7 +8,10 @@ use prometheus::proto::MetricFamily;
 
 use crate::{alert, at};
 
-fn by_name(families: &[MetricFamily]) -> BTreeMap<String, Vec<(Vec<(String, String)>, f64)>> {
+/// Labels and value.
+type Sample = (Vec<(String, String)>, f64);
+
+fn by_name(families: &[MetricFamily]) -> BTreeMap<String, Vec<Sample>> {
     let samples = |family: &MetricFamily| {
         let metrics = family.get_metric().iter().map(|metric| {
             let labels = metric.get_label().iter();

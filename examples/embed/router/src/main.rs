@@ -1,17 +1,15 @@
 //! Tells a webhook of the errors in a log, each kind once: `embed-router http://127.0.0.1:9000/hook < error.log`
 use std::{error::Error, io, sync::Arc, time::Duration, time::SystemTime};
 
-use birl_router::{Alert, Config, DispatchConfig, Dispatcher, ReceiverConfig, RouteConfig, Router};
-use birl_router::{WriterNotifier, notifiers_for};
+use birl_router::*;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: embed-router WEBHOOK_URL < LOG")?;
     let config = Config::new(RouteConfig::to("ops"), [ReceiverConfig::new("ops").webhook(url)]);
-    let stdout = Arc::new(WriterNotifier::new(io::stdout()));
+    let notifiers = notifiers_for(&config, Arc::new(WriterNotifier::new(io::stdout())))?;
     let dispatcher = Dispatcher::builder(DispatchConfig::default());
-    let (dispatcher, mut reports) =
-        dispatcher.endpoints(notifiers_for(&config, stdout)?).start()?;
+    let (dispatcher, mut reports) = dispatcher.endpoints(notifiers).start()?;
     let mut router = Router::new(config)?;
     for line in io::stdin().lines() {
         let (line, now) = (line?, SystemTime::now());
@@ -24,10 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     dispatcher.shutdown(Duration::from_secs(30)).await;
     while let Some(report) = reports.next().await {
-        println!(
-            "{} after {} attempts: {:?}",
-            report.notification_id, report.attempts, report.result
-        );
+        println!("{}: {:?}", report.notification_id, report.result);
     }
     Ok(println!("{:#?}", router.metrics()))
 }
