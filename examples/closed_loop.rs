@@ -18,7 +18,7 @@ use birl_router::{Alert, DispatchConfig, Dispatcher, Router, WriterNotifier, not
 use birl_rules_dsl::{Engine, EngineConfig, Event, RuleSet, Scratch, Status};
 use birl_scaler::{
     Action, Decider, LocalProcesses, Metrics, Observation, ScaleIntent, ScaleTarget, SignalWindow,
-    Status as Applied, Verdict, Verifier, VerifierConfig,
+    Status as Applied, Verifier,
 };
 use futures_util::StreamExt;
 use serde_json::json;
@@ -78,14 +78,11 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .log_file(&log)
         .build()?;
     let metrics = Metrics::new();
-    let mut proof = VerifierConfig::default();
-    proof.quiet = Duration::from_secs(2);
-    let mut verifier = Verifier::new(proof);
+    let mut verifier = Verifier::default();
     workers.start(1).await?;
 
-    let quiet_busy_quiet = [(3, 8), (9, 45), (30, 6)];
-    let load = quiet_busy_quiet.map(|(seconds, rate)| (Duration::from_secs(seconds), rate));
-    tokio::spawn(workload::load(port, load.into()));
+    // Requests a second: 8 for 3 seconds, then 45 for 9, then 6.
+    tokio::spawn(workload::load(port, vec![(3.0, 8), (9.0, 45), (35.0, 6)]));
     let mut tick = tokio::time::interval(Duration::from_millis(250));
     let mut story = Story::begin();
     while !story.is_complete() && story.seconds() < 50.0 {
@@ -138,8 +135,8 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
         }
         if decide || !asked.is_empty() {
-            let mut seen =
-                Observation::new(workers.replicas().await?).signal(utilization.signal(now));
+            let running = workers.replicas().await?;
+            let mut seen = Observation::new(running).signal(utilization.signal(now));
             seen.intents = asked;
             let decision = decider.decide(&seen, now);
             if decision.is_change() {
@@ -155,13 +152,12 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             verifier.ready("shop", workers.replicas().await?, SystemTime::now());
         }
         for verification in verifier.tick(SystemTime::now()) {
-            let leg =
-                if verification.verdict == Verdict::Verified { "verified" } else { "refuted" };
-            story.leg(verification.replicas < verification.from, leg, &verification.to_string());
+            let inward = verification.replicas < verification.from;
+            story.leg(inward, verification.verdict.as_str(), &verification.to_string());
         }
     }
     workers.shutdown().await?;
-    Ok(story.end())
+    Ok(workload::print_legs(&LEGS, &story.acts))
 }
 
 const LEGS: [&str; 7] = ["written", "seen", "fired", "notified", "decided", "applied", "verified"];
@@ -200,9 +196,5 @@ impl Story {
 
     fn is_complete(&self) -> bool {
         self.acts.iter().all(|act| LEGS.iter().all(|leg| act.contains_key(leg)))
-    }
-
-    fn end(self) -> ExitCode {
-        workload::print_legs(&LEGS, &self.acts)
     }
 }

@@ -177,22 +177,22 @@ pub fn free_port() -> io::Result<u16> {
     Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Requests a second over time: `5:8,20:45` is 8 a second for 5 seconds, then 45 for 20.
-pub type Profile = Vec<(Duration, u32)>;
+/// Seconds, and the requests a second in them: `5:8,20:45` is 8 a second for 5 seconds, then 45 for 20.
+pub type Profile = Vec<(f64, u32)>;
 
 fn parse_profile(text: &str) -> Option<Profile> {
     let step = |step: &str| {
         let (seconds, rate) = step.split_once(':')?;
-        Some((Duration::from_secs_f64(seconds.parse().ok()?), rate.parse().ok()?))
+        Some((seconds.parse().ok()?, rate.parse().ok()?))
     };
     text.split(',').map(step).collect()
 }
 
 /// An open loop: requests leave at their rate whether or not earlier ones were answered.
 pub async fn load(port: u16, profile: Profile) {
-    for (duration, rate) in profile {
+    for (seconds, rate) in profile {
         let mut every = tokio::time::interval(Duration::from_secs(1) / rate.max(1));
-        let end = Instant::now() + duration;
+        let end = Instant::now() + Duration::from_secs_f64(seconds);
         while Instant::now() < end {
             every.tick().await;
             tokio::spawn(tokio::time::timeout(Duration::from_secs(10), request(port)));

@@ -8,6 +8,7 @@ mod fleet;
 mod live;
 mod names;
 mod serve;
+mod sizes;
 mod story;
 
 pub(crate) use build::{Built, build};

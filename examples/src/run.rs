@@ -34,8 +34,7 @@ pub(crate) fn run(args: &Run) -> Result<(), Failure> {
                 "observing: everything is decided and nothing is done; `mode: act` changes that"
             ),
         }
-        live.run(stop_signal()?).await;
-        Ok(())
+        live.run(stop_signal()?).await
     });
     drop(watcher);
     done

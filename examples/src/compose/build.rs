@@ -21,8 +21,10 @@ use prometheus::Registry;
 use tokio::sync::mpsc;
 
 use super::fleet::Fleet;
+use super::live::Workers;
 use super::names::Names;
 use super::serve::Served;
+use super::sizes::Sizes;
 use super::story::Story;
 use super::{Core, Live};
 use crate::config::{Config, Mode, ScalerConfig, SourceConfig, Start};
@@ -71,10 +73,14 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let scale_metrics = birl_scaler::Metrics::new();
     register(&registry, scale_metrics.clone())?;
     let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone());
+    let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = BTreeMap::new();
     for scaler in &config.scalers {
         let target = add_scaler(&mut fleet, &scaler.value, config.mode)?;
-        targets.extend(target.map(|target| (scaler.value.name().to_owned(), target)));
+        let (name, spec) = (scaler.value.name(), &scaler.value.spec);
+        let begin_with = sizes.last(name, spec.min_replicas, spec.max_replicas);
+        let workers = |processes| (name.to_owned(), Workers { processes, begin_with });
+        targets.extend(target.map(workers));
     }
 
     let (announce, reloads) = mpsc::channel(RELOADS);
@@ -99,6 +105,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         dispatcher,
         reports,
         targets,
+        sizes,
         reloads,
         names,
         scale_metrics,

@@ -17,6 +17,8 @@ use super::Core;
 use super::acks::Acks;
 use super::core::Effects;
 use super::names::Names;
+use super::sizes::Sizes;
+use crate::failure::Failure;
 
 /// Batches that wait for the core; a source that is faster waits in its own channel, and then in its file.
 const QUEUE: usize = 16;
@@ -34,7 +36,8 @@ pub(crate) struct Live {
     pub(crate) sources: Vec<(Arc<dyn LogSource>, Position)>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) reports: Reports,
-    pub(crate) targets: BTreeMap<String, Arc<LocalProcesses>>,
+    pub(crate) targets: BTreeMap<String, Workers>,
+    pub(crate) sizes: Sizes,
     pub(crate) reloads: mpsc::Receiver<ReloadEvent>,
     pub(crate) names: Names,
     pub(crate) scale_metrics: Metrics,
@@ -42,12 +45,26 @@ pub(crate) struct Live {
     pub(crate) tick: Duration,
 }
 
+/// Worker processes, and how many of them birl begins with.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    pub(crate) processes: Arc<LocalProcesses>,
+    pub(crate) begin_with: u32,
+}
+
 /// A change that was carried out, or not.
 type Applied = (Decision, Result<Replicas, String>);
 
 impl Live {
     /// Runs until `shutdown` resolves, or until every source has ended.
-    pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// When workers cannot be started at all: a program that is not there, say.
+    pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), Failure> {
+        for (name, workers) in &self.targets {
+            let started = workers.processes.start(workers.begin_with).await;
+            started.map_err(|error| Failure::input(format!("scaler `{name}`: {error}")))?;
+        }
         let mut clock = Clock::start();
         let (feed, mut batches) = mpsc::channel(QUEUE);
         let mut readers = JoinSet::new();
@@ -106,6 +123,7 @@ impl Live {
             }
         }
         self.finish(acks, changes, &clock).await;
+        Ok(())
     }
 
     /// Deliveries and changes under way end, within a bound; workers are drained.
@@ -129,8 +147,8 @@ impl Live {
         if ended.await.is_err() {
             warn!(grace = ?GRACE, "not everything ended in time; what is not acknowledged is read again at the next start");
         }
-        for (name, target) in &self.targets {
-            if let Err(error) = target.shutdown().await {
+        for (name, workers) in &self.targets {
+            if let Err(error) = workers.processes.shutdown().await {
                 error!(target_ref = name, %error, "workers could not be drained");
             }
         }
@@ -147,9 +165,9 @@ impl Live {
             self.send(notification, acks, now);
         }
         for decision in effects.decisions {
-            let Some(target) = self.targets.get(&*decision.target) else { continue };
+            let Some(workers) = self.targets.get(&*decision.target) else { continue };
             self.core.on_applying(&decision);
-            changes.spawn(apply(Arc::clone(target), decision));
+            changes.spawn(apply(Arc::clone(&workers.processes), decision));
         }
     }
 
@@ -185,6 +203,11 @@ impl Live {
         let (decision, result) = applied;
         let status = if result.is_ok() { Status::Success } else { Status::Failed };
         self.scale_metrics.record_action(&decision, status);
+        if result.is_ok()
+            && let Err(error) = self.sizes.remember(&decision.target, decision.to)
+        {
+            warn!(%error, "the new size could not be kept; a restart will not know it");
+        }
         let effects = self.core.on_applied(&decision, result, now);
         acks.settle(&decision.id.to_string());
         self.carry_out(effects, acks, changes, now);
@@ -210,8 +233,8 @@ impl Live {
     }
 
     async fn ask_targets(&mut self, now: SystemTime) {
-        for (name, target) in &self.targets {
-            match target.replicas().await {
+        for (name, workers) in &self.targets {
+            match workers.processes.replicas().await {
                 Ok(replicas) => self.core.on_replicas(name, replicas, now),
                 Err(error) => {
                     warn!(target_ref = name, %error, "the target does not say what it runs")

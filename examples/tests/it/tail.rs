@@ -63,7 +63,7 @@ fn a_command_is_run_and_its_output_read() {
 fn standard_input_is_read_to_its_end() {
     let entries = json(&tail(&["-"], "a=1\na=2\n"));
     assert_eq!(entries.len(), 2);
-    assert_eq!(entries[1]["fields"]["a"], "2");
+    assert_eq!(entries[1]["fields"]["a"], 2);
 }
 
 #[test]
