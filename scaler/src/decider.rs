@@ -113,12 +113,7 @@ impl Decider {
         self.state.count += 1;
         let id = DecisionId::new(unix_millis(now), self.state.count);
         let from = seen.current.desired;
-        let proposals: Vec<_> = self
-            .spec
-            .metrics
-            .iter()
-            .map(|metric| ratio::propose(metric, &self.spec.hysteresis, seen, now))
-            .collect();
+        let proposals = ratio::propose(&self.spec, seen, now);
         let demand = Demand::of(&proposals);
         let asked = Asked::of(&seen.intents, from, |id| self.state.intents.contains(id));
         self.observe(from, &demand, now);
@@ -161,7 +156,8 @@ impl Decider {
     /// brake, and makes the condition windows start anew: they were about the old size. After a
     /// failure the intents behind it may ask again.
     ///
-    /// Report each change, once, before asking for the next decision. A hold needs no report.
+    /// Report each change, once, before asking for the next decision. A hold needs no report, and a
+    /// host that only watches reports nothing.
     pub fn applied(&mut self, decision: &Decision, outcome: Result<(), &str>, now: SystemTime) {
         if !decision.is_change() || self.state.is_reported(decision.id) {
             return;

@@ -132,7 +132,7 @@ pub enum Reason {
     UnknownSignal,
     /// A metric asks for more while an intent asks for less.
     Contradiction,
-    /// What the intents ask for has been done already.
+    /// What the intents ask for has been decided already.
     DuplicateIntent,
     /// The target has been set to zero replicas by hand.
     Paused,
@@ -360,7 +360,7 @@ pub enum Limit {
         /// The metric.
         metric: Arc<str>,
     },
-    /// Intents with these ids have been carried out before.
+    /// Intents with these ids have been decided on before.
     DuplicateIntent {
         /// How many.
         count: u32,

@@ -23,7 +23,9 @@ impl Decision {
                 "it was set to 0 replicas, which pauses scaling until it is set to 1 or more",
             ),
             (Reason::Idle, _) => f.write_str("there is no metric, and nobody asks for a change"),
-            (Reason::DuplicateIntent, _) => f.write_str("what was asked for has been done already"),
+            (Reason::DuplicateIntent, _) => {
+                f.write_str("what was asked for has been decided already")
+            }
             (_, Some(Trigger::Metric { metric, .. })) => match self.proposal(metric) {
                 Some(proposal) => write!(f, "{proposal}"),
                 None => f.write_str(metric),
@@ -157,9 +159,9 @@ impl fmt::Display for Limit {
                 write!(f, "no scale-down while {metric} is Unknown ({why})")
             }
             Self::Contradiction { metric } => write!(f, "{metric} asks for more"),
-            Self::DuplicateIntent { count: 1, id } => write!(f, "`{id}` was carried out before"),
+            Self::DuplicateIntent { count: 1, id } => write!(f, "`{id}` was decided on before"),
             Self::DuplicateIntent { count, id } => {
-                write!(f, "{count} intents were carried out before, `{id}` first")
+                write!(f, "{count} intents were decided on before, `{id}` among them")
             }
         }
     }

@@ -118,6 +118,8 @@ impl LocalProcesses {
     /// stay, and may get there later.
     pub async fn start(&self, replicas: u32) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
+        // What an earlier change that nobody waited for left behind still has the names.
+        self.stopped().await?;
         self.resize(replicas)?;
         self.stopped().await?;
         self.ready().await?;
@@ -213,7 +215,7 @@ impl LocalProcesses {
 
     /// Waits until all that were told to stop are gone.
     async fn stopped(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + self.plan.drain_timeout.saturating_add(KILL_GRACE);
+        let deadline = deadline(self.plan.drain_timeout.saturating_add(KILL_GRACE));
         let waiting: Vec<_> = self.lock().draining.iter().map(Worker::watch).collect();
         for mut watch in waiting {
             if timeout_at(deadline, watch.gone()).await.is_err() {
@@ -227,7 +229,7 @@ impl LocalProcesses {
 
     /// Waits until all workers are ready at the same time.
     async fn ready(&self) -> Result<(), Error> {
-        let deadline = Instant::now() + self.plan.ready_timeout;
+        let deadline = deadline(self.plan.ready_timeout);
         loop {
             let late = self.lock().workers.iter().find(|w| !w.is_ready()).map(Worker::watch);
             let Some(mut late) = late else { return Ok(()) };
@@ -264,6 +266,12 @@ impl LocalProcesses {
         // The table is whole between any two statements that could panic.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// `timeout` from now; where the clock's range ends, a year.
+fn deadline(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 86_400))
 }
 
 impl Table {

@@ -12,20 +12,39 @@ use crate::decision::{Band, Proposal, Reading, Unknown};
 use crate::metric::{MetricSpec, Unit};
 use crate::milli::Milli;
 use crate::signal::{Instance, Observation, Sample, Signal};
-use crate::spec::Hysteresis;
+use crate::spec::{Hysteresis, ScalerSpec};
 use crate::timestamp::{elapsed, later};
 
 /// What 100 % of a request is, in thousandths of a percent.
 const WHOLE: u64 = 100_000;
 
-/// What `metric` asks for.
-pub(crate) fn propose(
+/// What each metric of `spec` asks for.
+pub(crate) fn propose(spec: &ScalerSpec, seen: &Observation, now: SystemTime) -> Vec<Proposal> {
+    let (metrics, signals) = (&spec.metrics, &seen.signals);
+    // One signal for each metric, in the same order, is what a host that loops over the metrics
+    // hands in. Names of metrics are unique, so nothing needs to be searched, or is there twice.
+    let aligned = metrics.len() == signals.len()
+        && metrics.iter().zip(signals).all(|(metric, signal)| metric.name == signal.name);
+    let each = metrics.iter().enumerate().map(|(place, metric)| {
+        let signal = match aligned {
+            true => signals.get(place).ok_or(Unknown::Absent),
+            false => named(&metric.name, signals),
+        };
+        proposal(metric, &spec.hysteresis, signal, seen, now)
+    });
+    each.collect()
+}
+
+/// What `metric` asks for, fed by `signal`.
+fn proposal(
     metric: &MetricSpec,
     hysteresis: &Hysteresis,
+    signal: Result<&Signal, Unknown>,
     seen: &Observation,
     now: SystemTime,
 ) -> Proposal {
-    let reading = believable(&metric.name, &seen.signals, now)
+    let reading = signal
+        .and_then(|signal| believable(signal, now))
         .and_then(|signal| Usage::gather(signal, seen))
         .map_or_else(
             |why| Reading::Unknown { why },
@@ -42,17 +61,15 @@ pub(crate) fn propose(
     }
 }
 
-/// The one signal of that name, if it is of our time.
-fn believable<'a>(
-    name: &str,
-    signals: &'a [Signal],
-    now: SystemTime,
-) -> Result<&'a Signal, Unknown> {
+/// The one signal of that name.
+fn named<'a>(name: &str, signals: &'a [Signal]) -> Result<&'a Signal, Unknown> {
     let mut named = signals.iter().filter(|signal| *signal.name == *name);
     let signal = named.next().ok_or(Unknown::Absent)?;
-    if named.next().is_some() {
-        return Err(Unknown::Ambiguous);
-    }
+    if named.next().is_some() { Err(Unknown::Ambiguous) } else { Ok(signal) }
+}
+
+/// The signal, if it is of our time.
+fn believable(signal: &Signal, now: SystemTime) -> Result<&Signal, Unknown> {
     if elapsed(signal.at, now) > signal.max_age {
         return Err(Unknown::Stale);
     }

@@ -15,7 +15,8 @@ const DEFAULT_MAX_INSTANCES: usize = 4096;
 /// the instance goes on speaking.
 ///
 /// An instance that is silent for `max_age` drops out; when all have, the signal is Unknown, never
-/// zero. Memory is bounded: past the most instances a stranger is refused and counted.
+/// zero. Until then the last value of a stopped instance would still count: tell the observation
+/// which [`instances`](crate::Observation::instances) there are, and it does not. Memory is bounded: past the most instances a stranger is refused and counted.
 #[derive(Debug, Clone)]
 pub struct SignalWindow {
     name: Arc<str>,

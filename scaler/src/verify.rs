@@ -309,7 +309,8 @@ impl Verifier {
         self.targets.values().filter(|followed| followed.pending.is_some()).count()
     }
 
-    /// How many sightings and verdicts were dropped because a bound was reached.
+    /// How many sightings, memories of idle targets and verdicts were dropped because a bound was
+    /// reached.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -322,6 +323,7 @@ impl Verifier {
                 let idle = self.targets.iter().find(|(_, followed)| followed.pending.is_none());
                 let idle = Arc::clone(idle?.0);
                 self.targets.remove(&idle);
+                self.dropped += 1;
             }
             self.targets.insert(Arc::from(target), Followed::default());
         }

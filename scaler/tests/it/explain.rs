@@ -89,7 +89,7 @@ fn a_duplicate_is_told() {
     decider.applied(&first, Ok(()), at(0));
     assert_eq!(
         decider.decide(&ask(3, "slow/1", Change::By(1)), at(1)).explain(),
-        "hold workers at 3: what was asked for has been done already; limits: `slow/1` was \
-         carried out before"
+        "hold workers at 3: what was asked for has been decided already; limits: `slow/1` was \
+         decided on before"
     );
 }

@@ -256,6 +256,26 @@ async fn a_change_that_nobody_waits_for_goes_on_and_still_leaves_no_orphan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_free_only_when_its_process_is_gone() {
+    let dir = tempdir().unwrap();
+    let slow = "trap 'sleep 0.3; exit 0' TERM; echo $BIRL_INSTANCE >> up; \
+                while :; do sleep 0.02; done";
+    let workers = shell(slow)
+        .directory(dir.path())
+        .ready_when(Ready::FileLine { path: dir.path().join("up"), contains: "{instance}".into() })
+        .ready_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    workers.start(2).await.unwrap();
+    let (name, pid) = workers.pids()[1].clone();
+    let cancelled = tokio::time::timeout(Duration::from_millis(20), workers.start(1)).await;
+    assert!(cancelled.is_err());
+    workers.start(2).await.unwrap();
+    assert!(!runs(pid), "two processes would have been {name}");
+    assert_eq!(workers.size(), Replicas::ready(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_cannot_be_started_changes_nothing() {
     let workers = LocalProcesses::builder("workers", "/nowhere/worker").build().unwrap();
     let error = workers.start(2).await.unwrap_err();
