@@ -9,6 +9,7 @@ use birl_router::{DeliveryReport, DeliveryResult, Dispatcher, Notification, Repo
 use birl_rules_dsl::reload::ReloadEvent;
 use birl_scaler::{Decision, LocalProcesses, Metrics, Replicas, ScaleTarget, Status};
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -52,6 +53,8 @@ pub(crate) struct Workers {
     pub(crate) begin_with: u32,
 }
 
+type Stream = BoxStream<'static, Result<Batch, birl_logsource::Error>>;
+
 /// A change that was carried out, or not.
 type Applied = (Decision, Result<Replicas, String>);
 
@@ -61,17 +64,20 @@ impl Live {
     /// # Errors
     /// When workers cannot be started at all: a program that is not there, say.
     pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), Failure> {
+        let mut clock = Clock::start();
+        let (feed, mut batches) = mpsc::channel(QUEUE);
+        let mut readers = JoinSet::new();
+        // Where a source begins is settled here: what is written from now on is seen.
+        for (source, position) in std::mem::take(&mut self.sources) {
+            let stream = source.tail(position);
+            readers.spawn(pump(source, stream, feed.clone()));
+        }
+        drop(feed);
+        info!(sources = readers.len(), "following");
         for (name, workers) in &self.targets {
             let started = workers.processes.start(workers.begin_with).await;
             started.map_err(|error| Failure::input(format!("scaler `{name}`: {error}")))?;
         }
-        let mut clock = Clock::start();
-        let (feed, mut batches) = mpsc::channel(QUEUE);
-        let mut readers = JoinSet::new();
-        for (source, position) in std::mem::take(&mut self.sources) {
-            readers.spawn(pump(source, position, feed.clone()));
-        }
-        drop(feed);
 
         let mut acks = Acks::default();
         let mut changes: JoinSet<Applied> = JoinSet::new();
@@ -244,9 +250,9 @@ impl Live {
     }
 }
 
-async fn pump(source: Arc<dyn LogSource>, position: Position, feed: mpsc::Sender<Batch>) {
+/// Hands batches on, for as long as the source has any and somebody takes them.
+async fn pump(source: Arc<dyn LogSource>, mut stream: Stream, feed: mpsc::Sender<Batch>) {
     let id = source.origin().id().to_owned();
-    let mut stream = source.tail(position);
     while let Some(next) = stream.next().await {
         match next {
             Ok(batch) => {

@@ -125,7 +125,10 @@ fn the_check_flag_says_that_a_good_configuration_is_good() {
 
 #[test]
 fn tail_refuses_what_it_cannot_read() {
-    refused(&birl().args(["tail", "nonsense"]).output().unwrap(), &["nonsense", "./nonsense", "PATH"]);
+    refused(
+        &birl().args(["tail", "nonsense"]).output().unwrap(),
+        &["nonsense", "./nonsense", "PATH"],
+    );
     refused(&birl().args(["tail", "--parse", "jsn", "-"]).output().unwrap(), &["jsn", "json"]);
     refused(&birl().args(["tail", "--regex", "(", "-"]).output().unwrap(), &["regex"]);
 }

@@ -67,7 +67,7 @@ impl Site {
             }
         });
         let running = Running { child, log };
-        running.wait_for_log("serving /metrics");
+        running.wait_for_log("\"following\"");
         running
     }
 }
