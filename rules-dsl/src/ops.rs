@@ -9,8 +9,24 @@ use crate::ast::{ArithOp, CompareOp, TextOp};
 use crate::truth::Truth;
 use crate::value::{Number, Value};
 
+#[inline]
 pub(crate) fn compare(op: CompareOp, a: Option<&Value<'_>>, b: Option<&Value<'_>>) -> Truth {
-    let (Some(a), Some(b)) = (a, b) else { return Truth::Unknown };
+    match (a, b) {
+        (Some(Value::Int(a)), Some(Value::Int(b))) => Truth::from(match op {
+            CompareOp::Eq => a == b,
+            CompareOp::Ne => a != b,
+            CompareOp::Lt => a < b,
+            CompareOp::Le => a <= b,
+            CompareOp::Gt => a > b,
+            CompareOp::Ge => a >= b,
+        }),
+        (Some(Value::Str(a)), Some(Value::Str(b))) if op == CompareOp::Eq => Truth::from(a == b),
+        (Some(a), Some(b)) => compare_any(op, a, b),
+        _ => Truth::Unknown,
+    }
+}
+
+fn compare_any(op: CompareOp, a: &Value<'_>, b: &Value<'_>) -> Truth {
     match op {
         CompareOp::Eq => a.equals(b),
         CompareOp::Ne => a.equals(b).negate(),

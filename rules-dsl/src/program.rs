@@ -17,34 +17,73 @@ use crate::value::Value;
 #[derive(Debug, Clone)]
 enum Step {
     // A field against constants.
-    FieldCompare { slot: u32, op: CompareOp, constant: u32 },
-    FieldIn { slot: u32, list: u32, negated: bool },
-    FieldMatch { slot: u32, regex: u32, negated: bool },
-    FieldText { slot: u32, op: TextOp, constant: u32 },
-    Exists { slot: u32 },
+    FieldCompare {
+        slot: u32,
+        op: CompareOp,
+        constant: u32,
+    },
+    FieldIn {
+        slot: u32,
+        list: u32,
+        negated: bool,
+    },
+    FieldMatch {
+        slot: u32,
+        regex: u32,
+        negated: bool,
+    },
+    FieldText {
+        slot: u32,
+        op: TextOp,
+        constant: u32,
+    },
+    Exists {
+        slot: u32,
+    },
     // Values.
-    Load { slot: u32 },
-    Constant { constant: u32 },
+    Load {
+        slot: u32,
+    },
+    Constant {
+        constant: u32,
+    },
     Negate,
     Arith(ArithOp),
     Call(Function),
     // Values to truths and back.
     Compare(CompareOp),
-    In { list: u32, negated: bool },
-    Within { negated: bool },
-    Match { regex: u32, negated: bool },
+    In {
+        list: u32,
+        negated: bool,
+    },
+    Within {
+        negated: bool,
+    },
+    Match {
+        regex: u32,
+        negated: bool,
+    },
     Text(TextOp),
     AsTruth,
     AsValue,
-    // Truths.
+    // Truths. The last one is in a register; `Push` keeps it while the next is found.
     Truth(bool),
     Not,
+    Push,
     And,
     Or,
+    /// A term of the top-level chain ends here: if it is false, so is everything.
+    Term,
     // Jumps: the answer is known, or the default is not needed.
-    SkipIfFalse { to: u32 },
-    SkipIfTrue { to: u32 },
-    SkipIfPresent { to: u32 },
+    SkipIfFalse {
+        to: u32,
+    },
+    SkipIfTrue {
+        to: u32,
+    },
+    SkipIfPresent {
+        to: u32,
+    },
 }
 
 /// A compiled condition.
@@ -69,54 +108,51 @@ impl Program {
         slots: &mut Slots<'_>,
     ) {
         for term in terms {
-            let first = self.steps.is_empty();
-            let skip = self.steps.len();
-            if !first {
-                self.steps.push(Step::SkipIfFalse { to: 0 });
-            }
             Compiler { ast, checked, slots, program: self }.truth(*term);
-            if !first {
-                self.steps.push(Step::And);
-                let to = self.steps.len() as u32;
-                self.steps[skip] = Step::SkipIfFalse { to };
-            }
+            self.steps.push(Step::Term);
         }
     }
 
     /// Runs the program over one record. An empty program holds for every record.
     pub(crate) fn run<'a, R: Record>(&'a self, machine: &mut Machine<'a>, record: &'a R) -> Truth {
         let mut at = 0;
-        machine.clear();
+        let mut truth = Truth::True;
+        let mut verdict = Truth::True;
         while let Some(step) = self.steps.get(at) {
             at += 1;
             match *step {
                 Step::FieldCompare { slot, op, constant } => {
                     let constant = &self.constants[constant as usize];
-                    let truth = ops::compare(op, machine.field(slot, record), Some(constant));
-                    machine.truths.push(truth);
+                    truth = ops::compare(op, machine.field(slot, record), Some(constant));
                 }
+                Step::Term => match truth {
+                    Truth::True => {}
+                    Truth::False => return Truth::False,
+                    Truth::Unknown => verdict = Truth::Unknown,
+                },
                 Step::FieldIn { slot, list, negated } => {
                     let list = &self.lists[list as usize];
                     let item = machine.field(slot, record);
-                    let truth = item.map_or(Truth::Unknown, |item| item.among(list));
-                    machine.truths.push(truth.negate_if(negated));
+                    let found = item.map_or(Truth::Unknown, |item| item.among(list));
+                    truth = found.negate_if(negated);
                 }
                 Step::FieldMatch { slot, regex, negated } => {
                     let regex = &self.regexes[regex as usize];
-                    let truth = ops::matches(machine.field(slot, record), regex);
-                    machine.truths.push(truth.negate_if(negated));
+                    let found = ops::matches(machine.field(slot, record), regex);
+                    truth = found.negate_if(negated);
                 }
                 Step::FieldText { slot, op, constant } => {
                     let constant = &self.constants[constant as usize];
-                    let truth = ops::text(op, machine.field(slot, record), Some(constant));
-                    machine.truths.push(truth);
+                    truth = ops::text(op, machine.field(slot, record), Some(constant));
                 }
-                Step::Exists { slot } => {
-                    let truth = machine.field(slot, record).is_some().into();
-                    machine.truths.push(truth);
-                }
-                Step::SkipIfFalse { to } if machine.truth() == Truth::False => at = to as usize,
-                Step::SkipIfTrue { to } if machine.truth() == Truth::True => at = to as usize,
+                Step::Exists { slot } => truth = machine.field(slot, record).is_some().into(),
+                Step::Not => truth = truth.negate(),
+                Step::Push => machine.truths.push(truth),
+                Step::And => truth = machine.pop_truth().and(truth),
+                Step::Or => truth = machine.pop_truth().or(truth),
+                Step::Truth(value) => truth = value.into(),
+                Step::SkipIfFalse { to } if truth == Truth::False => at = to as usize,
+                Step::SkipIfTrue { to } if truth == Truth::True => at = to as usize,
                 Step::SkipIfFalse { .. } | Step::SkipIfTrue { .. } => {}
                 Step::SkipIfPresent { to } => match machine.values.last() {
                     Some(Some(value)) if *value != Value::Null => at = to as usize,
@@ -126,14 +162,14 @@ impl Program {
                     let value = machine.field(slot, record).cloned();
                     machine.values.push(value);
                 }
-                ref step => self.rare(step, machine),
+                ref step => self.rare(step, machine, &mut truth),
             }
         }
-        machine.truths.pop().unwrap_or(Truth::True)
+        verdict
     }
 
     /// The steps that look at no record. Out of line, to keep the loop above small.
-    fn rare<'a>(&'a self, step: &Step, machine: &mut Machine<'a>) {
+    fn rare<'a>(&'a self, step: &Step, machine: &mut Machine<'a>, truth: &mut Truth) {
         match *step {
             Step::Constant { constant } => {
                 machine.values.push(Some(reborrow(&self.constants[constant as usize])));
@@ -152,47 +188,33 @@ impl Program {
             }
             Step::Compare(op) => {
                 let (b, a) = (machine.value(), machine.value());
-                machine.truths.push(ops::compare(op, a.as_ref(), b.as_ref()));
+                *truth = ops::compare(op, a.as_ref(), b.as_ref());
             }
             Step::In { list, negated } => {
                 let item = machine.value();
-                let truth =
-                    item.map_or(Truth::Unknown, |item| item.among(&self.lists[list as usize]));
-                machine.truths.push(truth.negate_if(negated));
+                let list = &self.lists[list as usize];
+                let found = item.map_or(Truth::Unknown, |item| item.among(list));
+                *truth = found.negate_if(negated);
             }
             Step::Within { negated } => {
                 let (list, item) = (machine.value(), machine.value());
-                machine.truths.push(ops::within(item.as_ref(), list.as_ref()).negate_if(negated));
+                *truth = ops::within(item.as_ref(), list.as_ref()).negate_if(negated);
             }
             Step::Match { regex, negated } => {
                 let text = machine.value();
-                let truth = ops::matches(text.as_ref(), &self.regexes[regex as usize]);
-                machine.truths.push(truth.negate_if(negated));
+                let regex = &self.regexes[regex as usize];
+                *truth = ops::matches(text.as_ref(), regex).negate_if(negated);
             }
             Step::Text(op) => {
                 let (b, a) = (machine.value(), machine.value());
-                machine.truths.push(ops::text(op, a.as_ref(), b.as_ref()));
+                *truth = ops::text(op, a.as_ref(), b.as_ref());
             }
             Step::AsTruth => {
                 let value = machine.value();
-                machine.truths.push(ops::truth(value.as_ref()));
+                *truth = ops::truth(value.as_ref());
             }
             Step::AsValue => {
-                let truth = machine.pop_truth();
-                machine.values.push(ops::value(truth));
-            }
-            Step::Truth(value) => machine.truths.push(value.into()),
-            Step::Not => {
-                let truth = machine.pop_truth();
-                machine.truths.push(truth.negate());
-            }
-            Step::And => {
-                let (b, a) = (machine.pop_truth(), machine.pop_truth());
-                machine.truths.push(a.and(b));
-            }
-            Step::Or => {
-                let (b, a) = (machine.pop_truth(), machine.pop_truth());
-                machine.truths.push(a.or(b));
+                machine.values.push(ops::value(*truth));
             }
             // The steps that need the record or the counter are in `run`.
             _ => {}
@@ -327,7 +349,8 @@ impl Compiler<'_, '_> {
         for (index, term) in terms.iter().enumerate() {
             if index > 0 {
                 skips.push(self.program.steps.len());
-                self.emit(Step::Truth(false)); // replaced below, when the end is known
+                self.emit(Step::Push); // replaced below, when the end is known
+                self.emit(Step::Push);
             }
             self.truth(*term);
             if index > 0 {

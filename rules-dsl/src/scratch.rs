@@ -74,12 +74,8 @@ impl<'a> Machine<'a> {
         self.epoch += 1;
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.values.clear();
-        self.truths.clear();
-    }
-
     /// The value of a field, looked up when it is first asked for.
+    #[inline]
     pub(crate) fn field<R: Record>(&mut self, slot: u32, record: &'a R) -> Option<&Value<'a>> {
         let index = slot as usize;
         let entry = self.slots.get_mut(index)?;
@@ -88,10 +84,6 @@ impl<'a> Machine<'a> {
             entry.value = look_up(record, &self.fields[index]);
         }
         entry.value.as_ref()
-    }
-
-    pub(crate) fn truth(&self) -> Truth {
-        self.truths.last().copied().unwrap_or(Truth::Unknown)
     }
 
     pub(crate) fn pop_truth(&mut self) -> Truth {

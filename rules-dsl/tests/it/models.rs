@@ -219,7 +219,7 @@ fn compare(op: &str, a: &Value, b: &Value) -> Option<bool> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn program_explanation_and_naive_tree_agree(
@@ -390,7 +390,7 @@ fn real(steps: &[Step], needs: usize) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn windows_agree_with_counting_anew(steps in steps(), needs in 1..5_usize) {
