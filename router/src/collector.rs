@@ -4,7 +4,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{CounterVec, IntCounterVec, Opts};
 
-use crate::{Metrics, Outcome};
+use crate::{Metrics, Outcome, Status};
 
 const ALERTS: (&str, &str, &[&str]) =
     ("birl_router_alerts_total", "Reports of alerts, by what came of them.", &["outcome"]);
@@ -51,10 +51,11 @@ impl Collector for Metrics {
             ALERTS,
             Outcome::ALL.iter().map(|o| (vec![o.as_str()], self.alerts(*o))),
         ));
-        families.extend(counters(
-            NOTIFICATIONS,
-            rest.notifications.iter().map(|((r, s), n)| (vec![r.as_str(), s.as_str()], *n)),
-        ));
+        let notifications = rest.notifications.iter().flat_map(|(receiver, counts)| {
+            [Status::Firing, Status::Resolved]
+                .map(|status| (vec![receiver.as_str(), status.as_str()], counts[status as usize]))
+        });
+        families.extend(counters(NOTIFICATIONS, notifications));
         families.extend(counters(
             DELIVERIES,
             rest.deliveries.iter().map(|((e, r), n)| (vec![e.as_str(), *r], *n)),

@@ -152,6 +152,11 @@ mod duration;
 mod error;
 mod time;
 
+/// The README's program, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use async_trait::async_trait;
 
 pub use crate::alert::{Alert, Status};

@@ -1,6 +1,7 @@
 //! The steps of an alert's life inside the router: it fires, goes on, fires anew, is over, is lost on the way.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::dedup::DedupKey;
@@ -17,7 +18,7 @@ const MIN_REDELIVERY: Duration = Duration::from_secs(30);
 impl Router {
     /// A firing report of an alert that is not remembered.
     pub(crate) fn fires_first(&mut self, hash: u64, alert: Alert, now: SystemTime) -> Routed {
-        let episode: Box<str> = episode_of(&alert).into();
+        let episode: Arc<str> = episode_of(&alert).into();
         if let Some(reason) = self.no_room_for(&alert) {
             return self.tell_unremembered(Tracked::new(alert, episode, now), reason, now);
         }
@@ -45,11 +46,11 @@ impl Router {
         // Without a name, and while it fires, any report is one more of the same episode.
         let same = (!named && !over) || *episode_of(&alert) == *tracked.episode;
         if same && !over {
-            let episode = tracked.episode.clone();
+            let episode = Arc::clone(&tracked.episode);
             let seen = self.admit(hash, &alert, Status::Firing, &episode, now);
             return self.goes_on(slot, alert, seen, now);
         }
-        let episode: Box<str> = episode_of(&alert).into();
+        let episode: Arc<str> = episode_of(&alert).into();
         let seen = self.admit(hash, &alert, Status::Firing, &episode, now);
         if let Some(age) = seen {
             let reason =
@@ -76,7 +77,7 @@ impl Router {
             self.teller.metrics.count_dropped("stale_resolve", 1);
             return self.quiet(slot, Outcome::Stale, reason);
         }
-        let (over, episode) = (tracked.resolved_at.is_some(), tracked.episode.clone());
+        let (over, episode) = (tracked.resolved_at.is_some(), Arc::clone(&tracked.episode));
         if let Some(age) = self.admit(hash, &alert, Status::Resolved, &episode, now) {
             let reason = format!("a repeat: it was resolved {} ago", spoken(age));
             return self.quiet(slot, Outcome::Deduped, reason);
@@ -108,7 +109,7 @@ impl Router {
         let word = Word::ACTIVE.next(Event::Resolve).0;
         if self.told_unremembered {
             // It may be one of those that were told without being remembered. A resolve too many does no harm.
-            let episode: Box<str> = episode_of(&alert).into();
+            let episode: Arc<str> = episode_of(&alert).into();
             let mut tracked = Tracked::new(alert, episode, now);
             let notifications = self.teller.tell_resolved_by_routes(&mut tracked, now);
             return self.answer(word, notifications);
@@ -138,7 +139,7 @@ impl Router {
             return self.tell(slot, Event::Repeat, now).notifications;
         };
         tracked.alert.ends_at = Some(end);
-        let (alert, episode) = (tracked.alert.clone(), tracked.episode.clone());
+        let (alert, episode) = (tracked.alert.clone(), Arc::clone(&tracked.episode));
         let hash = self.dedup.hash_labels(&alert.labels);
         if for_want_of_reports {
             // It may be reported again as if nothing had happened, and has to be told again then.
@@ -240,7 +241,7 @@ impl Router {
         &mut self,
         slot: Slot,
         alert: Alert,
-        episode: Box<str>,
+        episode: Arc<str>,
         now: SystemTime,
     ) -> Routed {
         self.alerts.unmark_resolved(slot);
@@ -301,7 +302,7 @@ impl Router {
 
     fn duplicate(&mut self, slot: Slot, age: Duration) -> Routed {
         self.step(slot, Event::Duplicate);
-        let window = duration::format(self.teller.plan.dedup_window);
+        let window = &self.teller.plan.dedup_window_text;
         let reason = format!("a repeat after {}, inside the window of {window}", spoken(age));
         self.quiet(slot, Outcome::Deduped, reason)
     }

@@ -25,7 +25,8 @@ struct Counters {
 
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Rest {
-    pub(crate) notifications: BTreeMap<(String, Status), u64>,
+    /// Firing and resolved.
+    pub(crate) notifications: BTreeMap<String, [u64; 2]>,
     pub(crate) deliveries: BTreeMap<(EndpointId, &'static str), u64>,
     pub(crate) seconds: BTreeMap<EndpointId, (u64, Duration)>,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
@@ -44,7 +45,7 @@ impl Metrics {
 
     /// Notifications decided for this receiver.
     pub fn notifications(&self, receiver: &str, status: Status) -> u64 {
-        self.rest().notifications.get(&(receiver.to_owned(), status)).copied().unwrap_or_default()
+        self.rest().notifications.get(receiver).map_or(0, |counts| counts[status as usize])
     }
 
     /// Attempts at this endpoint with this result: `delivered`, `retrying`, or the name of a
@@ -79,7 +80,14 @@ impl Metrics {
     }
 
     pub(crate) fn count_notification(&self, receiver: &str, status: Status) {
-        *self.rest().notifications.entry((receiver.to_owned(), status)).or_default() += 1;
+        let mut rest = self.rest();
+        if let Some(counts) = rest.notifications.get_mut(receiver) {
+            counts[status as usize] += 1;
+        } else {
+            let mut counts = [0; 2];
+            counts[status as usize] = 1;
+            rest.notifications.insert(receiver.to_owned(), counts);
+        }
     }
 
     #[cfg_attr(not(feature = "dispatch"), expect(dead_code, reason = "the dispatcher delivers"))]

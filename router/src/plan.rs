@@ -7,13 +7,15 @@ use crate::endpoint::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::receiver::{Pool, Receiver, Receivers};
 use crate::route::{Names, Route, RouteTree};
-use crate::{Alert, Labels};
+use crate::{Alert, Labels, duration};
 
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) tree: RouteTree,
     pub(crate) receivers: Receivers,
     pub(crate) dedup_window: Duration,
+    /// The same for sentences: written once, not for each repeat.
+    pub(crate) dedup_window_text: String,
     pub(crate) resolve_timeout: Option<Duration>,
     pub(crate) external_url: String,
     pub(crate) limits: Limits,
@@ -59,6 +61,7 @@ impl Plan {
             tree,
             receivers,
             dedup_window: config.dedup_window,
+            dedup_window_text: duration::format(config.dedup_window),
             resolve_timeout: config.global.resolve_timeout,
             external_url: config.external_url.clone(),
             limits: config.limits.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::receiver::PoolId;
@@ -19,7 +20,7 @@ const KEEP_UNDELIVERED: Duration = Duration::from_secs(60 * 60);
 pub(crate) struct Tracked {
     pub(crate) alert: Alert,
     /// The host's episode, or one made from `starts_at`.
-    pub(crate) episode: Box<str>,
+    pub(crate) episode: Arc<str>,
     pub(crate) word: Word,
     pub(crate) last_seen: SystemTime,
     pub(crate) told: Vec<Told>,
@@ -55,7 +56,7 @@ pub(crate) struct Alerts {
 }
 
 impl Tracked {
-    pub(crate) fn new(alert: Alert, episode: Box<str>, now: SystemTime) -> Self {
+    pub(crate) fn new(alert: Alert, episode: Arc<str>, now: SystemTime) -> Self {
         Self {
             alert,
             episode,
@@ -77,7 +78,7 @@ impl Tracked {
 
     /// Fires anew. Whoever was told of the last episode is due at once; the tellings are counted from zero unless it is
     /// the same episode, so that none has the idempotency key of another one.
-    pub(crate) fn reopen(&mut self, alert: Alert, episode: Box<str>, now: SystemTime) {
+    pub(crate) fn reopen(&mut self, alert: Alert, episode: Arc<str>, now: SystemTime) {
         let same = self.episode == episode;
         (self.alert, self.episode, self.last_seen) = (alert, episode, now);
         for told in &mut self.told {
