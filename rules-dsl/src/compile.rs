@@ -2,26 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::ast::{Ast, CompareOp, ExprId, Kind};
-use crate::check;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{MAX_BYTES, Node, NodeKind};
-use crate::intent::{self, Intent, IntentSpec};
+use crate::intent::IntentSpec;
 use crate::issue::Issue;
 use crate::keys::{self, Keys};
-use crate::parser::parse_condition;
-use crate::program::Program;
 use crate::record::FieldPath;
-use crate::rule::{GroupField, Piece, Rule, RuleInfo, fnv1a, is_label_name, label_name};
+use crate::rule::{GroupField, Rule, RuleInfo, fnv1a};
 use crate::ruleset::RuleSet;
 use crate::source::{Format, Source, SourceText};
-use crate::template::{Template, is_path};
-use crate::window::{self, Window};
-
-/// How long a record rule's episode outlives its last match, unless the rule says otherwise.
-const KEEP_FIRING_FOR: Duration = Duration::from_secs(300);
+use crate::template::is_path;
+use crate::window::Window;
 
 /// Compiles rule files, with the intents that a host adds.
 ///
@@ -76,8 +68,8 @@ impl Compiler {
     }
 }
 
-struct Session<'c> {
-    intents: &'c [IntentSpec],
+pub(crate) struct Session<'c> {
+    pub(crate) intents: &'c [IntentSpec],
     diagnostics: Vec<Diagnostic>,
     aliases: BTreeMap<String, String>,
     fields: Vec<FieldPath>,
@@ -88,12 +80,12 @@ struct Session<'c> {
 }
 
 impl Session<'_> {
-    fn report(&mut self, source: &Source<'_>, issues: impl IntoIterator<Item = Issue>) {
+    pub(crate) fn report(&mut self, source: &Source<'_>, issues: impl IntoIterator<Item = Issue>) {
         self.diagnostics.extend(issues.into_iter().map(|issue| source.diagnose(issue)));
     }
 
     /// Reports issues that were found inside the text of a scalar.
-    fn report_in(&mut self, source: &Source<'_>, node: &Node, issues: Vec<Issue>) {
+    pub(crate) fn report_in(&mut self, source: &Source<'_>, node: &Node, issues: Vec<Issue>) {
         for mut issue in issues {
             issue.span = source.locate(node, issue.span);
             self.report(source, [issue]);
@@ -233,13 +225,7 @@ impl Session<'_> {
             }
         }
         self.report(source, issues);
-        let mut draft = Draft::default();
-        self.conditions(source, &keys, &mut draft);
-        self.intents(source, &keys, &mut draft);
-        self.grouping(source, &keys, &mut draft);
-        self.labels(source, &keys, &mut draft);
-        self.annotations(source, &keys, &mut draft);
-        self.keep_firing_for(source, &keys, &mut draft);
+        let draft = self.draft(source, &keys);
         if self.diagnostics.len() == known {
             let (line, _) = source.position(node.span.start);
             let info = RuleInfo {
@@ -317,219 +303,7 @@ impl Session<'_> {
         name
     }
 
-    fn conditions(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
-        if let Some((node, text, ast)) = self.parsed(source, keys, "where") {
-            match check::check(&ast, text, &[]) {
-                Err(issues) => self.report_in(source, node, issues),
-                Ok(checked) => {
-                    let terms = ast.conjuncts();
-                    let slots = &mut |path: &str| self.slot(path);
-                    draft.program.extend(&ast, &checked, &terms, slots);
-                    draft.scope = Some(text.trim().to_owned());
-                    draft.meaning.push(ast.fingerprint(ast.root, &|path| self.resolved(path)));
-                }
-            }
-        }
-        if let Some((node, text, ast)) = self.parsed(source, keys, "when") {
-            let split = match window::split(&ast) {
-                Ok(split) => split,
-                Err(issues) => return self.report_in(source, node, issues),
-            };
-            let checked = match check::check(&ast, text, &split.windows) {
-                Ok(checked) => checked,
-                Err(issues) => return self.report_in(source, node, issues),
-            };
-            draft.program.extend(&ast, &checked, &split.terms, &mut |path| self.slot(path));
-            draft.when = text.trim().to_owned();
-            for term in &split.terms {
-                draft.meaning.push(ast.fingerprint(*term, &|path| self.resolved(path)));
-                self.sentence(&ast, text, *term, draft);
-            }
-            if let Some(window) = &split.window {
-                for (path, _) in &window.by {
-                    let slot = self.slot(path);
-                    draft.group_by(path, slot);
-                }
-            }
-            draft.window = split.window;
-        }
-    }
-
-    fn parsed<'n>(
-        &mut self,
-        source: &Source<'_>,
-        keys: &Keys<'n>,
-        key: &str,
-    ) -> Option<(&'n Node, &'n str, Ast)> {
-        let node = keys.get(key)?;
-        let text = match keys::expression(source.text, node, key) {
-            Ok(text) => text,
-            Err(issue) => {
-                self.report(source, [issue]);
-                return None;
-            }
-        };
-        match parse_condition(text) {
-            Ok(ast) => Some((node, text, ast)),
-            Err(mut issues) => {
-                if keys::cut_at_remark(source.text, node) {
-                    for issue in issues.iter_mut().filter(|issue| issue.help.is_none()) {
-                        let help = "YAML ends the value at ` #`: put the whole value in quotes";
-                        issue.help = Some(help.into());
-                    }
-                }
-                self.report_in(source, node, issues);
-                None
-            }
-        }
-    }
-
-    /// The term as text, with a hole for the value behind every field whose value is not plain from
-    /// the text itself.
-    fn sentence(&mut self, ast: &Ast, text: &str, term: ExprId, draft: &mut Draft) {
-        if !draft.sentence.is_empty() {
-            draft.sentence.push(Piece::Text(" && ".to_owned()));
-        }
-        let span = ast.span(term);
-        let below = ast.below(term);
-        // `env == 'prod'` holds only if the value is the one that stands there.
-        let obvious: Vec<ExprId> = below
-            .iter()
-            .filter_map(|id| match *ast.kind(*id) {
-                Kind::Compare(CompareOp::Eq, a, b) => match (ast.kind(a), ast.kind(b)) {
-                    (Kind::Field(_), Kind::Literal(_)) => Some(a),
-                    (Kind::Literal(_), Kind::Field(_)) => Some(b),
-                    _ => None,
-                },
-                _ => None,
-            })
-            .collect();
-        let mut at = span.start;
-        for id in below {
-            let Kind::Field(path) = ast.kind(id) else { continue };
-            let slot = self.slot(path);
-            let index = draft.capture(path, slot);
-            if !obvious.contains(&id) {
-                let end = ast.span(id).end;
-                draft.sentence.push(Piece::Text(spaced(&text[at..end])));
-                draft.sentence.push(Piece::Value(index));
-                at = end;
-            }
-        }
-        draft.sentence.push(Piece::Text(spaced(&text[at..span.end])));
-    }
-
-    fn intents(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
-        let Some(node) = keys.get("then") else { return };
-        let mut issues = Vec::new();
-        let nodes = match &node.kind {
-            NodeKind::Scalar { .. } => vec![node],
-            _ => keys::texts(node, "an intent", &mut issues),
-        };
-        self.report(source, issues);
-        for node in nodes {
-            match keys::expression(source.text, node, "then") {
-                Err(issue) => self.report(source, [issue]),
-                Ok(text) => match intent::parse(text, self.intents) {
-                    Ok(intents) => draft.intents.extend(intents),
-                    Err(issues) => self.report_in(source, node, issues),
-                },
-            }
-        }
-    }
-
-    fn grouping(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
-        let Some(node) = keys.get("by") else { return };
-        let mut issues = Vec::new();
-        if !draft.group.is_empty() {
-            let message = "this rule is grouped twice";
-            let issue = Issue::new("E0404", node.span.clone(), message, "`when` has a `by` too");
-            issues.push(issue.help("keep one of the two"));
-        } else {
-            for item in keys::texts(node, "a field of `by`", &mut issues) {
-                let path = keys::text(item, "a field").unwrap_or_default().trim();
-                if is_path(path) {
-                    let slot = self.slot(path);
-                    draft.group_by(path, slot);
-                } else {
-                    let message = format!("`{path}` is not the name of a field");
-                    issues.push(Issue::new(
-                        "E0109",
-                        item.span.clone(),
-                        message,
-                        "expected a field name",
-                    ));
-                }
-            }
-        }
-        self.report(source, issues);
-    }
-
-    fn labels(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
-        let Some(node) = keys.get("labels") else { return };
-        let mut issues = Vec::new();
-        for (name, key, value) in keys::map(node, "labels", &mut issues) {
-            let text = keys::text(value, name).unwrap_or_default();
-            let span = key.span.clone();
-            if name == "alertname" {
-                issues.push(Issue::new(
-                    "E0109",
-                    span,
-                    "`alertname` is the rule's name",
-                    "set by the engine",
-                ));
-            } else if !is_label_name(name) {
-                let message = format!("`{name}` is not a label name");
-                let issue = Issue::new("E0109", span, message, "expected letters, digits and _");
-                issues.push(issue.suggest(label_name(name)));
-            } else if draft.group.iter().any(|field| field.label == name) {
-                let message = format!("`{name}` is a field of `by` and a label");
-                issues.push(Issue::new("E0109", span, message, "each label comes from one place"));
-            } else if text.contains("{{") {
-                let issue = Issue::new(
-                    "E0503",
-                    value.span.clone(),
-                    "a label cannot hold a template",
-                    "labels identify an alert",
-                );
-                issues.push(issue.help("to tell alerts apart by a field, name it in `by`; to show a value, use `annotations`"));
-            } else {
-                draft.labels.insert(name.to_owned(), text.to_owned());
-            }
-        }
-        self.report(source, issues);
-    }
-
-    fn annotations(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
-        let Some(node) = keys.get("annotations") else { return };
-        let mut issues = Vec::new();
-        for (name, _, value) in keys::map(node, "annotations", &mut issues) {
-            let text = keys::text(value, name).unwrap_or_default();
-            let windowed = draft.window.is_some();
-            let parsed = Template::parse(text, windowed, &mut |path| {
-                let slot = self.slot(path);
-                draft.capture(path, slot)
-            });
-            match parsed {
-                Ok(template) => draft.annotations.push((name.to_owned(), template)),
-                Err(issue) => self.report_in(source, value, vec![issue]),
-            }
-        }
-        self.report(source, issues);
-    }
-
-    fn keep_firing_for(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
-        draft.keep_firing_for =
-            if draft.window.is_some() { Duration::ZERO } else { KEEP_FIRING_FOR };
-        if let Some(node) = keys.get("keep_firing_for") {
-            match keys::duration(node, "`keep_firing_for`") {
-                Ok(duration) => draft.keep_firing_for = duration,
-                Err(issue) => self.report(source, [issue]),
-            }
-        }
-    }
-
-    fn slot(&mut self, path: &str) -> u32 {
+    pub(crate) fn slot(&mut self, path: &str) -> u32 {
         let path = resolve(&self.aliases, path);
         if let Some(slot) = self.slots.get(&path) {
             return *slot;
@@ -540,7 +314,7 @@ impl Session<'_> {
         slot
     }
 
-    fn resolved(&self, path: &str) -> String {
+    pub(crate) fn resolved(&self, path: &str) -> String {
         resolve(&self.aliases, path).as_str().to_owned()
     }
 }
@@ -558,59 +332,6 @@ fn is_rule(entries: &[(Node, Node)]) -> bool {
             .any(|(key, _)| matches!(&key.kind, NodeKind::Scalar { text, .. } if text == wanted))
     };
     !has("rules") && (has("when") || has("then"))
-}
-
-/// Line breaks and runs of spaces as one space each.
-fn spaced(text: &str) -> String {
-    if !text.contains(['\n', '\t']) {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    for c in text.chars() {
-        let c = if c.is_whitespace() { ' ' } else { c };
-        if c != ' ' || !out.ends_with(' ') {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// The parts of a rule as they come together.
-#[derive(Default)]
-struct Draft {
-    when: String,
-    scope: Option<String>,
-    program: Program,
-    window: Option<Window>,
-    group: Vec<GroupField>,
-    captures: Vec<u32>,
-    captured: Vec<Arc<str>>,
-    sentence: Vec<Piece>,
-    annotations: Vec<(String, Template)>,
-    intents: Vec<Intent>,
-    labels: BTreeMap<String, String>,
-    keep_firing_for: Duration,
-    meaning: Vec<String>,
-}
-
-impl Draft {
-    fn capture(&mut self, path: &str, slot: u32) -> usize {
-        if let Some(index) = self.captures.iter().position(|known| *known == slot) {
-            return index;
-        }
-        self.captures.push(slot);
-        self.captured.push(FieldPath::new(path).text());
-        self.captures.len() - 1
-    }
-
-    fn group_by(&mut self, path: &str, slot: u32) {
-        if self.group.iter().any(|field| field.slot == slot) {
-            return;
-        }
-        let name = FieldPath::new(path).as_str().to_owned();
-        let label = label_name(&name);
-        self.group.push(GroupField { name, label, slot });
-    }
 }
 
 /// What makes two versions of a rule the same rule: everything but its annotations and spelling.

@@ -1,5 +1,91 @@
-//! Rules over records.
-#![doc = "(draft)"]
+//! Rules that say when records matter, and what to do then.
+//!
+//! A rule has a condition (`when`), a filter (`where`) and intents (`then`), in YAML or JSON. This crate
+//! turns rule files into a typed program, records into firings, and explains both. The language is
+//! described in [`syntax`]. Three nouns carry the rest:
+//!
+//! - a [`Record`] is the input port: one method that looks a field up. Implement it for the events you
+//!   already have, and nothing is converted.
+//! - a [`RuleSet`] is the compiled text: immutable, shared between threads, and stateless.
+//!   [`RuleSet::matches`] judges a batch of records and returns [`Hits`].
+//! - an [`Engine`] is the state: windows, groups, and episodes that begin, go on and end.
+//!   [`Engine::advance`] turns hits into [`Firing`]s.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::{Duration, UNIX_EPOCH};
+//!
+//! use birl_rules_dsl::{Engine, EngineConfig, Event, RuleSet, Scratch};
+//!
+//! let text = r#"
+//! rules:
+//!   - name: slow_requests
+//!     when: latency_ms > 300 && count(10s) by service >= 3
+//!     where: env == 'prod'
+//!     then: [notify('web'), "scale('shop', '+1')"]
+//! "#;
+//! let rules = Arc::new(RuleSet::from_yaml("rules.yaml", text)?);
+//! let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
+//! let mut scratch = Scratch::new();
+//!
+//! let start = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+//! let mut fired = Vec::new();
+//! for second in 0..3 {
+//!     let record = serde_json::json!({"env": "prod", "service": "shop", "latency_ms": 412});
+//!     let now = start + Duration::from_secs(second);
+//!     let hits = rules.matches([Event::new(&record, now)], &mut scratch);
+//!     fired.extend(engine.advance(hits, now));
+//! }
+//! assert_eq!(
+//!     fired[0].explain.to_string(),
+//!     "rule slow_requests fired for service=shop: latency_ms (412) > 300, \
+//!      3 records in 10s (needs >= 3)",
+//! );
+//! // No more records come; the clock alone ends the episode.
+//! let ended = engine.tick(start + Duration::from_secs(10));
+//! assert_eq!(ended[0].episode, fired[0].episode);
+//! # Ok::<(), birl_rules_dsl::Diagnostics>(())
+//! ```
+//!
+//! # Why it is so
+//!
+//! **Matching is apart from state.** Judging a record by itself is most of the work and needs nothing but
+//! the record, so it runs in as many threads as there are. Windows and episodes need an order, so one
+//! engine sees all hits. [`Hits`] own what they need of the records and know which rules made them: after
+//! [`Engine::replace`] they are still judged whole by those, and no record is judged by half of each set.
+//!
+//! **Nothing here reads a clock.** Time is an argument. A live program passes the wall clock, a replay the
+//! time of the log, a test whatever it likes; the same calls give the same firings, episode identities
+//! included. When lines stop, [`Engine::tick`] moves time on, and [`Engine::next_deadline`] says when.
+//!
+//! **Time is that of the records.** Each group has a time of its own: that of its newest record, running on
+//! with the clock while none come. So a source that lags by a minute still fills its windows, a backlog is
+//! counted as it happened, and a record from the future, clamped to now and counted, moves nobody else's
+//! window. What is older than [`EngineConfig::max_event_age`] is never acted on; it comes out
+//! [withheld](Firing::withheld), with the reason.
+//!
+//! **Mistakes are found when rules are loaded**, all of them at once, each with its line, a caret and a
+//! remedy ([`Diagnostics`]). After that nothing fails: a field that is missing, a number that is text, a
+//! division by zero make a condition *unknown*, which does not fire and is counted.
+//!
+//! **Everything is bounded**: the size and nesting of rule texts, compiled patterns, groups per rule, times
+//! per window. What is given up for want of room is ended properly and counted ([`Stats`]). A window keeps
+//! the exact times of its newest records, twice as many as its threshold and at least 1,000; a count beyond
+//! that is a lower bound and says so, and never decides wrongly.
+//!
+//! **Both evaluators stay.** The compiled program is flat, looks each field up at most once per record and
+//! allocates nothing for a record that matches nothing. A plain walk over the tree answers
+//! [`RuleSet::explain`], term by term, and property tests hold the two against each other.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! | --- | --- | --- |
+//! | `yaml` | yes | rule files in YAML (those in JSON are always read) |
+//! | `json` | yes | [`Record`] for `serde_json::Value` |
+//! | `reload` | no | `reload`: watch rule files, publish each good edit atomically; owns a thread |
+//! | `logsource` | no | [`Record`] for the log entries of `birl-logsource` |
+//! | `prometheus` | no | [`Metrics`] is a collector for a registry of yours |
 
 mod ast;
 mod check;
@@ -7,6 +93,7 @@ mod climb;
 mod compile;
 mod diagnostic;
 mod document;
+mod draft;
 mod engine;
 mod episode;
 mod explain;
@@ -37,6 +124,8 @@ mod ruleset;
 mod scratch;
 mod source;
 mod state;
+#[doc = include_str!("syntax.md")]
+pub mod syntax {}
 mod template;
 mod time;
 mod truth;

@@ -1,5 +1,12 @@
 //! One binary for all integration tests.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 
 mod conditions; // what each operator makes of each value
