@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Batches that are read ahead of the consumer.
-const READ_AHEAD: usize = 4;
+const READ_AHEAD: usize = 2;
 
 /// A slab, and so a line, is not larger than this.
 const MAX_BYTES: usize = 256 << 20;

@@ -2,6 +2,8 @@
 
 mod child;
 mod export;
+mod input;
+mod query;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
-use self::child::{Follower, Query};
+use self::child::Follower;
+use self::query::Query;
 use crate::shell::{Queue, Store, Tail, Wake, off_thread};
 use crate::slab::Pool;
 use crate::{

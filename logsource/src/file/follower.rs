@@ -177,6 +177,7 @@ impl Follower {
 
     fn push(&mut self, file: Opened, offset: u64) {
         self.known.hold((file.dev, file.ino));
+        self.known.is_news((file.ino, file.age.0));
         self.chain.push_back(Reading::new(&self.shared, &self.path, file, offset));
     }
 

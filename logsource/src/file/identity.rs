@@ -142,16 +142,13 @@ pub(super) fn entries(directory: &Path) -> HashSet<Born> {
     metas.filter_map(Result::ok).map(|meta| (meta.ino(), meta.created().ok())).collect()
 }
 
-/// The rotated files of `path` (its name, then something), oldest first. Compressed ones are left
-/// out.
+/// The rotated files of `path`, oldest first: its name, then numbers, dates or `old`. Compressed
+/// ones are left out.
 pub(super) fn rotated(path: &Path) -> Vec<(PathBuf, Metadata)> {
     let Some(name) = path.file_name() else { return Vec::new() };
     let is_rotated = |other: &Path| {
         let found = other.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-        let packed = [".gz", ".zst", ".xz", ".bz2", ".lz4"];
-        found.len() > name.len()
-            && found.starts_with(name.as_bytes())
-            && !packed.iter().any(|suffix| found.ends_with(suffix.as_bytes()))
+        found.strip_prefix(name.as_bytes()).is_some_and(is_rotation)
     };
     let siblings = neighbors(path).into_iter().filter(|(other, _)| is_rotated(other));
     let mut found: Vec<(PathBuf, Metadata)> = siblings
@@ -162,4 +159,32 @@ pub(super) fn rotated(path: &Path) -> Vec<(PathBuf, Metadata)> {
         .collect();
     found.sort_by_key(|(_, meta)| age(meta));
     found
+}
+
+/// Whether this is what a rotation puts behind a name: `.1`, `-20261123`, `.2026-11-23T08:00:00`,
+/// `.old`. What else there is (`-worker.log` behind `app`) is another log.
+fn is_rotation(suffix: &[u8]) -> bool {
+    let mut parts = suffix.split(|byte| b".-_".contains(byte));
+    // Nothing stands before the first separator.
+    parts.next() == Some(b"")
+        && suffix.len() > 1
+        && !suffix.ends_with(b".log")
+        && parts.all(|part| part == b"old" || part.first().is_some_and(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotations_are_told_from_other_logs() {
+        let yes = [".1", "-20261123", ".2026-11-23T08:00:00", "_3", ".old", "-20261123.1"];
+        let no = ["", ".", "1", ".log", "-worker.log", "-worker2", ".1.gz", "ication.log", ".bak"];
+        for suffix in yes {
+            assert!(is_rotation(suffix.as_bytes()), "{suffix}");
+        }
+        for suffix in no {
+            assert!(!is_rotation(suffix.as_bytes()), "{suffix}");
+        }
+    }
 }

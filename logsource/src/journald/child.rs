@@ -1,15 +1,12 @@
 //! The `journalctl` child: asked, read, watched, and started again.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{ErrorKind as Io, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use super::export::Exported;
+use super::input::{Input, READ_PATIENCE, silent};
+use super::query::{Begin, Query};
 use crate::cursor::Place;
 use crate::ledger::Book;
 use crate::metrics::{Count, DropReason, SourceMetrics};
@@ -29,115 +26,6 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::fro
 
 /// A child that is stopped (as by `SIGSTOP`) for so many ticks is replaced.
 const STOPPED_TICKS: u32 = 3;
-
-/// How long `journalctl` may be silent before a `read` gives up on it.
-const READ_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Which entries are asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Query {
-    pub(super) journalctl: PathBuf,
-    pub(super) units: Vec<String>,
-    pub(super) priority: Option<String>,
-    pub(super) since: Option<SystemTime>,
-    pub(super) directory: Option<PathBuf>,
-    pub(super) files: Vec<PathBuf>,
-    pub(super) namespace: Option<String>,
-    pub(super) excluded_pids: Vec<u32>,
-    pub(super) excluded_units: Vec<String>,
-}
-
-/// Where a child begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Begin {
-    Start,
-    End,
-    Since(SystemTime),
-    After(Arc<str>),
-}
-
-impl Query {
-    pub(super) fn new() -> Self {
-        Self {
-            journalctl: "journalctl".into(),
-            units: Vec::new(),
-            priority: None,
-            since: None,
-            directory: None,
-            files: Vec::new(),
-            namespace: None,
-            excluded_pids: Vec::new(),
-            excluded_units: Vec::new(),
-        }
-    }
-
-    pub(super) fn check(&self) -> Result<(), Error> {
-        const LEVELS: [&str; 8] =
-            ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
-        if let Some(priority) = &self.priority {
-            let number = priority.parse::<u8>().is_ok_and(|number| number < 8);
-            if !number && !LEVELS.contains(&priority.as_str()) {
-                let levels = LEVELS.join(", ");
-                return Err(Error::invalid(format!(
-                    "there is no priority `{priority}`; the priorities are {levels}, or 0 to 7"
-                )));
-            }
-        }
-        let places = usize::from(self.directory.is_some())
-            + usize::from(!self.files.is_empty())
-            + usize::from(self.namespace.is_some());
-        if places > 1 {
-            return Err(Error::invalid(
-                "a journal is in a directory, in files or in a namespace; name one of the three",
-            ));
-        }
-        if self.units.iter().any(String::is_empty) {
-            return Err(Error::invalid("a unit's name is empty"));
-        }
-        Ok(())
-    }
-
-    fn command(&self, begin: &Begin, follow: bool) -> Command {
-        let mut command = Command::new(&self.journalctl);
-        command.args(["--output=export", "--no-pager", "--quiet"]);
-        if follow {
-            // Following means this boot alone, in most versions of it. What undoes that depends
-            // on the version, and where both of these stand they do in every one of them.
-            command.args(["--follow", "--merge", "--boot=all"]);
-        }
-        let option = |name: &str, value: &std::ffi::OsStr| {
-            let mut option = OsString::from(name);
-            option.push(value);
-            option
-        };
-        command.args(self.units.iter().map(|unit| format!("--unit={unit}")));
-        command.args(self.priority.iter().map(|priority| format!("--priority={priority}")));
-        command.args(self.namespace.iter().map(|name| format!("--namespace={name}")));
-        command.args(self.directory.iter().map(|path| option("--directory=", path.as_os_str())));
-        command.args(self.files.iter().map(|path| option("--file=", path.as_os_str())));
-        let since = match begin {
-            Begin::Start => self.since,
-            Begin::Since(time) => Some(self.since.map_or(*time, |since| since.max(*time))),
-            Begin::End | Begin::After(_) => None,
-        };
-        command.args(since.map(|time| format!("--since=@{}", micros(time))));
-        match begin {
-            Begin::End => command.arg("--lines=0"),
-            Begin::After(cursor) => command.arg(format!("--after-cursor={cursor}")),
-            _ => &mut command,
-        };
-        if follow && *begin != Begin::End {
-            command.arg("--no-tail");
-        }
-        command
-    }
-}
-
-/// Seconds since 1970, with six digits after the point.
-fn micros(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("{}.{:06}", since.as_secs(), since.subsec_micros())
-}
 
 /// Reads the journal for one `tail` or one `read`.
 #[derive(Debug)]
@@ -427,57 +315,6 @@ impl Follower {
             wait(queue.wake(), &[], left.min(TICK));
         }
     }
-}
-
-/// The output of a child.
-struct Input {
-    file: File,
-    exported: Exported,
-    /// The cursor of an entry that could not be read.
-    bad: Option<String>,
-}
-
-impl Input {
-    fn new(stdout: OwnedFd, pool: &Arc<Pool>) -> Self {
-        let exported = Exported::new(Arc::clone(pool));
-        Self { file: File::from(stdout), exported, bad: None }
-    }
-
-    /// Reads what comes within a time: so many bytes, 0 at the end, `None` if nothing came.
-    fn read(&mut self, within: Duration, wake: &Wake) -> Result<Option<usize>, Error> {
-        if !wait(wake, &[self.file.as_fd()], within) {
-            return Ok(None);
-        }
-        let read = match self.file.read(self.exported.room()) {
-            Ok(read) => read,
-            Err(error) if error.kind() == Io::Interrupted => return Ok(None),
-            Err(cause) => return Err(Error::io("cannot read journalctl's output", cause)),
-        };
-        self.exported.fed(read).map_err(|unreadable| {
-            self.bad = unreadable.cursor;
-            let message = "journalctl's output is not in the export format, or an entry is too \
-                           large";
-            Error::new(ErrorKind::Corrupt, message)
-        })?;
-        Ok(Some(read))
-    }
-
-    /// Whether no further entry comes.
-    fn is_over(&mut self, within: Duration) -> Result<bool, Error> {
-        loop {
-            match self.read(within, &Wake::none())? {
-                Some(0) => return Ok(self.exported.take().is_none()),
-                Some(_) if self.exported.take().is_some() => return Ok(false),
-                Some(_) => {}
-                None => return Err(silent()),
-            }
-        }
-    }
-}
-
-fn silent() -> Error {
-    let seconds = READ_PATIENCE.as_secs();
-    Error::new(ErrorKind::Io, format!("journalctl said nothing for {seconds} s; it may hang"))
 }
 
 fn last_cursor(table: &Table) -> Option<Cursor> {
