@@ -25,16 +25,15 @@ pub(crate) struct Actions {
 impl Actions {
     /// Forgets what is over an hour old, and moves what a clock set back left in the future to
     /// now: that brakes longer, never shorter.
-    fn settle(&mut self, now: SystemTime) {
+    pub(crate) fn settle(&mut self, now: SystemTime) {
         self.times.iter_mut().for_each(|at| *at = (*at).min(now));
         while self.times.front().is_some_and(|at| elapsed(*at, now) >= HOUR) {
             self.times.pop_front();
         }
     }
 
-    /// How many there were in the hour before `now`.
-    pub(crate) fn count(&mut self, now: SystemTime) -> usize {
-        self.settle(now);
+    /// How many there have been since the hour before the last [`settle`](Self::settle).
+    fn count(&self) -> usize {
         self.times.len()
     }
 
@@ -45,7 +44,8 @@ impl Actions {
         }
         // The one that must be an hour old before there is room.
         let at = self.times.get(self.times.len().checked_sub(most as usize)?)?;
-        (elapsed(*at, now) < HOUR).then(|| later(*at.min(&now), HOUR))
+        let free_at = later(*at, HOUR);
+        (free_at > now).then_some(free_at)
     }
 
     pub(crate) fn record(&mut self, at: SystemTime) {
@@ -108,7 +108,7 @@ impl GlobalBrake {
     pub fn actions(&self, now: SystemTime) -> usize {
         let mut global = self.lock();
         global.settle(now);
-        global.applied.count(now) + global.taken.len()
+        global.applied.count() + global.taken.len()
     }
 
     /// Takes a place for `target`, or tells how many there are and when one is free.
@@ -155,6 +155,7 @@ impl GlobalBrake {
 
 impl Global {
     fn settle(&mut self, now: SystemTime) {
+        self.applied.settle(now);
         self.taken.retain(|_, (_, at)| elapsed(*at, now) < HOUR);
     }
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::brake::GlobalBrake;
-use crate::decision::{Action, Decision, DecisionId, Limit, Proposal, Reason, Trigger};
+use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 use crate::demand::{Asked, Demand};
 use crate::error::{Error, ErrorKind};
-use crate::intent::ScaleIntent;
 use crate::ratio;
 use crate::signal::Observation;
 use crate::spec::ScalerSpec;
 use crate::state::{Applied, DeciderState};
 use crate::timestamp::{elapsed, later, unix_millis};
+use crate::wish::Wish;
 
 /// Decides how many replicas one target should have.
 ///
@@ -39,9 +39,9 @@ use crate::timestamp::{elapsed, later, unix_millis};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Decider {
-    spec: ScalerSpec,
-    state: DeciderState,
-    global: Option<GlobalBrake>,
+    pub(crate) spec: ScalerSpec,
+    pub(crate) state: DeciderState,
+    pub(crate) global: Option<GlobalBrake>,
 }
 
 impl Decider {
@@ -202,6 +202,7 @@ impl Decider {
             state.down.restart();
         }
         state.last_seen = Some(now);
+        state.actions.settle(now);
         if let Some(applied) = &mut state.last_applied {
             // A clock set back would stretch the rest without end.
             applied.at = applied.at.min(now);
@@ -299,93 +300,6 @@ impl Decider {
         }
     }
 
-    /// Cuts a wish down to what is allowed. A correction of an impossible size passes by step and
-    /// lock-out; nothing passes by the brake and the kill switch.
-    fn restrain(
-        &self,
-        wish: &mut Wish,
-        from: u32,
-        id: DecisionId,
-        limits: &mut Vec<Limit>,
-        now: SystemTime,
-    ) {
-        let correction = wish.reason == Reason::OutOfBounds;
-        if !correction {
-            self.bound(wish, from, limits);
-        }
-        if wish.to == from {
-            wish.reason = Reason::Bounds;
-            return;
-        }
-        let refused = self
-            .kill_switch(limits)
-            .or_else(|| if correction { None } else { self.lock_out(wish, from, limits, now) })
-            .or_else(|| self.brake(id, limits, now));
-        if let Some(reason) = refused {
-            wish.to = from;
-            wish.reason = reason;
-        }
-    }
-
-    fn bound(&self, wish: &mut Wish, from: u32, limits: &mut Vec<Limit>) {
-        let (min, max) = (self.spec.min_replicas, self.spec.max_replicas);
-        let wanted = wish.to;
-        if wanted > max {
-            limits.push(Limit::Max { wanted, max });
-        }
-        if wanted < min {
-            limits.push(Limit::Min { wanted, min });
-        }
-        let wanted = wanted.clamp(min, max);
-        let step = if wanted > from { self.spec.step.up } else { self.spec.step.down };
-        wish.to = match step {
-            Some(step) if wanted.abs_diff(from) > step => {
-                limits.push(Limit::Step { wanted, step });
-                if wanted > from { from + step } else { from - step }
-            }
-            _ => wanted,
-        };
-    }
-
-    fn kill_switch(&self, limits: &mut Vec<Limit>) -> Option<Reason> {
-        let own = self.spec.brake.kill_switch;
-        let global = self.global.as_ref().is_some_and(GlobalBrake::kill_switch);
-        if !own && !global {
-            return None;
-        }
-        limits.push(Limit::KillSwitch { global: !own });
-        Some(Reason::KillSwitch)
-    }
-
-    fn lock_out(
-        &self,
-        wish: &Wish,
-        from: u32,
-        limits: &mut Vec<Limit>,
-        now: SystemTime,
-    ) -> Option<Reason> {
-        let lock_out = &self.spec.lock_out;
-        let rest = if wish.to > from { lock_out.scale_up } else { lock_out.scale_down };
-        let until = later(self.state.last_applied?.at, rest);
-        if now >= until {
-            return None;
-        }
-        limits.push(Limit::LockOut { until });
-        Some(Reason::LockOut)
-    }
-
-    fn brake(&self, id: DecisionId, limits: &mut Vec<Limit>, now: SystemTime) -> Option<Reason> {
-        let most = self.spec.brake.max_actions_per_hour;
-        if let Some(until) = self.state.actions.free_at(most, now) {
-            limits.push(Limit::Brake { max_actions_per_hour: most, until, global: false });
-            return Some(Reason::Brake);
-        }
-        let (most, until) =
-            self.global.as_ref()?.take(&self.spec.target_ref.name, id, now).err()?;
-        limits.push(Limit::Brake { max_actions_per_hour: most, until, global: true });
-        Some(Reason::Brake)
-    }
-
     fn waiting(&self, action: Action) -> Option<Limit> {
         let (window, length) = match action {
             Action::ScaleUp => (&self.state.up, self.spec.cool_down.scale_up),
@@ -393,34 +307,5 @@ impl Decider {
         };
         let (since, until) = (window.since()?, window.full_at(length)?);
         Some(Limit::ConditionWindow { action, since, until })
-    }
-}
-
-/// What is wanted, by whom.
-struct Wish {
-    to: u32,
-    reason: Reason,
-    trigger: Option<Trigger>,
-}
-
-impl Wish {
-    fn hold(at: u32, reason: Reason) -> Self {
-        Self { to: at, reason, trigger: None }
-    }
-
-    /// The larger of what an intent and a metric want; on a tie the intent, which says why.
-    fn largest(
-        intent: Option<(&ScaleIntent, u32)>,
-        metric: Option<(&Proposal, u32)>,
-    ) -> Option<Self> {
-        match (intent, metric) {
-            (Some((intent, to)), metric) if metric.is_none_or(|(_, other)| to >= other) => {
-                Some(Self { to, reason: Reason::Intent, trigger: Some(intent.into()) })
-            }
-            (_, Some((metric, to))) => {
-                Some(Self { to, reason: Reason::Metric, trigger: Trigger::of_metric(metric) })
-            }
-            _ => None,
-        }
     }
 }

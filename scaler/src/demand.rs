@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use crate::decision::{Action, Limit, Proposal, Reading, Trigger};
+use crate::decision::{Action, Limit, Trigger};
 use crate::intent::ScaleIntent;
+use crate::proposal::{Proposal, Reading};
 
 /// What the metrics ask for: the one that asks for most speaks for all of them.
 pub(crate) struct Demand<'a> {

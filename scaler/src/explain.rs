@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::decision::{Action, Band, Decision, Limit, Proposal, Reading, Reason, Trigger, Unknown};
+use crate::decision::{Action, Decision, Limit, Reason, Trigger};
 use crate::intent::Change;
 use crate::metric::Amount;
+use crate::proposal::{Band, Proposal, Reading, Unknown};
 use crate::timestamp::Stamp;
 
 impl Decision {

@@ -111,7 +111,9 @@ mod metrics;
 mod milli;
 #[cfg(feature = "process")]
 mod process;
+mod proposal;
 mod ratio;
+mod restraint;
 mod signal;
 mod signal_window;
 mod spec;
@@ -121,14 +123,13 @@ mod telemetry;
 mod timestamp;
 mod verify;
 mod window;
+mod wish;
 
 pub use async_trait::async_trait;
 
 pub use crate::brake::GlobalBrake;
 pub use crate::decider::Decider;
-pub use crate::decision::{
-    Action, Band, Decision, DecisionId, Limit, Proposal, Reading, Reason, Trigger, Unknown,
-};
+pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::intent::{Change, ScaleIntent};
 pub use crate::metric::{MetricSpec, Unit};
@@ -136,6 +137,7 @@ pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
+pub use crate::proposal::{Band, Proposal, Reading, Unknown};
 pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
 pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};

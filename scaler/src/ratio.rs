@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::decision::{Band, Proposal, Reading, Unknown};
 use crate::metric::{MetricSpec, Unit};
 use crate::milli::Milli;
+use crate::proposal::{Band, Proposal, Reading, Unknown};
 use crate::signal::{Instance, Observation, Sample, Signal};
 use crate::spec::{Hysteresis, ScalerSpec};
 use crate::timestamp::{elapsed, later};

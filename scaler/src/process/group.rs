@@ -118,3 +118,22 @@ impl Drop for Group {
 fn send(pid: Pid, signal: Signal) {
     let _ = kill_process_group(pid, signal);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_slot_kills_what_comes_in_later() {
+        let slot = Slot::default();
+        slot.close(); // the target was dropped while its task was starting a worker again
+        let mut command = tokio::process::Command::new("sleep");
+        let child = command.arg("60").process_group(0).spawn().unwrap();
+        let mut group = Group::adopt(child, slot.clone());
+        let ended = timeout(Duration::from_secs(20), group.ended()).await;
+        assert_eq!(ended.unwrap().unwrap().signal(), Some(9));
+        assert_eq!(slot.pid(), None);
+    }
+}

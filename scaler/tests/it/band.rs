@@ -1,6 +1,6 @@
 //! The numbers of the specification, at their edges.
 
-use birl_scaler::{Action, Limit, MetricSpec, Milli, Reason};
+use birl_scaler::{Action, Decider, Limit, MetricSpec, Milli, Reason};
 
 use crate::support::{at, cpu, decider, prompt, seconds, spec, step};
 
@@ -113,6 +113,20 @@ fn a_clock_set_back_delays_and_never_hastens() {
     assert!(!decider.decide(&cpu(3, 90.0, at(1000)), at(1000)).is_change());
     assert!(!decider.decide(&cpu(3, 90.0, at(1059)), at(1059)).is_change());
     assert!(decider.decide(&cpu(3, 90.0, at(1060)), at(1060)).is_change());
+
+    let mut spec = prompt();
+    spec.lock_out.scale_up = seconds(60);
+    spec.brake.max_actions_per_hour = 1;
+    let mut decider = crate::support::decider(spec);
+    assert_eq!(step(&mut decider, &cpu(2, 90.0, at(50_000)), at(50_000)), 3);
+    let reason = |decider: &mut Decider, second| {
+        decider.decide(&cpu(3, 90.0, at(second)), at(second)).reason
+    };
+    assert_eq!(reason(&mut decider, 1000), Reason::LockOut);
+    assert_eq!(reason(&mut decider, 1059), Reason::LockOut);
+    assert_eq!(reason(&mut decider, 1060), Reason::Brake);
+    assert_eq!(reason(&mut decider, 4599), Reason::Brake);
+    assert_eq!(reason(&mut decider, 4600), Reason::Metric);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn a_flood_of_intents_gets_so_many_changes_an_hour() {
 
 #[test]
 fn only_what_was_applied_counts() {
-    let mut decider = decider(braked(1));
+    let mut decider = decider(braked(2));
     for second in 0..10 {
         let decision = decider.decide(&ask(1, "slow", Change::By(1)), at(second));
         assert!(decision.is_change());
@@ -42,7 +42,8 @@ fn only_what_was_applied_counts() {
     let decision = decider.decide(&ask(1, "slow", Change::By(1)), at(10));
     decider.applied(&decision, Ok(()), at(10));
     decider.applied(&decision, Ok(()), at(10)); // a second report is not a second change
-    assert_eq!(decider.decide(&ask(2, "next", Change::By(1)), at(11)).reason, Reason::Brake);
+    assert_eq!(step(&mut decider, &ask(2, "next", Change::By(1)), at(11)), 3);
+    assert_eq!(decider.decide(&ask(3, "last", Change::By(1)), at(12)).reason, Reason::Brake);
 }
 
 #[test]
@@ -98,13 +99,22 @@ fn targets_that_decide_in_the_same_instant_share_the_global_brake() {
 
 #[test]
 fn a_host_that_only_watches_does_not_use_the_global_brake_up() {
-    let brake = GlobalBrake::new(2);
+    let brake = GlobalBrake::new(1);
     let mut watching = shared(&brake, 0);
     for second in 0..100 {
         let seen = ask(1, &format!("slow/{second}"), Change::By(1));
         assert!(watching.decide(&seen, at(second)).is_change(), "never reported");
     }
     assert_eq!(brake.actions(at(100)), 1);
+}
+
+#[test]
+fn a_place_that_is_never_reported_lapses_after_an_hour() {
+    let brake = GlobalBrake::new(1);
+    assert!(shared(&brake, 0).decide(&ask(1, "slow", Change::By(1)), at(0)).is_change());
+    let mut other = shared(&brake, 1);
+    assert!(!other.decide(&ask(1, "slow", Change::By(1)), at(3599)).is_change());
+    assert!(other.decide(&ask(1, "slow", Change::By(1)), at(3600)).is_change());
 }
 
 #[test]

@@ -92,6 +92,15 @@ fn no_intent_passes_the_bounds_or_the_step() {
 }
 
 #[test]
+fn a_correction_of_the_size_does_not_use_an_intent_up() {
+    let mut spec = spec();
+    spec.min_replicas = 2;
+    let mut decider = decider(spec);
+    assert_eq!(step(&mut decider, &ask(1, "slow", Change::By(3)), at(0)), 2);
+    assert_eq!(step(&mut decider, &ask(2, "slow", Change::By(3)), at(1)), 5);
+}
+
+#[test]
 fn an_unknown_signal_vetoes_an_ask_for_less() {
     let decision = decider(spec()).decide(&ask(5, "calm", Change::By(-1)), at(0));
     assert_eq!((decision.to, decision.reason), (5, Reason::UnknownSignal));

@@ -189,6 +189,12 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    // A whole history each, and every decision as text.
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     /// Bounds, veto, brake, determinism and restarts, over one random history.
     #[test]
     fn whatever_happens_the_rules_hold(

@@ -148,6 +148,7 @@ fn a_scale_in_needs_the_stopped_to_be_silent_and_the_rest_to_speak() {
     assert!(verifier.tick(at(20)).is_empty(), "the platform has not said that the drain is over");
     all_but_instances(&mut verifier, 1, 20);
     verifier.see_instance("workers", "worker-1", at(21));
+    assert!(verifier.tick(at(21)).is_empty(), "the stopped have had no time to be silent");
     verifier.see_instance("workers", "worker-3", at(22)); // still draining, it seems
     assert!(verifier.tick(at(24)).is_empty(), "the quiet period has not passed");
     assert!(verifier.tick(at(25)).is_empty(), "two were heard in it");

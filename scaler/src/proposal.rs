@@ -1,0 +1,82 @@
+//! What one metric says: its reading, its band, and the replicas that follow.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Unit;
+use crate::milli::Milli;
+
+/// What one metric says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Proposal {
+    /// Its name.
+    pub metric: Arc<str>,
+    /// What its numbers mean.
+    pub unit: Unit,
+    /// What its average should be.
+    pub target: Milli,
+    /// Below this it asks for less.
+    pub low: Milli,
+    /// At this and above it asks for more.
+    pub high: Milli,
+    /// What was measured.
+    pub reading: Reading,
+}
+
+/// What was measured, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reading {
+    /// There is a value.
+    Known {
+        /// The average of the instances that told.
+        value: Milli,
+        /// The average with those that did not filled in; it is what was judged.
+        weighed: Milli,
+        /// How many were filled in.
+        filled: u32,
+        /// Where it lies.
+        band: Band,
+        /// How many replicas the formula gives.
+        replicas: u32,
+    },
+    /// There is none.
+    Unknown {
+        /// Why not.
+        why: Unknown,
+    },
+}
+
+/// Where a value lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Band {
+    /// Under the lower edge.
+    Below,
+    /// Between the edges, the lower one included.
+    Inside,
+    /// At the upper edge or over it.
+    Above,
+}
+
+/// Why a signal is Unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unknown {
+    /// No signal has the metric's name.
+    Absent,
+    /// Several signals have it.
+    Ambiguous,
+    /// It holds no usable sample of a ready instance.
+    Empty,
+    /// It is older than its `max_age`.
+    Stale,
+    /// It lies further ahead than its `max_age`: a clock is wrong.
+    FromTheFuture,
+    /// No instance is ready, so that there is nothing to multiply.
+    NoneReady,
+}
