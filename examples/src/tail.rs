@@ -4,7 +4,8 @@ use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use birl_logsource::{
-    Batch, DetectOptions, LogEntry, LogSource, Metrics, Parser, Position, Registry,
+    Batch, DetectOptions, Health, HealthState, LogEntry, LogSource, Metrics, Parser, Position,
+    Registry,
 };
 use futures_util::{StreamExt as _, stream};
 
@@ -70,6 +71,12 @@ async fn read(
 ) -> Result<(), Failure> {
     for source in sources {
         let mut position = position(from);
+        let health = source.health_check().await.map_err(Failure::running)?;
+        if matches!(health.state, HealthState::Waiting | HealthState::Failed) {
+            return Err(Failure::input(
+                health.reason.unwrap_or_else(|| "there is nothing to read".into()),
+            ));
+        }
         loop {
             let chunk = source.read(position, CHUNK).await.map_err(Failure::running)?;
             if let Some(batch) = chunk.batch {
@@ -93,6 +100,13 @@ async fn follow(
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let mut all = stream::select_all(sources.iter().map(|source| source.tail(position(from))));
+    for source in sources {
+        if let Ok(Health { state: HealthState::Waiting, reason: Some(reason), .. }) =
+            source.health_check().await
+        {
+            tracing::warn!(source = source.origin().id(), "waiting: {reason}");
+        }
+    }
     let mut failed = None;
     while let Some(next) = all.next().await {
         match next {

@@ -62,7 +62,8 @@ impl Live {
     /// Runs until `shutdown` resolves, or until every source has ended.
     ///
     /// # Errors
-    /// When workers cannot be started at all: a program that is not there, say.
+    /// When workers cannot be started at all (a program that is not there, say), or when a source
+    /// failed for good.
     pub(crate) async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), Failure> {
         let mut clock = Clock::start();
         let (feed, mut batches) = mpsc::channel(QUEUE);
@@ -129,6 +130,12 @@ impl Live {
             }
         }
         self.finish(acks, changes, &clock).await;
+        readers.abort_all();
+        while let Some(ended) = readers.join_next().await {
+            if let Ok(Some(failure)) = ended {
+                return Err(Failure::running(failure));
+            }
+        }
         Ok(())
     }
 
@@ -250,23 +257,33 @@ impl Live {
     }
 }
 
-/// Hands batches on, for as long as the source has any and somebody takes them.
-async fn pump(source: Arc<dyn LogSource>, mut stream: Stream, feed: mpsc::Sender<Batch>) {
+/// Hands batches on, for as long as the source has any and somebody takes them. Returns what the
+/// source failed of, if it did.
+async fn pump(
+    source: Arc<dyn LogSource>,
+    mut stream: Stream,
+    feed: mpsc::Sender<Batch>,
+) -> Option<String> {
     let id = source.origin().id().to_owned();
+    let mut failure = None;
     while let Some(next) = stream.next().await {
         match next {
             Ok(batch) => {
                 if feed.send(batch).await.is_err() {
-                    return;
+                    return None;
                 }
             }
             Err(error) if error.is_retryable() => {
                 warn!(source = id, %error, "reading goes on after an error")
             }
-            Err(error) => error!(source = id, %error, "the source has failed"),
+            Err(error) => {
+                error!(source = id, %error, "the source has failed");
+                failure = Some(format!("source `{id}`: {error}"));
+            }
         }
     }
     info!(source = id, "the source has ended");
+    failure
 }
 
 async fn apply(target: Arc<LocalProcesses>, decision: Decision) -> Applied {

@@ -132,3 +132,20 @@ fn tail_refuses_what_it_cannot_read() {
     refused(&birl().args(["tail", "--parse", "jsn", "-"]).output().unwrap(), &["jsn", "json"]);
     refused(&birl().args(["tail", "--regex", "(", "-"]).output().unwrap(), &["regex"]);
 }
+
+#[test]
+fn the_configuration_in_the_readme_is_good() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let blocks: Vec<&str> =
+        readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let site =
+        Site::new(&blocks[0].replace("/var/lib/birl", "state").replace("/var/log/shop", "logs"));
+    for folder in ["rules", "logs"] {
+        std::fs::create_dir(site.path(folder)).unwrap();
+    }
+    site.write("rules/shop.yaml", blocks[1]);
+    let output =
+        birl().args(["run", "--check", "-c"]).arg(site.path("birl.yaml")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -187,3 +187,18 @@ fn birls_own_output_does_not_feed_its_rules() {
     birl.wait_for_metric(&["birl_own_output_skipped_total"], 1.0);
     assert!(inbox.try_recv().is_err());
 }
+
+#[test]
+fn a_source_that_fails_for_good_is_told_by_the_exit_code() {
+    let site = Site::new("sources: [{id: feed, command: [sh, -c, 'echo one; exit 3']}]\n");
+    let output = site.run_to_end();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("source `feed`") && said.contains('3'), "{said}");
+}
+
+#[test]
+fn a_source_that_ends_well_ends_birl_well() {
+    let site = Site::new("sources: [{id: feed, command: [echo, done]}]\n");
+    assert_eq!(site.run_to_end().status.code(), Some(0));
+}
