@@ -87,6 +87,10 @@
 //! | `logsource` | no | [`Record`] for the log entries of `birl-logsource` |
 //! | `prometheus` | no | [`Metrics`] is a collector for a registry of yours |
 
+// The generated parser names it. `pest` is built without `std`, whose stack guard would bring a C
+// compiler into every cross build; nesting is bounded before the parser runs.
+extern crate alloc;
+
 mod ast;
 mod check;
 mod climb;

@@ -11,6 +11,8 @@ mod common;
 
 mod conditions; // what each operator makes of each value
 mod engine; // windows, episodes, groups, replacement
+#[cfg(feature = "logsource")]
+mod entries; // log entries as records
 mod golden; // rule files in, diagnostics or a summary out
 mod hostile; // input made to break things
 mod metrics; // what is counted

@@ -16,9 +16,9 @@ enum Expr {
     Contains(Operand, &'static str),
     Exists(&'static str),
     Bare(&'static str),
-    Not(Box<Expr>),
-    All(Vec<Expr>),
-    Any(Vec<Expr>),
+    Not(Box<Self>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
 }
 
 #[derive(Debug, Clone)]
