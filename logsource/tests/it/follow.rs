@@ -72,6 +72,21 @@ async fn rotations_under_load_lose_nothing_and_keep_the_order() {
 }
 
 #[tokio::test]
+async fn files_that_came_and_were_renamed_between_two_looks_are_read() {
+    let place = Place::new();
+    let source = FileSource::builder(&place.log)
+        .watch(birl_logsource::Watch::Poll)
+        .poll_interval(Duration::from_millis(300));
+    let mut stream = source.build().unwrap().tail(Position::End);
+    for (line, rotated) in [("a\n", "app.log.2"), ("b\n", "app.log.1")] {
+        append(&place.log, line);
+        tick();
+        fs::rename(&place.log, place.path(rotated)).unwrap();
+    }
+    assert_eq!(lines(&mut stream, 2).await, ["a", "b"]);
+}
+
+#[tokio::test]
 async fn a_stalled_consumer_misses_no_rotation() {
     let place = Place::new();
     let source =
