@@ -180,3 +180,22 @@ impl Entry {
             && self.labels.same(key.labels)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two alerts whose hashes are made to collide: neither hides the other.
+    #[test]
+    fn a_collision_hides_nobody() {
+        let (a, b) = (Labels::from([("alertname", "A")]), Labels::from([("alertname", "B")]));
+        let key = |labels| DedupKey { labels, receiver: None, status: Status::Firing, episode: "" };
+        let mut window = DedupWindow::new(Duration::from_secs(300), 10);
+        let now = SystemTime::UNIX_EPOCH;
+        window.admit_hashed(7, key(&a), now);
+        assert_eq!(window.seen_hashed(7, key(&b), now), None);
+        window.admit_hashed(7, key(&b), now);
+        assert!(window.seen_hashed(7, key(&a), now).is_some());
+        assert!(window.seen_hashed(7, key(&b), now).is_some());
+    }
+}

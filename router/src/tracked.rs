@@ -245,3 +245,24 @@ impl Alerts {
         self.key.hash_one((labels_hash, &alert.receiver))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Alerts whose hashes are made to collide are remembered side by side, and so is one that names its receiver.
+    #[test]
+    fn a_collision_hides_nobody() {
+        let now = SystemTime::UNIX_EPOCH;
+        let alert = |name: &str| Alert::firing([("alertname", name)], now);
+        let all = [alert("A"), alert("B"), alert("A").receiver("r")];
+        let mut alerts = Alerts::new();
+        for (i, alert) in all.iter().enumerate() {
+            assert_eq!(alerts.find(7, alert), None);
+            let slot = alerts.insert(7, Tracked::new(alert.clone(), Arc::from(""), now));
+            assert_eq!(slot, i);
+        }
+        let found: Vec<Option<Slot>> = all.iter().map(|alert| alerts.find(7, alert)).collect();
+        assert_eq!(found, [Some(0), Some(1), Some(2)]);
+    }
+}
