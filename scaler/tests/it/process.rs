@@ -258,7 +258,8 @@ async fn a_change_that_nobody_waits_for_goes_on_and_still_leaves_no_orphan() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_free_only_when_its_process_is_gone() {
     let dir = tempdir().unwrap();
-    let slow = "trap 'sleep 0.3; exit 0' TERM; echo $BIRL_INSTANCE >> up; \
+    let slow = "[ -e $BIRL_INSTANCE ] && echo $BIRL_INSTANCE >> twice; touch $BIRL_INSTANCE; \
+                trap 'sleep 0.3; rm $BIRL_INSTANCE; exit 0' TERM; echo $BIRL_INSTANCE >> up; \
                 while :; do sleep 0.02; done";
     let workers = shell(slow)
         .directory(dir.path())
@@ -267,12 +268,41 @@ async fn a_name_is_free_only_when_its_process_is_gone() {
         .build()
         .unwrap();
     workers.start(2).await.unwrap();
-    let (name, pid) = workers.pids()[1].clone();
     let cancelled = tokio::time::timeout(Duration::from_millis(20), workers.start(1)).await;
     assert!(cancelled.is_err());
     workers.start(2).await.unwrap();
-    assert!(!runs(pid), "two processes would have been {name}");
+    assert_eq!(read(&dir.path().join("twice")), "", "two processes had one name");
     assert_eq!(workers.size(), Replicas::ready(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_cannot_be_carried_out_whole_is_taken_back() {
+    let dir = tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("worker-1")).unwrap();
+    let workers =
+        shell("exec sleep 60").stdout_to(dir.path().join("{instance}/log")).build().unwrap();
+    assert_eq!(workers.start(2).await.unwrap_err().kind(), ErrorKind::Io);
+    until("what was started is gone", || workers.pids().is_empty()).await;
+    assert_eq!(workers.size(), Replicas::ready(0));
+    workers.start(1).await.unwrap();
+    assert_eq!(workers.size(), Replicas::ready(1));
+    assert_eq!(workers.pids().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cannot_be_started_again_is_tried_until_it_can() {
+    let dir = tempdir().unwrap();
+    let (there, away) = (dir.path().join("there"), dir.path().join("away"));
+    std::fs::create_dir(&there).unwrap();
+    let workers = shell("exec sleep 60").stdout_to(there.join("log")).build().unwrap();
+    workers.start(1).await.unwrap();
+    std::fs::rename(&there, &away).unwrap();
+    let pid = rustix::process::Pid::from_raw(workers.pids()[0].1 as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    until("it has failed twice", || workers.stats().spawn_failures >= 2).await;
+    assert_eq!(workers.size(), Replicas { desired: 1, ready: 0 });
+    std::fs::rename(&away, &there).unwrap();
+    until("it is back", || workers.size().ready == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
