@@ -13,13 +13,14 @@ use crate::scratch::{Machine, Scratch};
 use crate::source::SourceText;
 use crate::time;
 use crate::truth::Truth;
+use crate::value::Value;
 
 /// The value of a `by` field that a record lacks: a group of its own, which silences no other.
 pub(crate) const MISSING: &str = "<missing>";
 /// How much of a line a firing keeps.
 const LINE_CHARS: usize = 200;
-/// How much of one group value is kept; a longer one is cut, so that no record can fill the memory.
-const GROUP_VALUE_BYTES: usize = 1024;
+/// How much of one value is kept; a longer text is cut, so that no record can fill the memory.
+const VALUE_BYTES: usize = 1024;
 
 /// Compiled rules.
 ///
@@ -177,28 +178,29 @@ fn hit<'a, R: Record>(
         .group
         .iter()
         .map(|field| match machine.field(field.slot, event.record) {
-            Some(value) => cut(value.to_string()).into_boxed_str(),
+            Some(value) => cut(&value.to_string()).into(),
             None => MISSING.into(),
         })
         .collect();
-    let seen = rule
-        .captures
-        .iter()
-        .map(|slot| machine.field(*slot, event.record).map(|value| value.clone().into_owned()))
-        .collect();
+    let seen =
+        rule.captures.iter().map(|slot| machine.field(*slot, event.record).map(kept)).collect();
     let line = event.record.line().map(|line| excerpt(&line).into_boxed_str());
     Hit { rule: index as u32, time: time::nanos(event.time), group, seen, line }
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > GROUP_VALUE_BYTES {
-        let mut end = GROUP_VALUE_BYTES;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+fn kept(value: &Value<'_>) -> Value<'static> {
+    match value {
+        Value::Str(text) => Value::from(cut(text).to_owned()),
+        other => other.clone().into_owned(),
     }
-    text
+}
+
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(VALUE_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// The beginning of a line, marked where it was cut.

@@ -276,7 +276,6 @@ struct NaiveGroup {
 
 const START: u64 = 1_700_000_000;
 const WINDOW: u64 = 10;
-const LATENESS: u64 = 7;
 
 impl NaiveGroup {
     fn count(&self, at: u64) -> usize {
@@ -314,7 +313,7 @@ fn ends_sorted(mut told: Vec<String>) -> Vec<String> {
     told
 }
 
-fn naive(steps: &[Step], needs: usize) -> Vec<String> {
+fn naive(steps: &[Step], needs: usize, lateness: u64) -> Vec<String> {
     let mut all = Vec::new();
     let mut groups: BTreeMap<u8, NaiveGroup> = BTreeMap::new();
     let mut now = START;
@@ -325,7 +324,7 @@ fn naive(steps: &[Step], needs: usize) -> Vec<String> {
             let at = u64::try_from(now as i64 - age).unwrap().min(now);
             let group = groups.entry(key).or_default();
             group.close_until(at, false, needs, &mut out, key);
-            if group.newest < at + WINDOW && group.newest <= at + LATENESS {
+            if group.newest < at + WINDOW && group.newest <= at + lateness {
                 group.accepted.push(at);
                 if at >= group.newest {
                     (group.newest, group.newest_at) = (at, now);
@@ -350,12 +349,12 @@ fn naive(steps: &[Step], needs: usize) -> Vec<String> {
     all
 }
 
-fn real(steps: &[Step], needs: usize) -> Vec<String> {
+fn real(steps: &[Step], needs: usize, lateness: u64) -> Vec<String> {
     let text = format!("{{name: r, when: count({WINDOW}s) by k >= {needs}, then: notify()}}");
     let rules = Arc::new(RuleSet::from_yaml("r.yaml", &text).unwrap());
     let mut config = EngineConfig::default();
     config.max_event_age = None;
-    config.allowed_lateness = Duration::from_secs(LATENESS);
+    config.allowed_lateness = Duration::from_secs(lateness);
     let mut engine = Engine::new(Arc::clone(&rules), config);
     let time = |seconds: u64| -> SystemTime { UNIX_EPOCH + Duration::from_secs(seconds) };
     let mut out = Vec::new();
@@ -393,9 +392,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn windows_agree_with_counting_anew(steps in steps(), needs in 1..5_usize) {
+    fn windows_agree_with_counting_anew(
+        steps in steps(),
+        needs in 1..5_usize,
+        lateness in prop::sample::select(vec![0_u64, 7, 20]),
+    ) {
         // Event times before the start would need signs in the twin.
         let steps: Vec<Step> = std::iter::once(Step { wait: 100, record: None }).chain(steps).collect();
-        prop_assert_eq!(real(&steps, needs), naive(&steps, needs));
+        prop_assert_eq!(real(&steps, needs, lateness), naive(&steps, needs, lateness));
     }
 }
