@@ -72,6 +72,8 @@ pub async fn take_over() -> Option<ExitCode> {
 
 /// Serves until SIGTERM, then finishes what waits and leaves.
 async fn worker(port: u16, log: &str, instance: &str) -> io::Result<()> {
+    // A demo that is interrupted leaves nobody behind.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
     let log = Arc::new(Log { file: open_log(log)?, instance: instance.to_owned() });
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let listener = shared_listener(port)?;

@@ -137,7 +137,7 @@ async fn through_the_loop(path: &Path) -> anyhow::Result<Vec<f64>> {
     let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
     let mut scratch = Scratch::default();
     let mut spec = ScalerSpec::new("api", 1, 1_000_000);
-    spec.brake.max_actions_per_hour = u32::MAX;
+    spec.brake.max_actions_per_hour = 3600; // the most that a specification may ask for
     let mut decider = Decider::new(spec)?;
     let target = MemoryTarget::new(1);
     let mut lines = source.tail(Position::Start);

@@ -77,7 +77,7 @@ pub(crate) fn append(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-/// Killed when the test ends, however it ends.
+/// Ended when the test ends, however it ends.
 pub(crate) struct Running {
     child: Child,
     log: Arc<Mutex<String>>,
@@ -130,16 +130,23 @@ impl Running {
 
     /// SIGTERM, then its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
+        self.terminate().expect("birl ends by itself")
+    }
+
+    /// Workers are drained by birl, so it must be asked and not killed.
+    fn terminate(&mut self) -> Option<Option<i32>> {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        wait("an end", || self.child.try_wait().unwrap()).unwrap().code()
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        wait("an end", || self.child.try_wait().ok().flatten()).ok().map(|status| status.code())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) && self.terminate().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
