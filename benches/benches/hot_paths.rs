@@ -1,6 +1,10 @@
 //! The hot path of each library, for comparing a change with its parent: `cargo bench -p birl-benches`.
 
-#![allow(missing_docs, reason = "criterion's macros make public items")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion's macros make public items; a bench may stop"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;

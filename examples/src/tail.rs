@@ -79,10 +79,10 @@ async fn read(
         }
         loop {
             let chunk = source.read(position, CHUNK).await.map_err(Failure::running)?;
-            if let Some(batch) = chunk.batch {
-                if printer.print(batch)?.is_break() {
-                    return Ok(());
-                }
+            if let Some(batch) = chunk.batch
+                && printer.print(batch)?.is_break()
+            {
+                return Ok(());
             }
             if chunk.at_end {
                 break;

@@ -40,10 +40,10 @@ impl Acks {
     pub(crate) fn pass_on(&mut self, cause: &str, successors: impl IntoIterator<Item = String>) {
         if let Some(batch) = self.causes.get(cause).copied() {
             for successor in successors {
-                if self.causes.insert(successor, batch).is_none() {
-                    if let Some(held) = self.held.get_mut(&batch) {
-                        held.outstanding += 1;
-                    }
+                if self.causes.insert(successor, batch).is_none()
+                    && let Some(held) = self.held.get_mut(&batch)
+                {
+                    held.outstanding += 1;
                 }
             }
         }
@@ -54,10 +54,10 @@ impl Acks {
         let Some(batch) = self.causes.remove(cause) else { return };
         let Some(held) = self.held.get_mut(&batch) else { return };
         held.outstanding -= 1;
-        if held.outstanding == 0 {
-            if let Some(held) = self.held.remove(&batch) {
-                held.ack.done();
-            }
+        if held.outstanding == 0
+            && let Some(held) = self.held.remove(&batch)
+        {
+            held.ack.done();
         }
     }
 }

@@ -72,10 +72,10 @@ impl Fleet {
                 }
             }
             let wanted = scaler.verify.source.as_deref().is_none_or(|wanted| wanted == source);
-            if let Some(instance) = entry.fields.get(&scaler.verify.instance).and_then(text) {
-                if wanted {
-                    self.verifier.see_instance(name, instance, entry.timestamp);
-                }
+            if let Some(instance) = entry.fields.get(&scaler.verify.instance).and_then(text)
+                && wanted
+            {
+                self.verifier.see_instance(name, instance, entry.timestamp);
             }
         }
     }

@@ -1,5 +1,13 @@
 //! Promises about the whole: one binary, a module for each.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says why by panicking, and waits on the real clock"
+)]
+
 mod bad_input; // what a user gets wrong, and what birl says
 mod demo; // the closed loop runs and stays short
 mod run; // `birl run` on live files
