@@ -3,7 +3,7 @@ CARGO ?= cargo
 MUSL  := x86_64-unknown-linux-musl
 LIBS  := birl-logsource birl-rules-dsl birl-router birl-scaler
 
-.PHONY: all lint fmt test unit real loom embed package static bench figures peers doc parts
+.PHONY: all lint fmt test unit real loom embed package static bench figures doc parts
 
 all: lint test
 
