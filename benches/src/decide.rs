@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};
 
-use birl_scaler::{Decider, MetricSpec, Observation, Replicas, Sample, ScalerSpec, Signal};
+use birl_scaler::{Decider, MetricSpec, Milli, Observation, Replicas, Sample, ScalerSpec, Signal};
 
 use crate::ROUNDS;
 use crate::figure::{Figure, Target};
@@ -29,15 +29,23 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
         observation = observation
             .signal(Signal::new(name.as_str(), samples, now).max_age(Duration::from_secs(1 << 30)));
     }
-    let milli: Vec<Vec<i64>> = (0..SIGNALS)
-        .map(|signal| readings(signal).map(|value| (value * 1000.0) as i64).collect())
-        .collect();
     let mut decider = Decider::new(spec)?;
     let rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {
             let bare = nanoseconds(|| {
-                let replicas = |signal: &Vec<i64>| (signal.iter().sum::<i64>() + 59_999) / 60_000;
-                black_box(&milli).iter().map(replicas).max()
+                let sum = |signal: &Signal| {
+                    signal
+                        .samples
+                        .iter()
+                        .filter_map(|sample| sample.value)
+                        .map(|Milli(value)| value)
+                        .sum::<i64>()
+                };
+                black_box(&observation)
+                    .signals
+                    .iter()
+                    .map(|signal| (sum(signal) + 59_999) / 60_000)
+                    .max()
             });
             let ours = nanoseconds(|| {
                 now += Duration::from_millis(1);

@@ -61,3 +61,55 @@ impl Acks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn counted() -> (Ack, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&count);
+        let ack = Ack::from_fn(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        (ack, count)
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_batch_that_caused_nothing_is_acknowledged_at_once() {
+        let (ack, count) = counted();
+        Acks::default().hold(ack, None);
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_last_cause_acknowledges_and_a_successor_keeps_it_open() {
+        let (ack, count) = counted();
+        let mut acks = Acks::default();
+        acks.hold(ack, names(&["a", "b"]));
+        acks.settle("a");
+        acks.settle("a");
+        acks.pass_on("b", names(&["b2"]));
+        acks.settle("b");
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+        acks.settle("b2");
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        assert!(acks.held.is_empty() && acks.causes.is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_batch_that_is_never_settled_is_never_acknowledged() {
+        let (ack, count) = counted();
+        let mut acks = Acks::default();
+        acks.hold(ack, names(&["a"]));
+        drop(acks);
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+    }
+}

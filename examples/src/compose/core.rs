@@ -58,20 +58,16 @@ impl Core {
 
     /// Entries in, in their order.
     pub(crate) fn on_batch(&mut self, batch: &Batch, now: SystemTime) -> Effects {
-        let entries: Vec<LogEntry> = batch.entries().map(|entry| entry.to_entry()).collect();
+        let mut entries: Vec<LogEntry> = batch.entries().map(|entry| entry.to_entry()).collect();
         for entry in &entries {
             self.fleet.see(batch.origin().id(), entry);
         }
-        let own = if self.include_own_output {
-            0
-        } else {
-            entries.iter().filter(|entry| is_own_output(entry)).count()
-        };
-        self.story.own_output(own);
-        let events = entries
-            .iter()
-            .filter(|entry| self.include_own_output || !is_own_output(entry))
-            .map(|entry| Event::new(entry, entry.timestamp));
+        if !self.include_own_output {
+            let all = entries.len();
+            entries.retain(|entry| !is_own_output(entry));
+            self.story.own_output(all - entries.len());
+        }
+        let events = entries.iter().map(|entry| Event::new(entry, entry.timestamp));
         let hits = self.rules.matches(events, &mut self.scratch);
         let firings = self.engine.advance(hits, now);
         self.consequences(firings, now)
@@ -185,4 +181,24 @@ fn is_own_output(entry: &LogEntry) -> bool {
         _ => false,
     };
     names_birl("logger") || names_birl("target")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrote(line: &str) -> bool {
+        let parsed = birl_logsource::Parser::json().parse(line.as_bytes());
+        let entry = LogEntry::new(SystemTime::UNIX_EPOCH, Arc::default(), line.to_owned().into());
+        is_own_output(&entry.with_fields(parsed.fields))
+    }
+
+    #[test]
+    fn birls_own_lines_are_known_by_their_origin_and_by_nothing_else() {
+        assert!(wrote(r#"{"target":"birl::compose::story","message":"fired"}"#));
+        assert!(wrote(r#"{"target":"birl_scaler","action":"scale_up"}"#));
+        assert!(wrote(r#"{"logger":"birl","msg":"scaled to 3"}"#));
+        assert!(!wrote(r#"{"message":"birl::compose is mentioned"}"#));
+        assert!(!wrote(r#"{"target":"birlinn","level":"error"}"#));
+    }
 }

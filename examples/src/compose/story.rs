@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use birl_router::{DeadLetter, DeliveryReport, DeliveryResult, Notification, Routed};
 use birl_rules_dsl::{Firing, Status};
-use birl_scaler::{Decision, Replicas, Verification};
+use birl_scaler::{Decision, Replicas, Verdict, Verification};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tracing::{debug, error, info, warn};
 
@@ -149,13 +149,13 @@ impl Story {
     }
 
     pub(crate) fn verified(&self, verification: &Verification) {
-        info!(
-            target_ref = &*verification.target,
-            decision = %verification.decision_id,
-            verdict = verification.verdict.as_str(),
-            %verification,
-            "verification"
-        );
+        let (target_ref, decision) = (&*verification.target, &verification.decision_id);
+        match &verification.verdict {
+            Verdict::Failed { .. } => warn!(target_ref, %decision, %verification, "not verified"),
+            verdict => {
+                info!(target_ref, %decision, verdict = verdict.as_str(), %verification, "verification")
+            }
+        }
     }
 
     pub(crate) fn unknown_target(&self, firing: &Firing, target: &str) {
