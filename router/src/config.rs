@@ -228,7 +228,8 @@ pub struct HealthConfig {
     /// A round trip above this is a bad sign. Default 1s.
     #[serde(with = "duration")]
     pub rtt_budget: Duration,
-    /// A round trip measured longer ago than this is forgotten. Default 10m.
+    /// What was seen longer ago than this, a round trip or (where the host does not probe) a failure, is forgotten, and
+    /// the endpoint gets another chance. Default 10m.
     #[serde(with = "duration")]
     pub rtt_max_age: Duration,
     /// How long an endpoint that is down is spared before it is tried again. Default 30s.

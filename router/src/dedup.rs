@@ -134,6 +134,13 @@ impl DedupWindow {
         };
         let slot = self.entries.insert(hash, entry);
         self.queue.push_back((slot, self.admissions));
+        if self.queue.len() > 2 * self.entries.len() + 64 {
+            // Keys that are admitted over and over leave a place behind each time.
+            let entries = &self.entries;
+            self.queue.retain(|&(slot, number)| {
+                entries.get(slot).is_some_and(|entry| entry.number == number)
+            });
+        }
     }
 
     /// The parts of a key other than its labels, mixed into the labels' hash.
@@ -184,6 +191,22 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is admitted over and over takes no more room than what is admitted once.
+    #[test]
+    fn the_queue_is_bounded_by_the_keys() {
+        let labels = [Labels::from([("alertname", "A")]), Labels::from([("alertname", "B")])];
+        let key = |labels| DedupKey { labels, receiver: None, status: Status::Firing, episode: "" };
+        let mut window = DedupWindow::new(Duration::from_secs(300), 10);
+        let now = SystemTime::UNIX_EPOCH;
+        window.admit(key(&labels[0]), now);
+        for _ in 0..1000 {
+            window.admit(key(&labels[1]), now);
+        }
+        assert!(window.queue.len() <= 68, "{}", window.queue.len());
+        window.admit(key(&labels[0]), now + Duration::from_secs(300));
+        assert_eq!(window.len(), 1, "what has left the window is still found");
+    }
 
     /// Two alerts whose hashes are made to collide: neither hides the other.
     #[test]

@@ -50,6 +50,11 @@ impl Default for DispatchConfig {
 /// of each comes out of [`Reports`], and belongs into [`Router::report`](crate::Router::report), which knows where else
 /// a lost one can go. Nothing is given up silently: it is refused by [`send`](Self::send), or reported, and counted.
 ///
+/// Order has a price. What is queued behind a notification that keeps failing waits for it: up to the retry policy's
+/// `deadline` (1m), and then each of the queue has its own attempt, which a dead endpoint may hold up for as long as an
+/// attempt may take (10s for a webhook, `attempt_timeout` otherwise). New notifications are spared that: the router sees
+/// the failed attempts, and sends them to another endpoint of the pool where there is one.
+///
 /// Dropping the dispatcher lets its tasks finish what is queued, unseen; [`shutdown`](Self::shutdown) waits for them.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -205,10 +210,11 @@ impl Dispatcher {
         for running in &all {
             running.lane.close();
         }
-        let deadline = tokio::time::Instant::now() + within;
+        let began = tokio::time::Instant::now();
         let mut left = Vec::new();
         for mut running in all {
-            if tokio::time::timeout_at(deadline, &mut running.task).await.is_err() {
+            let patience = within.saturating_sub(began.elapsed());
+            if tokio::time::timeout(patience, &mut running.task).await.is_err() {
                 running.task.abort();
                 let _ = running.task.await; // ended, one way or the other
             }

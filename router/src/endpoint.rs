@@ -185,7 +185,9 @@ impl Endpoints {
         let statuses = sorted.into_iter().map(|(id, vitals)| EndpointStatus {
             id: id.clone(),
             health: vitals.health(&self.health, now),
-            rtt: vitals.rtt.map(|(ms, _)| Duration::from_secs_f64(ms / 1000.0)),
+            rtt: vitals
+                .rtt
+                .map(|(ms, _)| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX)),
             failures: vitals.failures,
         });
         statuses.collect()
@@ -253,7 +255,8 @@ impl Endpoints {
 
 impl Vitals {
     fn health(&self, config: &HealthConfig, now: SystemTime) -> Health {
-        if self.failures >= config.failures {
+        let failures = self.recent_failures(config, now);
+        if failures >= config.failures {
             // On trial again after a while: one more failure and it is down once more.
             let waited = self.last_failure.map(|at| time::since(at, now)).unwrap_or_default();
             let on_trial = waited >= config.retry_down_after;
@@ -261,15 +264,22 @@ impl Vitals {
         }
         let heartbeat = match self.probe {
             Some((at, answered)) => {
-                answered && time::since(at, now) <= config.heartbeat_timeout && self.failures == 0
+                answered && time::since(at, now) <= config.heartbeat_timeout && failures == 0
             }
-            None => self.failures == 0,
+            None => failures == 0,
         };
         match (heartbeat, within(self.rtt(config, now), config.rtt_budget)) {
             (true, true) => Health::Up,
             (false, false) => Health::Down,
             _ => Health::Degraded,
         }
+    }
+
+    /// The failures in a row, unless the knowledge is too old. Where nobody probes, and another endpoint is up, only a
+    /// notification can find out that this one is back.
+    fn recent_failures(&self, config: &HealthConfig, now: SystemTime) -> u32 {
+        let old = self.last_failure.is_none_or(|at| time::since(at, now) > config.rtt_max_age);
+        if self.probe.is_none() && old { 0 } else { self.failures }
     }
 
     /// The round trip in milliseconds, unless the knowledge is too old.

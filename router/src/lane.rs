@@ -29,6 +29,7 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 struct Inner {
     notifier: Arc<dyn Notifier>,
+    /// With the time each was accepted at.
     queue: VecDeque<(Arc<Notification>, Instant)>,
     capacity: usize,
     closed: bool,
@@ -147,7 +148,7 @@ impl Worker {
 
     pub(crate) async fn run(mut self) {
         while let Some((notification, accepted)) = self.lane.front().await {
-            let report = self.deliver(&notification, accepted + self.deadline).await;
+            let report = self.deliver(&notification, accepted).await;
             self.lane.finish(report.clone());
             // Waits for room: a final report is never dropped. If nobody listens, nobody wants to know.
             let _ = self.reports.send(report).await;
@@ -156,7 +157,7 @@ impl Worker {
     }
 
     /// Tries until it is delivered or given up.
-    async fn deliver(&mut self, notification: &Notification, deadline: Instant) -> DeliveryReport {
+    async fn deliver(&mut self, notification: &Notification, accepted: Instant) -> DeliveryReport {
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -180,7 +181,10 @@ impl Worker {
             let pause = self.pauses.next(attempts, failure.retry_after());
             let cause = match failure.is_retryable() {
                 false => Some(LostCause::Permanent),
-                true if Instant::now() + pause >= deadline => Some(LostCause::DeadlineOver),
+                // No sum of times: the pause may be a number that somebody else made up.
+                true if accepted.elapsed().saturating_add(pause) >= self.deadline => {
+                    Some(LostCause::DeadlineOver)
+                }
                 true => None,
             };
             if let Some(cause) = cause {
@@ -203,7 +207,7 @@ impl Worker {
     /// One attempt, bounded in time, and fenced: a notifier that panics must not take its endpoint with it.
     async fn attempt(&self, notification: &Notification) -> Result<(), NotifyError> {
         let notifier = self.lane.notifier();
-        let attempt = fenced(notifier.notify(notification));
+        let attempt = fenced(Box::pin(async { notifier.notify(notification).await }));
         tokio::time::timeout(self.attempt_timeout, attempt).await.unwrap_or_else(|_| {
             let within = crate::duration::format(self.attempt_timeout);
             Err(NotifyError::retryable(format!("the notifier was not done within {within}")))

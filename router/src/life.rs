@@ -133,18 +133,15 @@ impl Router {
             }
             return self.teller.retell_resolved(tracked, now);
         }
-        let Some((end, for_want_of_reports)) =
-            tracked.ends(self.teller.plan.resolve_timeout).filter(|(end, _)| *end <= now)
-        else {
+        let ends = tracked.ends(self.teller.plan.resolve_timeout);
+        let Some(end) = ends.filter(|end| *end <= now) else {
             return self.tell(slot, Event::Repeat, now).notifications;
         };
         tracked.alert.ends_at = Some(end);
         let (alert, episode) = (tracked.alert.clone(), Arc::clone(&tracked.episode));
         let hash = self.dedup.hash_labels(&alert.labels);
-        if for_want_of_reports {
-            // It may be reported again as if nothing had happened, and has to be told again then.
-            self.dedup.forget(dedup_key(&alert, Status::Firing, &episode));
-        }
+        // It ended for want of reports: it may be reported again as if nothing had happened, and has to be told then.
+        self.dedup.forget(dedup_key(&alert, Status::Firing, &episode));
         self.admit(hash, &alert, Status::Resolved, &episode, now);
         self.resolve(slot, now).1
     }
@@ -180,10 +177,12 @@ impl Router {
         }
         self.teller.metrics.count_dropped("dead_letter", 1);
         let pause = self.teller.plan.dedup_window.max(MIN_REDELIVERY);
-        let again = slot.is_some_and(|slot| self.retry_at(slot, &lost, time::after(now, pause)));
-        let what_next = match again {
-            true => format!("it is told again in {}", duration::format(pause)),
-            false => "the alert is not remembered, so it is given up".to_owned(),
+        let what_next = match slot {
+            None => "the alert is not remembered, so it is given up".to_owned(),
+            Some(slot) if self.retry_at(slot, &lost, time::after(now, pause)) => {
+                format!("it is told again in {}", duration::format(pause))
+            }
+            Some(_) => "it is over, so it is given up".to_owned(),
         };
         let reason = format!("no endpoint is left ({endpoint}: {cause}, {error}); {what_next}");
         let OnTheWay { notification, tried, .. } = lost;
@@ -245,6 +244,8 @@ impl Router {
         now: SystemTime,
     ) -> Routed {
         self.alerts.unmark_resolved(slot);
+        // If it is the episode that was over, its next resolve is no repeat of the last one.
+        self.dedup.forget(dedup_key(&alert, Status::Resolved, &episode));
         let mut event = Event::Fire;
         if let Some(tracked) = self.alerts.get_mut(slot) {
             if tracked.word.is_told() {
@@ -365,12 +366,16 @@ impl Router {
         of_pool.is_some_and(|told| told.last_id != lost.notification.id)
     }
 
-    /// Sees to it that a dead letter is told again, as the same telling with the same key.
+    /// Sees to it that a dead letter is told again, as the same telling with the same key; `false` if it is a firing,
+    /// and over.
     fn retry_at(&mut self, slot: Slot, lost: &OnTheWay, at: SystemTime) -> bool {
         let Some(tracked) = self.alerts.get_mut(slot) else { return false };
         let Some(told) = tracked.told.iter_mut().find(|told| told.pool == lost.pool) else {
             return false;
         };
+        if told.status != lost.notification.status {
+            return false;
+        }
         told.due = Some(told.due.map_or(at, |due| due.min(at)));
         if told.status == Status::Firing {
             told.count = told.count.saturating_sub(1);

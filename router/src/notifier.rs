@@ -164,7 +164,7 @@ fn webhook_notifier(config: &crate::WebhookConfig) -> Result<Arc<dyn Notifier>, 
 }
 
 #[cfg(not(feature = "webhook"))]
-fn webhook_notifier(config: &crate::WebhookConfig) -> Result<Arc<dyn Notifier>, Error> {
+fn webhook_notifier(_: &crate::WebhookConfig) -> Result<Arc<dyn Notifier>, Error> {
     let message = "webhooks need birl-router's feature `webhook`, which this build lacks";
-    Err(Error::new(crate::ErrorKind::InvalidUrl, &config.url, message))
+    Err(Error::new(crate::ErrorKind::InvalidUrl, "url", message))
 }

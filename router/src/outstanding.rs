@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::endpoint::{Candidate, Choice};
 use crate::receiver::PoolId;
-use crate::{EndpointId, Notification, SlaTier};
+use crate::{EndpointId, Notification, SlaTier, Status};
 
 #[derive(Debug)]
 pub(crate) struct Outstanding {
@@ -41,9 +42,21 @@ impl Outstanding {
         evicted
     }
 
-    /// The endpoint that has the notification at the moment.
-    pub(crate) fn endpoint(&self, id: &str) -> Option<&EndpointId> {
-        self.by_age.get(self.by_id.get(id)?).map(|it| &it.notification.endpoint)
+    /// The endpoint behind whose queue the next telling has to stand: while the last one, `id`, is still on its way and
+    /// says the opposite, it must not arrive later, at whatever endpoint.
+    pub(crate) fn behind<'a>(
+        &self,
+        id: &str,
+        opposite: Status,
+        pool: &'a [Candidate],
+    ) -> Option<Choice<'a>> {
+        let last = &self.by_age.get(self.by_id.get(id)?)?.notification;
+        if last.status != opposite {
+            return None;
+        }
+        let candidate = pool.iter().find(|candidate| candidate.id == last.endpoint)?;
+        let what = if opposite == Status::Firing { "firing" } else { "resolve" };
+        Some(Choice { id: &candidate.id, why: format!("behind the {what}") })
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<OnTheWay> {

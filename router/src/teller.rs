@@ -49,7 +49,9 @@ impl Teller {
                 continue;
             }
             let (pool, sla) = (&target.pool.firing, target.sla);
-            let Some(Choice { id, why }) = self.endpoints.choose(pool, sla, &[], now) else {
+            let behind = self.outstanding.behind(&told.last_id, Status::Resolved, pool);
+            let choice = behind.or_else(|| self.endpoints.choose(pool, sla, &[], now));
+            let Some(Choice { id, why }) = choice else {
                 continue; // a pool is never empty
             };
             if let Why::UnknownName(_) = target.why {
@@ -149,16 +151,9 @@ impl Teller {
             self.metrics.count_dropped("receiver_gone", 1);
             return None;
         };
-        // A firing that is still on its way must not arrive after its own resolve: the resolve queues up behind it.
-        let behind = self.outstanding.endpoint(&told.last_id);
-        let behind = pool.resolved.iter().find(|candidate| Some(&candidate.id) == behind);
-        let (endpoint, why) = match behind {
-            Some(candidate) => (&candidate.id, "behind the firing".to_owned()),
-            None => {
-                let Choice { id, why } = self.endpoints.choose(&pool.resolved, None, &[], now)?;
-                (id, why)
-            }
-        };
+        let behind = self.outstanding.behind(&told.last_id, Status::Firing, &pool.resolved);
+        let Choice { id: endpoint, why } =
+            behind.or_else(|| self.endpoints.choose(&pool.resolved, None, &[], now))?;
         let name = &receiver.name;
         let reason = format!("{name} was told that it fires: {name} by {endpoint} ({why})");
         let draft = Draft { receiver: name, endpoint, reason, status: Status::Resolved };

@@ -10,9 +10,12 @@ pub(crate) fn to_rfc3339(at: SystemTime) -> String {
     Timestamp::try_from(at).unwrap_or(clamped).to_string()
 }
 
-/// `at + by`, or `at` where the clock cannot hold the sum.
+/// Longer than anybody waits: ten thousand years.
+const EVER: Duration = Duration::from_secs(10_000 * 365 * 86_400);
+
+/// `at + by`. "Never", written as an endless duration, stays far ahead: were it cut to `at`, it would be due at once.
 pub(crate) fn after(at: SystemTime, by: Duration) -> SystemTime {
-    at.checked_add(by).unwrap_or(at)
+    at.checked_add(by.min(EVER)).unwrap_or(at)
 }
 
 /// How long ago `then` was; zero when the clock went backwards.

@@ -87,13 +87,13 @@ impl Tracked {
         }
     }
 
-    /// When it ends by itself, and whether that is for want of reports.
-    pub(crate) fn ends(&self, resolve_timeout: Option<Duration>) -> Option<(SystemTime, bool)> {
+    /// When it ends by itself, for want of a further report.
+    pub(crate) fn ends(&self, resolve_timeout: Option<Duration>) -> Option<SystemTime> {
         if self.resolved_at.is_some() {
             return None;
         }
-        let by_timeout = || Some((time::after(self.last_seen, resolve_timeout?), true));
-        self.alert.ends_at.map(|end| (end, false)).or_else(by_timeout)
+        let by_timeout = || Some(time::after(self.last_seen, resolve_timeout?));
+        self.alert.ends_at.or_else(by_timeout)
     }
 
     /// The next time somebody is told again.
@@ -109,7 +109,7 @@ impl Tracked {
     }
 
     fn next_deadline(&self, resolve_timeout: Option<Duration>) -> Option<SystemTime> {
-        let ends = self.ends(resolve_timeout).map(|(at, _)| at);
+        let ends = self.ends(resolve_timeout);
         [ends, self.next_due(), self.forget_at()].into_iter().flatten().min()
     }
 }

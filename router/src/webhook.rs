@@ -12,6 +12,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
 
 use crate::error::ErrorKind;
 use crate::{Error, Notification, Notifier, NotifyError, WebhookConfig};
@@ -21,6 +22,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// So much of an answer is worth an operator's while.
 const MAX_QUOTED: usize = 200;
 const MAX_CONNECT: Duration = Duration::from_secs(5);
+/// The body of an answer is waited for up to here: it decides nothing.
+const MAX_BODY: Duration = Duration::from_secs(1);
 
 #[cfg(feature = "tls")]
 type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
@@ -93,15 +96,23 @@ impl WebhookNotifier {
             .header(HeaderName::from_static("idempotency-key"), &notification.id)
             .body(Full::new(Bytes::from(body)))
             .map_err(|e| NotifyError::permanent(format!("the request cannot be built: {e}")))?;
-        let response = self.client.request(request).await.map_err(|e| {
-            NotifyError::retryable(format!("{}: no answer: {}", Shown(&self.url), chain(&e)))
-        })?;
+        let url = Shown(&self.url);
+        let began = Instant::now();
+        let answer = tokio::time::timeout(self.timeout, self.client.request(request)).await;
+        let response = answer
+            .map_err(|_| {
+                let within = crate::duration::format(self.timeout);
+                NotifyError::retryable(format!("{url}: no answer within {within}"))
+            })?
+            .map_err(|e| NotifyError::retryable(format!("{url}: no answer: {}", chain(&e))))?;
+        // From here on it is known what became of it, whether the body comes or not.
         let (status, after) = (response.status(), retry_after(response.headers()));
-        let text = read(response).await;
+        let patience = self.timeout.saturating_sub(began.elapsed()).min(MAX_BODY);
+        let text = tokio::time::timeout(patience, read(response)).await.unwrap_or_default();
         if status.is_success() {
             return Ok(());
         }
-        let message = format!("{} answered {status}{text}", Shown(&self.url));
+        let message = format!("{url} answered {status}{text}");
         let error = match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
                 NotifyError::retryable(message)
@@ -119,14 +130,7 @@ impl WebhookNotifier {
 #[async_trait]
 impl Notifier for WebhookNotifier {
     async fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
-        match tokio::time::timeout(self.timeout, self.post(notification)).await {
-            Ok(result) => result,
-            Err(_) => {
-                let within = crate::duration::format(self.timeout);
-                let url = Shown(&self.url);
-                Err(NotifyError::retryable(format!("{url}: no answer within {within}")))
-            }
-        }
+        self.post(notification).await
     }
 }
 

@@ -156,6 +156,28 @@ async fn gives_up_at_the_deadline_and_not_long_before_it() {
     assert_eq!((report.attempts, began.elapsed().as_millis()), (7, 31_500));
 }
 
+/// What an endpoint asks for comes from outside: no number of seconds may end the endpoint's task.
+#[tokio::test(start_paused = true)]
+async fn a_pause_or_a_deadline_beyond_all_clocks_does_no_harm() {
+    let endless = NotifyError::retryable("429").after(Duration::from_secs(u64::MAX));
+    for deadline in [config().retry.deadline, Duration::MAX] {
+        let mut config = config();
+        config.retry.deadline = deadline;
+        let notifier = Scripted::failing([endless.clone()]);
+        let (dispatcher, mut reports) = start(config, &[("a", Arc::clone(&notifier))]);
+        dispatcher.send(notification()).unwrap();
+        if deadline < Duration::MAX {
+            assert_eq!(lost(&next_final(&mut reports).await), Some(LostCause::DeadlineOver));
+            dispatcher.send(notification()).unwrap();
+            assert_eq!(next_final(&mut reports).await.result, DeliveryResult::Delivered);
+            assert!(dispatcher.shutdown(Duration::MAX).await.is_empty());
+        } else {
+            let report = reports.next().await.unwrap();
+            assert!(matches!(report.result, DeliveryResult::Retrying { .. }), "{report:?}");
+        }
+    }
+}
+
 /// A pause that the endpoint asks for, and that is longer than the deadline, is not waited for in vain.
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_beyond_the_deadline_gives_up_at_once() {

@@ -264,6 +264,66 @@ fn a_resolve_queues_behind_its_firing_and_a_lost_firing_is_not_sent_after_it() {
     assert_eq!(lose(&mut r, &over, 6).resend[0].endpoint, id("middle"));
 }
 
+/// The other way around: an old resolve that arrives after a new firing would close it.
+#[test]
+fn a_firing_queues_behind_the_resolve_of_the_episode_before() {
+    let mut r = pool(json!(null));
+    let first = tell(&mut r, "A", 0);
+    deliver(&mut r, &first, MS(5), 0);
+    let over = r.route(alert("A", 0).resolved(at(1)), at(1)).notifications.remove(0);
+    for now in 2..=4 {
+        fail_once(&mut r, &over, now); // still under way
+    }
+    assert_eq!(health(&r, "near", 5), Health::Down);
+    let second = r.route(alert("A", 5), at(5)).notifications.remove(0);
+    assert_eq!(second.endpoint, over.endpoint, "behind the resolve, though it is down");
+    assert!(second.reason.ends_with("(behind the resolve)"), "{}", second.reason);
+    let reported = lose(&mut r, &over, 6);
+    assert!(reported.resend.is_empty() && reported.dead_letter.is_none(), "overtaken");
+    assert_eq!(lose(&mut r, &second, 7).resend[0].endpoint, id("middle"));
+}
+
+/// Failed once must not mean spared for ever either: while another one is up, nobody would try it again.
+#[test]
+fn an_old_failure_is_forgotten() {
+    let mut r = pool(json!(null));
+    let n = tell(&mut r, "A", 0);
+    for now in 1..=3 {
+        fail_once(&mut r, &n, now);
+    }
+    assert_eq!(tell(&mut r, "B", 602).endpoint, id("middle"));
+    let n = tell(&mut r, "C", 604);
+    assert_eq!(n.endpoint, id("near"), "10m after its last failure it gets a chance");
+    // One more failure, and it is down for another ten minutes.
+    fail_once(&mut r, &n, 605);
+    assert_eq!(health(&r, "near", 605), Health::Down);
+    assert_eq!(tell(&mut r, "D", 606).endpoint, id("middle"));
+}
+
+#[test]
+fn a_round_trip_of_any_length_can_be_shown() {
+    let mut r = pool(json!(null));
+    r.heartbeat(&id("near"), Some(Duration::MAX), at(0));
+    let status = r.endpoints(at(0)).into_iter().find(|status| status.id == id("near")).unwrap();
+    assert!(status.rtt.unwrap() > Duration::from_secs(1 << 40), "{status:?}");
+}
+
+/// Nothing is promised that will not be done.
+#[test]
+fn a_lost_firing_of_what_is_over_is_not_told_again() {
+    let mut r = router(json!({
+        "route": { "receiver": "oncall" },
+        "receivers": [{ "name": "oncall", "webhook_configs": [
+            { "url": "http://a.example", "send_resolved": false }
+        ] }]
+    }));
+    let n = tell(&mut r, "A", 0);
+    let _ = r.route(alert("A", 0).resolved(at(1)), at(1));
+    let dead = lose(&mut r, &n, 2).dead_letter.unwrap();
+    assert!(dead.reason.ends_with("it is over, so it is given up"), "{}", dead.reason);
+    assert!(r.tick(at(400)).is_empty());
+}
+
 #[test]
 fn reports_that_never_come_are_bounded_and_counted() {
     let mut r = router(json!({

@@ -203,6 +203,37 @@ fn without_an_end_it_waits_for_a_resolve_unless_a_timeout_is_configured() {
     assert_eq!(told_by(&r.route(alert("A", 0), at(120))), ["all:firing"]);
 }
 
+/// Whoever re-sends a little later than it promised fires again, and is over again: both are told.
+#[test]
+fn an_alert_that_ended_for_want_of_a_report_comes_back_and_is_resolved_again() {
+    let mut r = simple_router();
+    let until = |end| alert("A", 0).resolved(at(end));
+    assert_eq!(told_by(&r.route(until(240), at(0))), ["all:firing"]);
+    assert_eq!(told(&r.tick(at(240))), ["all:resolved"]);
+    assert_eq!(told_by(&r.route(until(490), at(250))), ["all:firing"], "late, and firing");
+    assert_eq!(told_by(&r.route(until(400), at(400))), ["all:resolved"], "not a repeat of 240");
+    assert_eq!(r.route(until(400), at(401)).outcome, Outcome::Deduped);
+}
+
+/// "Never" is written as an endless duration: it must not come out as "at once", over and over.
+#[test]
+fn an_endless_interval_never_passes() {
+    let mut route = birl_router::RouteConfig::to("all");
+    route.repeat_interval = Some(Duration::MAX);
+    let receiver = birl_router::ReceiverConfig::new("all").stdout();
+    let mut config = Config::new(route, [receiver]);
+    config.global.resolve_timeout = Some(Duration::MAX);
+    config.dedup_window = Duration::MAX;
+    let mut r = Router::new(config).unwrap();
+    let first = r.route(alert("A", 0), at(0)).notifications.remove(0);
+    assert!(r.tick(at(100 * 365 * 24 * HOUR)).is_empty());
+    assert!(r.next_deadline() > Some(at(200 * 365 * 24 * HOUR)), "{:?}", r.next_deadline());
+    let error = birl_router::LostCause::Permanent;
+    let _ = r.report(&DeliveryReport::lost(&first, error, "410", at(1)), at(1));
+    assert!(r.tick(at(2)).is_empty());
+    assert!(r.next_deadline() > Some(at(2)), "a dead letter is not told again at once");
+}
+
 #[test]
 fn what_is_over_is_forgotten_after_a_while() {
     let mut r = simple_router();

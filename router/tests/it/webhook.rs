@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use birl_router::{
-    DeliveryResult, DispatchConfig, Dispatcher, ErrorKind, Notification, Notifier, WebhookConfig,
-    WebhookNotifier, WriterNotifier, notifiers_for,
+    DeliveryResult, DispatchConfig, Dispatcher, ErrorKind, Notification, Notifier, NotifyError,
+    WebhookConfig, WebhookNotifier, WriterNotifier, notifiers_for,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -151,6 +151,21 @@ async fn an_endless_answer_is_not_read_to_its_end() {
     let error = hook(&url).notify(&notification()).await.unwrap_err();
     assert!(error.to_string().len() < 400, "{error}");
     assert!(!error.is_retryable());
+}
+
+/// The head of an answer says whether it was delivered; a body that never ends takes nothing of that back.
+#[tokio::test]
+async fn an_answer_whose_body_never_comes_is_an_answer() {
+    for (status, ok) in [("200 OK", true), ("400 Bad Request", false)] {
+        let (url, _) = serve(&[&format!("HTTP/1.1 {status}\r\ncontent-length: 9\r\n\r\n")]).await;
+        let mut config = WebhookConfig::new(&url);
+        config.timeout = Duration::from_millis(300);
+        let result = WebhookNotifier::new(&config).unwrap().notify(&notification()).await;
+        assert_eq!(
+            result.as_ref().map_err(NotifyError::is_retryable).err(),
+            (!ok).then_some(false)
+        );
+    }
 }
 
 #[tokio::test]
