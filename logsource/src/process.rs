@@ -90,9 +90,19 @@ impl Process {
 
     /// Waits for its end, up to a bound.
     pub(crate) fn wait(&mut self, bound: Duration) -> Option<ExitStatus> {
+        self.wait_while(bound, || true)
+    }
+
+    /// Waits for its end, up to a bound, as long as somebody wants to know.
+    pub(crate) fn wait_while(
+        &mut self,
+        bound: Duration,
+        wanted: impl Fn() -> bool,
+    ) -> Option<ExitStatus> {
         let begun = ticks();
         let mut pause = Duration::from_micros(200);
-        while self.ended().is_none() && ticks().saturating_duration_since(begun) < bound {
+        while self.ended().is_none() && wanted() && ticks().saturating_duration_since(begun) < bound
+        {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(10));
         }
@@ -135,7 +145,12 @@ impl Drop for Process {
 fn listen(mut stderr: impl Read, program: &str, heard: &Heard) {
     let mut bytes = [0; 4096];
     let mut line = Vec::new();
-    while let Ok(read @ 1..) = stderr.read(&mut bytes) {
+    loop {
+        let read = match stderr.read(&mut bytes) {
+            Ok(read @ 1..) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => break,
+        };
         for &byte in bytes.get(..read).unwrap_or_default() {
             if byte != b'\n' {
                 if line.len() < COMPLAINT_BYTES {
@@ -156,5 +171,22 @@ fn tell(line: &[u8], program: &str, heard: &Heard) {
     if !text.is_empty() {
         tracing::debug!(program, line = %text, "the command says");
         *heard.last.lock().unwrap_or_else(PoisonError::into_inner) = text.into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_not_waited_for_when_nobody_wants_to_know() {
+        let mut sleep = Command::new("sleep");
+        sleep.arg("1000");
+        let (mut process, _stdout) = Process::start(sleep, Stderr::Discard).unwrap();
+        let asked = std::cell::Cell::new(0);
+        let wanted = || asked.replace(asked.get() + 1) < 3;
+        assert_eq!(process.wait_while(Duration::from_secs(1000), wanted), None);
+        process.stop();
+        assert!(process.ended().is_some_and(|status| !status.success()));
     }
 }

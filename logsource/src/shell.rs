@@ -12,8 +12,11 @@ use std::time::SystemTime;
 pub(crate) use queue::{Pushed, Queue, Tail};
 #[cfg(any(feature = "file", feature = "journald"))]
 pub(crate) use store::Store;
+#[cfg(all(fuzzing, feature = "file"))]
+pub use store::reread_offsets;
 pub(crate) use wake::{Wake, wait};
 
+use self::queue::Finishing;
 use crate::{Error, ErrorKind};
 
 /// The wall clock.
@@ -44,11 +47,8 @@ pub(crate) fn off_thread<T: Send + 'static>(
     run: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> impl Future<Output = Result<T, Error>> + Send {
     let answer = Queue::new(1, usize::MAX, Wake::none());
-    let asked = Arc::clone(&answer);
-    let started = spawn("read", move || {
-        asked.push((run(), 0));
-        asked.finish();
-    });
+    let asked = Finishing(Arc::clone(&answer));
+    let started = spawn("read", move || asked.0.push((run(), 0)));
     async move {
         started?;
         let gone = || Error::new(ErrorKind::Io, "the reading thread ended without an answer");

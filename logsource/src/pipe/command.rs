@@ -24,7 +24,7 @@ use crate::{
 /// When a command has been silent for this long, a `read` has seen what there is now.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// How long a command that has closed its output may take to end.
+/// How long a command that has closed its output may take to end before it is stopped.
 const EXIT_WAIT: Duration = Duration::from_secs(5);
 
 /// The standard output of a command.
@@ -279,7 +279,7 @@ impl Run {
                 Outcome { health, error: None }
             }
             Stopped::Failed(cause) => Outcome::failed(Error::io("cannot read its output", cause)),
-            Stopped::Eof => ended(&mut process),
+            Stopped::Eof => ended(&mut process, queue),
         }
     }
 
@@ -309,9 +309,9 @@ impl Outcome {
     }
 }
 
-fn ended(process: &mut Process) -> Outcome {
-    let Some(status) = process.wait(EXIT_WAIT) else {
-        let reason = "the command closed its output and goes on";
+fn ended(process: &mut Process, queue: &Queue<Result<Batch, Error>>) -> Outcome {
+    let Some(status) = process.wait_while(EXIT_WAIT, || !queue.is_abandoned()) else {
+        let reason = "the command closed its output, went on, and was stopped";
         return Outcome { health: Health::because(HealthState::Waiting, reason), error: None };
     };
     let words = process.last_words();

@@ -184,6 +184,9 @@ impl Pump {
                 Pushed::Taken => return,
                 Pushed::Full(back) => item = back,
             }
+            if queue.is_abandoned() {
+                break;
+            }
             match self.settings.overflow {
                 Overflow::Block => {
                     wait(queue.wake(), &[], Duration::from_secs(60));

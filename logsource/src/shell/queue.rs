@@ -36,7 +36,7 @@ struct State<T> {
 #[derive(Debug)]
 pub(crate) enum Pushed<T> {
     Taken,
-    /// There is no room: the wake will be signaled when there is.
+    /// There is no room, and the wake will be signaled when there is; or nobody is left to take it.
     Full(T),
 }
 
@@ -61,6 +61,9 @@ impl<T> Queue<T> {
     /// whatever its weight.
     pub(crate) fn try_push(&self, item: T, bytes: usize) -> Pushed<T> {
         let mut state = self.lock();
+        if state.abandoned {
+            return Pushed::Full(item);
+        }
         let full = state.items.len() >= self.max_items || state.bytes + bytes > self.max_bytes;
         if full && !state.items.is_empty() {
             state.producer_waits = true;
@@ -160,6 +163,15 @@ impl<T> State<T> {
     }
 }
 
+/// Finishes a queue however its thread ends, so that nobody waits for one that panicked.
+pub(crate) struct Finishing<T>(pub(crate) Arc<Queue<T>>);
+
+impl<T> Drop for Finishing<T> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
 /// The stream of a `tail`: what a thread reads. Dropping it stops the thread.
 pub(crate) struct Tail {
     queue: Arc<Queue<Result<Batch, Error>>>,
@@ -176,11 +188,8 @@ impl Tail {
         queue: Arc<Queue<Result<Batch, Error>>>,
         run: impl FnOnce(&Queue<Result<Batch, Error>>) + Send + 'static,
     ) -> Self {
-        let filled = Arc::clone(&queue);
-        let thread = super::spawn(name, move || {
-            run(&filled);
-            filled.finish();
-        });
+        let filled = Finishing(Arc::clone(&queue));
+        let thread = super::spawn(name, move || run(&filled.0));
         match thread {
             Ok(thread) => Self { queue, thread: Some(thread), ended: false },
             Err(error) => Self::failed(queue, error),
@@ -232,5 +241,28 @@ impl Drop for Tail {
 impl fmt::Debug for Tail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tail").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_the_consumer_is_gone_is_given_back() {
+        let queue = Queue::new(2, usize::MAX, Wake::none());
+        assert!(matches!(queue.try_push(1, 0), Pushed::Taken));
+        queue.abandon();
+        assert!(matches!(queue.try_push(2, 0), Pushed::Full(2)));
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_ends_its_stream() {
+        use futures_util::StreamExt;
+
+        let queue = Queue::new(1, usize::MAX, Wake::none());
+        let mut stream = Tail::start("panics", queue, |_| panic!("as this test wants"));
+        let end = tokio::time::timeout(std::time::Duration::from_secs(20), stream.next()).await;
+        assert!(end.unwrap().is_none());
     }
 }

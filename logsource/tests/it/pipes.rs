@@ -63,6 +63,16 @@ async fn dropping_the_stream_ends_the_command_and_what_it_started() {
     .await;
 }
 
+#[tokio::test]
+async fn a_command_that_outlives_its_output_is_stopped_and_health_says_so() {
+    let source = shell("echo one; exec >&-; exec sleep 1000");
+    let mut stream = source.tail(Position::Start);
+    assert_eq!(lines(&mut stream, 1).await, ["one"]);
+    assert!(stream.next().await.is_none());
+    let health = source.health_check().await.unwrap();
+    assert!(health.reason.unwrap().contains("was stopped"));
+}
+
 /// Fills the buffer, and waits until the pump has seen all of it.
 async fn overflowed(overflow: Overflow) -> (Vec<String>, u64, u64) {
     let metrics = Metrics::new();
