@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use serde::ser::{Error as _, SerializeStruct};
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::Fields;
@@ -50,7 +50,8 @@ impl LogEntry {
 
 impl Serialize for LogEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let time = jiff::Timestamp::try_from(self.timestamp).map_err(S::Error::custom)?;
+        // A source may say anything; what no calendar holds is written as its last day.
+        let time = jiff::Timestamp::try_from(self.timestamp).unwrap_or(jiff::Timestamp::MAX);
         let fields = 4 + usize::from(self.malformed.is_some());
         let mut entry = serializer.serialize_struct("LogEntry", fields)?;
         entry.serialize_field("timestamp", &format!("{time:.9}"))?;

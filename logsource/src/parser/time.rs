@@ -4,15 +4,17 @@ use std::time::{Duration, SystemTime};
 
 use crate::Value;
 
-/// RFC 3339 text, or a number since 1970 whose unit shows in its size.
+/// RFC 3339 text, or a number since 1970 whose unit shows in its size. What is no date that can be
+/// written, as in the year 30000, is none.
 pub(super) fn of_value(value: &Value) -> Option<SystemTime> {
-    match value {
+    let time = match value {
         Value::Str(text) => text.parse::<jiff::Timestamp>().ok().map(SystemTime::from),
         Value::Int(number) => of_number(u64::try_from(*number).ok()?),
         Value::UInt(number) => of_number(*number),
         Value::Float(seconds) => of_float(*seconds),
         _ => None,
-    }
+    };
+    time.filter(|time| jiff::Timestamp::try_from(*time).is_ok())
 }
 
 /// The unit by size: each bound is the year 5138 in its own unit and March 1973 in the next finer
@@ -62,7 +64,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_time() {
-        for value in [Value::Int(-5), Value::Float(f64::NAN), Value::Float(1e300), Value::Null] {
+        for value in [
+            Value::Int(-5),
+            Value::Float(f64::NAN),
+            Value::Float(1e300),
+            Value::Float(1e17),
+            Value::Null,
+        ] {
             assert_eq!(of_value(&value), None, "{value:?}");
         }
         assert_eq!(leading(b"12 monkeys"), None);
