@@ -146,6 +146,11 @@ impl Cursor {
         }
     }
 
+    #[cfg(feature = "file")]
+    pub(crate) fn is_of_files(&self) -> bool {
+        matches!(self.0, Place::File(_) | Place::Files(_))
+    }
+
     pub(crate) fn files(&self) -> &[FileMark] {
         match &self.0 {
             Place::File(mark) => std::slice::from_ref(mark),

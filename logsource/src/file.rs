@@ -16,10 +16,11 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
 use self::follower::{Follower, Known};
+use self::identity::Opened;
 use self::pattern::Pattern;
 use self::reader::{Opening, Reader, Start};
 use self::reading::Shared;
-use crate::metrics::Count;
+use crate::metrics::{Count, SourceMetrics};
 use crate::shell::{Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
@@ -254,12 +255,15 @@ fn read(
 ) -> Result<Chunk, Error> {
     let trouble = |path: &Path, cause| Error::io(format!("cannot read {}", path.display()), cause);
     let asking = Shared { store: Some(Arc::clone(store)), ..shared.clone() };
+    // A read is no progress, so it counts nothing.
+    let metrics = Arc::new(SourceMetrics::new(SourceKind::File));
+    let shared = &Shared { metrics, ..shared.clone() };
     let start = Start::new(&asking, from)?;
     let known = Known::new(pattern.directory(), true);
     let (mut batch, mut at_end, mut marks) = (None, true, Vec::new());
     for path in start.paths(pattern) {
         let mut follower = Follower::new(shared, &path, &known);
-        follower.begin(&start.begin(&path)).map_err(|cause| trouble(&path, cause))?;
+        follower.begin(start.begin(&path)).map_err(|cause| trouble(&path, cause))?;
         if batch.is_none() && max > 0 {
             batch = follower.step(ticks(), max).map_err(|cause| trouble(&path, cause))?;
         }
@@ -270,30 +274,31 @@ fn read(
 }
 
 fn look(pattern: &Pattern, status: &Status) -> Health {
-    let troubles = status.lock();
-    if let Some(trouble) = troubles.values().next() {
-        return Health::because(HealthState::Degraded, trouble.clone());
-    }
-    drop(troubles);
     let shown = pattern.directory().display();
     let paths = pattern.paths();
     if paths.is_empty() {
         return Health::because(HealthState::Waiting, format!("no file in {shown} matches yet"));
     }
+    let (mut readable, mut failed, mut missing) = (0, None, None);
     for path in paths {
-        match std::fs::File::open(&path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let reason = format!("{} does not exist yet", path.display());
-                return Health::because(HealthState::Waiting, reason);
-            }
+        match Opened::open(&path) {
+            Ok(Some(_)) => readable += 1,
+            Ok(None) => missing = Some(format!("{} does not exist yet", path.display())),
             Err(cause) => {
                 let error = Error::io(format!("cannot read {}", path.display()), cause);
-                return Health::because(HealthState::Failed, error.to_string());
+                failed.get_or_insert(error.to_string());
             }
         }
     }
-    Health::ready()
+    let trouble = status.lock().values().next().cloned();
+    match (failed, trouble, missing) {
+        (Some(failed), ..) if readable == 0 => Health::because(HealthState::Failed, failed),
+        (Some(trouble), ..) | (None, Some(trouble), _) => {
+            Health::because(HealthState::Degraded, trouble)
+        }
+        (None, None, Some(missing)) => Health::because(HealthState::Waiting, missing),
+        (None, None, None) => Health::ready(),
+    }
 }
 
 /// What is wrong now, by path.

@@ -49,6 +49,15 @@ impl Book {
         Ack::in_ledger(Slot { book: Arc::clone(self), ticket, settled: false })
     }
 
+    /// Nothing is told from here on: the thing that places were told of is no more. A place that is
+    /// being told now has been told when this returns.
+    #[cfg(feature = "file")]
+    pub(crate) fn close(&self) {
+        let mut ledger = lock(&self.ledger);
+        ledger.slots.clear();
+        ledger.frozen = true;
+    }
+
     /// Whether everything that was issued is acknowledged.
     #[cfg(feature = "file")]
     pub(crate) fn is_settled(&self) -> bool {

@@ -150,7 +150,7 @@ impl Metrics {
 }
 
 impl SourceMetrics {
-    fn new(kind: SourceKind) -> Self {
+    pub(crate) fn new(kind: SourceKind) -> Self {
         let (counts, dropped) = (Default::default(), Default::default());
         Self { kind, counts, dropped, lag: AtomicU64::new(0) }
     }

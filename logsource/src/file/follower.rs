@@ -35,6 +35,10 @@ pub(super) struct Follower {
     path: Arc<Path>,
     chain: VecDeque<Reading>,
     known: Known,
+    /// Where to begin, if that could not be found out yet.
+    pending: Option<Begin>,
+    /// What was held of a file when it was cut short.
+    rest: VecDeque<Batch>,
     /// Nobody bears the name now.
     nameless: bool,
 }
@@ -102,11 +106,19 @@ impl Known {
 impl Follower {
     pub(super) fn new(shared: &Shared, path: &Path, known: &Known) -> Self {
         let (shared, path, known) = (shared.clone(), Arc::from(path), known.clone());
-        Self { shared, path, chain: VecDeque::new(), known, nameless: false }
+        let (chain, rest) = (VecDeque::new(), VecDeque::new());
+        Self { shared, path, chain, known, pending: None, rest, nameless: false }
     }
 
-    /// Opens what there is, unless it is already followed under another name.
-    pub(super) fn begin(&mut self, begin: &Begin) -> io::Result<()> {
+    /// Opens what there is, unless it is already followed under another name. If that fails, it is
+    /// tried again with every look: the place is not forgotten.
+    pub(super) fn begin(&mut self, begin: Begin) -> io::Result<()> {
+        let begun = self.try_begin(&begin);
+        self.pending = begun.is_err().then_some(begin);
+        begun
+    }
+
+    fn try_begin(&mut self, begin: &Begin) -> io::Result<()> {
         let current =
             Opened::open(&self.path)?.filter(|file| !self.known.is_held((file.dev, file.ino)));
         let marks = match begin {
@@ -147,6 +159,8 @@ impl Follower {
         if let Some(mark) = cut {
             self.shared.metrics.add(Count::Truncations, 1);
             rotated.extend(self.copy_of(mark.file.head, mark.offset));
+        } else if lost && current_at.is_none() && rotated.is_empty() {
+            rotated.extend(self.written_since());
         } else if current_at.is_none()
             && let Some(after) = rotated.iter().filter_map(|(file, _)| file.age.0).max()
         {
@@ -175,6 +189,17 @@ impl Follower {
         }
     }
 
+    /// The rotated files that were written to after places were last written down, where the one
+    /// that was being read then is gone.
+    fn written_since(&self) -> Vec<(Opened, u64)> {
+        let Some(since) = self.shared.store.as_ref().and_then(|store| store.written_at()) else {
+            return Vec::new();
+        };
+        let rotated = identity::rotated(&self.path).into_iter();
+        let later = rotated.filter(|(_, meta)| meta.modified().is_ok_and(|time| time >= since));
+        later.filter_map(|(path, _)| Some((Opened::open(&path).ok()??, 0))).collect()
+    }
+
     fn push(&mut self, file: Opened, offset: u64) {
         self.known.hold((file.dev, file.ino));
         self.known.is_news((file.ino, file.age.0));
@@ -184,6 +209,9 @@ impl Follower {
     /// Reads until there is a batch; none if everything that is there has been read.
     pub(super) fn step(&mut self, now: Instant, max: usize) -> io::Result<Option<Batch>> {
         loop {
+            if let Some(rest) = self.rest.pop_front() {
+                return Ok(Some(rest));
+            }
             for reading in &mut self.chain {
                 loop {
                     let filled = reading.fill()?;
@@ -212,17 +240,24 @@ impl Follower {
 
     /// Looks at who bears the name now. Says whether there is something new to read.
     pub(super) fn look(&mut self) -> io::Result<bool> {
-        let cut = match self.chain.back() {
-            Some(last) if last.is_cut()? => Some((last.head(), last.offset())),
-            _ => None,
-        };
-        if let Some((head, offset)) = cut {
+        if let Some(begin) = self.pending.take() {
+            self.begin(begin)?;
+            return Ok(!self.chain.is_empty());
+        }
+        if let Some(last) = self.chain.back_mut()
+            && last.is_cut()?
+        {
+            let (head, offset) = (last.head(), last.mark().offset);
             return self.restart(head, offset);
         }
         let meta = match std::fs::metadata(&self.path) {
             Ok(meta) => meta,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.nameless = true;
+                if !std::mem::replace(&mut self.nameless, true)
+                    && let Some(last) = self.chain.back_mut()
+                {
+                    last.touched = crate::shell::ticks();
+                }
                 return Ok(self.open_missed(None));
             }
             Err(error) => return Err(error),
@@ -270,11 +305,18 @@ impl Follower {
         self.chain.len() > before
     }
 
-    /// The file was cut in place. If a copy of it holds what was not read yet, that comes first.
+    /// The file was cut in place. If a copy of it holds what was not read yet, that comes first;
+    /// else what is held of a last line is all that is left of it.
     fn restart(&mut self, head: crate::cursor::Head, offset: u64) -> io::Result<bool> {
         let copy = self.copy_of(head, offset);
         let Some(mut last) = self.chain.pop_back() else { return Ok(false) };
-        last.restart()?;
+        if copy.is_none() {
+            self.rest.extend(last.take_rest());
+        }
+        if let Err(error) = last.restart() {
+            self.chain.push_back(last);
+            return Err(error);
+        }
         if let Some((file, offset)) = copy {
             self.push(file, offset);
         }
@@ -303,8 +345,10 @@ impl Follower {
         let newest = self.chain.len().saturating_sub(1);
         for index in 0..self.chain.len() {
             let reading = self.chain.get_mut(index)?;
-            // The last one is let go of only when it is deleted and no other has its name.
-            let bears_the_name = index == newest && !(self.nameless && reading.is_deleted());
+            // The last one is let go of only when no other has its name, and it is deleted. What
+            // a pattern matched is over with its name: else every old file would stay open.
+            let is_over = self.nameless && (self.known.keeps_finished || reading.is_deleted());
+            let bears_the_name = index == newest && !is_over;
             if bears_the_name || now.saturating_duration_since(reading.touched) < ROTATE_WAIT {
                 continue;
             }
@@ -340,7 +384,7 @@ impl Follower {
 
     /// Whether there is no file to read.
     pub(super) fn is_idle(&self) -> bool {
-        self.chain.is_empty()
+        self.chain.is_empty() && self.rest.is_empty()
     }
 
     /// The places after what was taken as batches.

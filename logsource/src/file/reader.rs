@@ -52,7 +52,10 @@ impl Start {
         let (marks, otherwise) = match from {
             Position::Start => (Vec::new(), Begin::Edge(Edge::Start)),
             Position::End => (Vec::new(), Begin::Edge(Edge::End)),
-            Position::At(cursor) => (cursor.files().to_vec(), all()),
+            Position::At(cursor) if cursor.is_of_files() => (cursor.files().to_vec(), all()),
+            Position::At(cursor) => {
+                return Err(Error::invalid(format!("`{cursor}` is not a place in a file")));
+            }
             Position::Resume { otherwise } => {
                 let places = match &shared.store {
                     Some(store) => store.places()?,
@@ -99,14 +102,18 @@ pub(super) struct Opening {
     known: Known,
     followers: Vec<Follower>,
     troubles: Vec<(PathBuf, std::io::Error)>,
+    /// Why the acknowledged places are lost.
+    broken: Option<Error>,
 }
 
 impl Opening {
     pub(super) fn new(shared: &Shared, pattern: &Pattern, from: &Position) -> Result<Self, Error> {
-        if let Some(store) = &shared.store {
-            // An explicit position is a new beginning, but a broken file is not written over.
-            store.places()?;
-        }
+        // Read first even if an explicit position is a new beginning: a file that another version
+        // wrote is not written over.
+        let broken = match &shared.store {
+            Some(store) => store.recover()?,
+            None => None,
+        };
         let start = Start::new(shared, from)?;
         if let Some(store) = &shared.store {
             // From now on this is not a first run, whether or not anything was there to read.
@@ -116,24 +123,27 @@ impl Opening {
         let (mut followers, mut troubles) = (Vec::new(), Vec::new());
         for path in start.paths(pattern) {
             let mut follower = Follower::new(shared, &path, &known);
-            if let Err(cause) = follower.begin(&start.begin(&path)) {
+            if let Err(cause) = follower.begin(start.begin(&path)) {
                 troubles.push((path, cause));
             }
             followers.push(follower);
         }
-        Ok(Self { known, followers, troubles })
+        Ok(Self { known, followers, troubles, broken })
     }
 }
 
 impl Reader<'_> {
     pub(super) fn run(mut self, opening: Opening) {
-        let Opening { known, mut followers, troubles } = opening;
+        let Opening { known, mut followers, troubles, broken } = opening;
         let mut watcher = match self.watch {
             Watch::Auto => Watcher::new(),
             Watch::Poll => Watcher::none(),
         };
-        watcher.cover(self.pattern.directory());
-        followers.iter().for_each(|follower| watcher.cover_target(follower.path()));
+        watcher.cover_all(self.pattern.directory(), followers.iter().map(Follower::path));
+        if let Some(error) = broken {
+            self.shared.metrics.add(Count::Errors, 1);
+            self.queue.push((Err(error), 0));
+        }
         for (path, cause) in troubles {
             self.report(&path, cause);
         }
@@ -171,8 +181,7 @@ impl Reader<'_> {
             look = told && watcher.drain(&self.pattern);
             if timers.safety.due_every(ticks(), pause) {
                 look = true;
-                watcher.cover(self.pattern.directory());
-                followers.iter().for_each(|follower| watcher.cover_target(follower.path()));
+                watcher.cover_all(self.pattern.directory(), followers.iter().map(Follower::path));
             }
             if look && self.pattern.is_glob() {
                 self.discover(followers, watcher, known);
@@ -219,18 +228,21 @@ impl Reader<'_> {
                 Pushed::Full(back) => item = back,
             }
             let files: Vec<BorrowedFd<'_>> = watcher.fd().into_iter().collect();
-            if wait(self.queue.wake(), &files, FLUSH_EVERY) && watcher.drain(&self.pattern) {
+            let told = wait(self.queue.wake(), &files, FLUSH_EVERY);
+            if self.queue.is_abandoned() {
+                return false;
+            }
+            let mut look = told && watcher.drain(&self.pattern);
+            if ticks().saturating_duration_since(flushed) >= FLUSH_EVERY {
+                flushed = ticks();
+                self.flush();
+                look |= !watcher.is_whole();
+            }
+            if look {
                 for follower in followers.iter_mut() {
                     // Trouble shows again, and is told, when it is read next.
                     follower.look().ok();
                 }
-            }
-            if self.queue.is_abandoned() {
-                return false;
-            }
-            if ticks().saturating_duration_since(flushed) >= FLUSH_EVERY {
-                flushed = ticks();
-                self.flush();
             }
         }
     }

@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::identity::{self, Opened};
@@ -43,8 +42,8 @@ pub(super) struct Reading {
     /// The offset to read at.
     at: u64,
     book: Option<Arc<Book>>,
-    /// Cleared when the file is written anew in place: acks of the old content say nothing then.
-    current: Arc<AtomicBool>,
+    /// Its time of modification at the last look.
+    modified: (i64, i64),
     /// When it was last seen to grow, or lost its name.
     pub(super) touched: Instant,
 }
@@ -76,7 +75,7 @@ impl Reading {
             base: offset,
             at: offset,
             book: None,
-            current: Arc::default(),
+            modified: (0, 0),
             touched: crate::shell::ticks(),
         };
         reading.open_book();
@@ -86,17 +85,14 @@ impl Reading {
     /// From here on acknowledgements count for the file as it is now. The place is told at once,
     /// so that a run that never acknowledged anything begins again where this one did.
     fn open_book(&mut self) {
-        self.current.store(false, Ordering::Relaxed);
+        // If the file is written anew in place, acks of the old content say nothing any more.
+        if let Some(old) = &self.book {
+            old.close();
+        }
         let Some(store) = &self.shared.store else { return };
         let (store, key) = (Arc::clone(store), self.key());
         store.set(&key, &self.place(self.base));
-        let current = Arc::new(AtomicBool::new(true));
-        self.current = Arc::clone(&current);
-        self.book = Some(Book::new(move |place| {
-            if current.load(Ordering::Relaxed) {
-                store.set(&key, place);
-            }
-        }));
+        self.book = Some(Book::new(move |place| store.set(&key, place)));
     }
 
     pub(super) fn key(&self) -> String {
@@ -115,10 +111,6 @@ impl Reading {
     /// The place after everything that was taken as batches.
     pub(super) fn mark(&self) -> FileMark {
         FileMark { file: Arc::clone(&self.id), offset: self.base }
-    }
-
-    pub(super) fn offset(&self) -> u64 {
-        self.at
     }
 
     /// Whether every batch is acknowledged.
@@ -200,14 +192,26 @@ impl Reading {
         Some(if self.book.is_some() { batch.counted_by(&metrics) } else { batch })
     }
 
+    /// Everything that is held, an unfinished last line too: it is all there ever was.
+    pub(super) fn take_rest(&mut self) -> impl Iterator<Item = Batch> {
+        std::iter::from_fn(|| {
+            self.framer.finish();
+            self.take(usize::MAX)
+        })
+    }
+
     /// Ends the last line: nobody will write to this file any more.
     pub(super) fn finish(&mut self) {
         self.framer.finish();
     }
 
-    /// Whether the file has become shorter than what was read of it.
-    pub(super) fn is_cut(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.len() < self.at)
+    /// Whether the file has become shorter than what was read of it, or is as long and another.
+    pub(super) fn is_cut(&mut self) -> io::Result<bool> {
+        let meta = self.file.metadata()?;
+        let modified = (meta.mtime(), meta.mtime_nsec());
+        let is_written = std::mem::replace(&mut self.modified, modified) != modified;
+        let is_other = || !identity::begins_with(&self.file, self.id.head);
+        Ok(meta.len() < self.at || (is_written && meta.len() == self.at && is_other()))
     }
 
     /// Begins anew: the file was written anew in place.

@@ -51,9 +51,29 @@ impl Watcher {
         Self { inotify: None, watches, names, is_partial: true }
     }
 
-    /// Watches a directory. Asking again is cheap, and right when the directory may have been
-    /// replaced by another of the same name.
-    pub(super) fn cover(&mut self, directory: &Path) {
+    /// Watches a directory, and what links in it point to; lets go of what is not asked for any
+    /// more. Asking again is cheap, and right when a directory may have been replaced by another
+    /// of the same name.
+    pub(super) fn cover_all<'a>(
+        &mut self,
+        directory: &Path,
+        paths: impl Iterator<Item = &'a Path>,
+    ) {
+        self.names.clear();
+        let mut wanted = HashSet::from([directory.to_owned()]);
+        self.cover(directory);
+        wanted.extend(paths.filter_map(|path| self.cover_target(path)));
+        let (kept, gone): (HashMap<_, _>, HashMap<_, _>) =
+            std::mem::take(&mut self.watches).into_iter().partition(|(at, _)| wanted.contains(at));
+        self.watches = kept;
+        let Some(inotify) = &self.inotify else { return };
+        // Two names of one directory have one watch. It may be gone by itself.
+        for watch in gone.into_values().filter(|gone| !self.watches.values().any(|w| w == gone)) {
+            inotify::remove_watch(inotify, watch).ok();
+        }
+    }
+
+    fn cover(&mut self, directory: &Path) {
         let Some(inotify) = &self.inotify else { return };
         let silent = rustix::fs::statfs(directory)
             .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| SILENT.contains(&kind)));
@@ -86,17 +106,16 @@ impl Watcher {
         }
     }
 
-    /// Watches what a link points to, where that is elsewhere.
-    pub(super) fn cover_target(&mut self, path: &Path) {
+    /// Watches what a link points to, where that is elsewhere; gives its directory.
+    pub(super) fn cover_target(&mut self, path: &Path) -> Option<PathBuf> {
         if !path.is_symlink() {
-            return;
+            return None;
         }
-        if let Ok(target) = path.canonicalize()
-            && let (Some(directory), Some(name)) = (target.parent(), target.file_name())
-        {
-            self.names.insert(name.as_encoded_bytes().to_owned());
-            self.cover(directory);
-        }
+        let target = path.canonicalize().ok()?;
+        let (directory, name) = (target.parent()?, target.file_name()?);
+        self.names.insert(name.as_encoded_bytes().to_owned());
+        self.cover(directory);
+        Some(directory.to_owned())
     }
 
     /// Whether events come for everything that was asked for.

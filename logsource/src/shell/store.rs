@@ -54,6 +54,39 @@ impl Store {
         Ok(state.places.clone())
     }
 
+    /// Finds out whether the file can be used. A broken one is put aside, and nothing was ever
+    /// acknowledged then; the error says so, for who reads on.
+    ///
+    /// # Errors
+    /// If it cannot be read at all, or is of another version.
+    pub(crate) fn recover(&self) -> Result<Option<Error>, Error> {
+        let (path, error) = match (&self.path, self.places()) {
+            (Some(path), Err(error)) if error.kind() == ErrorKind::Corrupt => (path, error),
+            (_, other) => return other.map(|_| None),
+        };
+        let aside = beside(path, ".broken");
+        for copy in [beside(path, ".old"), path.clone()] {
+            // If it cannot be renamed it is written over, which is no worse for who reads on.
+            fs::rename(copy, &aside).ok();
+        }
+        let mut state = self.lock();
+        (state.loaded, state.dirty) = (true, true);
+        tracing::warn!(path = %path.display(), %error, "offsets are lost");
+        let message = format!(
+            "the offset file {} was broken: reading begins as on a first run, and the file is kept \
+             as {}",
+            path.display(),
+            aside.display()
+        );
+        Ok(Some(Error::new(ErrorKind::Corrupt, message).with_cause(error).retryable()))
+    }
+
+    /// When places were last written down.
+    #[cfg(feature = "file")]
+    pub(crate) fn written_at(&self) -> Option<std::time::SystemTime> {
+        fs::metadata(self.path.as_ref()?).and_then(|meta| meta.modified()).ok()
+    }
+
     pub(crate) fn set(&self, key: &str, place: &Cursor) {
         let mut state = self.lock();
         state.dirty = true;
@@ -152,6 +185,12 @@ fn decode(text: &str) -> Result<BTreeMap<String, Cursor>, String> {
     places.collect()
 }
 
+/// The version of a file that a later program wrote.
+fn other_version(text: &str) -> Option<u32> {
+    let version = text.lines().next()?.strip_prefix("birl-offsets ")?.parse().ok()?;
+    (version > 1).then_some(version)
+}
+
 /// The newest copy that is whole. None is no error: then nothing was ever acknowledged.
 fn load(path: &Path) -> Result<BTreeMap<String, Cursor>, Error> {
     let mut trouble = None;
@@ -164,6 +203,14 @@ fn load(path: &Path) -> Result<BTreeMap<String, Cursor>, Error> {
                 return Err(Error::io(doing, cause));
             }
         };
+        if let Some(version) = other_version(&text) {
+            return Err(Error::invalid(format!(
+                "the offset file {} is of version {version}, which this program does not know; \
+                 use the program that wrote it, or delete the file (and its .old) to begin as on a \
+                 first run",
+                copy.display()
+            )));
+        }
         match decode(&text) {
             Ok(places) => {
                 if let Some(trouble) = trouble {
@@ -213,6 +260,20 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Reads an offset file, sealed with its right checksum if that is asked for. Gives whether it is
+/// one, and whether what is written of it is the same again.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn reread_offsets(text: &str, seal: bool) -> (bool, bool) {
+    let mut text = text.to_owned();
+    if seal {
+        text = format!("{FORMAT}\n{text}\n");
+        text.push_str(&format!("crc32 {:08x}\n", crc32fast::hash(text.as_bytes())));
+    }
+    let Ok(places) = decode(&text) else { return (false, true) };
+    (true, encode(&places).is_ok_and(|again| decode(&again) == Ok(places)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,13 +300,30 @@ mod tests {
     }
 
     #[test]
-    fn with_no_whole_copy_it_says_what_to_do() {
+    fn a_file_of_a_later_version_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("offsets");
         fs::write(&path, "birl-offsets 7\n").unwrap();
-        let error = reopened(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert!(error.to_string().contains("birl-offsets 7"), "{error}");
-        assert!(error.to_string().contains("delete it"), "{error}");
+        let error = Store::new(Some(path.clone())).recover().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("version 7"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "birl-offsets 7\n");
+    }
+
+    #[test]
+    fn with_no_whole_copy_it_begins_anew_and_keeps_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("offsets");
+        fs::write(&path, "birl-offsets 1\nrubbish\n").unwrap();
+        fs::write(beside(&path, ".old"), "").unwrap();
+        assert_eq!(reopened(&path).unwrap_err().kind(), ErrorKind::Corrupt);
+        let store = Store::new(Some(path.clone()));
+        let said = store.recover().unwrap().unwrap();
+        assert!(said.is_retryable() && said.to_string().contains("first run"), "{said}");
+        assert!(fs::read_to_string(beside(&path, ".broken")).unwrap().contains("rubbish"));
+        assert!(store.places().unwrap().is_empty() && store.recover().unwrap().is_none());
+        store.set("a", &Cursor::from_text("one"));
+        store.flush().unwrap();
+        assert_eq!(reopened(&path).unwrap()["a"], Cursor::from_text("one"));
     }
 }

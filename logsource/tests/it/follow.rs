@@ -306,17 +306,130 @@ async fn offsets_reach_the_disk_while_the_stream_is_open() {
 }
 
 #[tokio::test]
-async fn a_broken_offset_file_ends_the_stream_and_says_what_to_do() {
+async fn with_a_broken_offset_file_it_begins_as_on_a_first_run_and_says_so() {
     let place = Place::new();
     append(&place.log, "1\n");
     append(&place.offsets, "nonsense");
-    let mut stream = source(&place).tail(RESUME);
+    let source = source(&place);
+    let mut stream = source.tail(RESUME);
     let error = next(&mut stream).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.is_retryable());
+    assert!(error.to_string().contains("state.offsets.broken"), "{error}");
+    assert_eq!(lines(&mut stream, 1).await, ["1"]);
+    assert_eq!(fs::read(place.path("state.offsets.broken")).unwrap(), b"nonsense");
+    drop((stream, source));
+    append(&place.log, "2\n");
+    assert_eq!(lines(&mut self::source(&place).tail(RESUME), 1).await, ["2"]);
+}
+
+#[tokio::test]
+async fn an_offset_file_of_a_later_version_ends_the_stream_and_is_left_alone() {
+    let place = Place::new();
+    append(&place.offsets, "birl-offsets 2\n");
+    let mut stream = source(&place).tail(RESUME);
+    let error = next(&mut stream).await.unwrap_err();
     assert!(!error.is_retryable());
-    assert!(error.to_string().contains("delete it"), "{error}");
+    assert!(error.to_string().contains("version 2"), "{error}");
     assert!(stream.next().await.is_none());
-    assert_eq!(fs::read(&place.offsets).unwrap(), b"nonsense");
+    assert_eq!(fs::read(&place.offsets).unwrap(), b"birl-offsets 2\n");
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_line_survives_a_cut() {
+    let place = Place::new();
+    append(&place.log, "1\nhalf");
+    let mut stream = source(&place).tail(Position::Start);
+    assert_eq!(lines(&mut stream, 1).await, ["1"]);
+    // A copy that has the line's end comes first, whole.
+    fs::copy(&place.log, place.path("app.log.1")).unwrap();
+    append(&place.path("app.log.1"), " of it\n");
+    fs::write(&place.log, "2\nlost").unwrap();
+    let mut found = lines(&mut stream, 2).await;
+    found.sort();
+    assert_eq!(found, ["2", "half of it"]);
+    // Without a copy, what was read is all there is.
+    fs::write(&place.log, "3\n").unwrap();
+    assert_eq!(lines(&mut stream, 2).await, ["lost", "3"]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_at_first_keeps_its_place() {
+    let place = Place::new();
+    append(&place.log, "1\n");
+    let first = source(&place);
+    let mut stream = first.tail(RESUME);
+    lines(&mut stream, 1).await;
+    drop((stream, first));
+    append(&place.log, "2\n");
+    fs::rename(&place.log, place.path("moved")).unwrap();
+    std::os::unix::fs::symlink("app.log", &place.log).unwrap();
+    let mut stream = source(&place).tail(RESUME);
+    assert!(next(&mut stream).await.unwrap_err().is_retryable());
+    fs::remove_file(&place.log).unwrap();
+    fs::rename(place.path("moved"), &place.log).unwrap();
+    assert_eq!(lines(&mut stream, 1).await, ["2"]);
+}
+
+#[tokio::test]
+async fn files_after_one_that_is_gone_are_read_on_resume() {
+    let place = Place::new();
+    append(&place.path("app.log.9"), "before\n");
+    append(&place.log, "a\n");
+    let first = source(&place);
+    let mut stream = first.tail(RESUME);
+    lines(&mut stream, 1).await;
+    tick();
+    drop((stream, first));
+    tick();
+    // It is compressed, and the one after it is renamed.
+    let kept = append(&place.path("app.log.2.gz"), "compressed");
+    fs::remove_file(&place.log).unwrap();
+    append(&place.log, "b\n");
+    fs::rename(&place.log, place.path("app.log.1")).unwrap();
+    append(&place.log, "c\n");
+    drop(kept);
+    let source = source(&place);
+    assert_eq!(lines(&mut source.tail(RESUME), 2).await, ["b", "c"]);
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_way_is_a_failure_and_hangs_nothing() {
+    let place = Place::new();
+    let made = std::process::Command::new("mkfifo").arg(&place.log).status().unwrap();
+    assert!(made.success());
+    let source = source(&place);
+    let health = tokio::time::timeout(crate::support::PATIENCE, source.health_check());
+    let health = health.await.expect("it hangs").unwrap();
+    assert_eq!(health.state, HealthState::Failed);
+    assert!(health.reason.unwrap().contains("not a regular file"));
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_source_is_refused() {
+    let place = Place::new();
+    let other = Position::At(birl_logsource::Cursor::from_text("page 3"));
+    let error = source(&place).read(other.clone(), 1).await.unwrap_err();
+    assert!(error.to_string().contains("not a place in a file"), "{error}");
+    assert!(!next(&mut source(&place).tail(other)).await.unwrap_err().is_retryable());
+}
+
+#[tokio::test]
+async fn a_file_that_leaves_the_pattern_does_not_stay_open() {
+    let place = Place::new();
+    let away = place.path("archive");
+    fs::create_dir(&away).unwrap();
+    append(&place.path("a.log"), "1\n");
+    let mut stream = FileSource::builder(place.path("*.log")).build().unwrap().tail(RESUME);
+    assert_eq!(lines(&mut stream, 1).await, ["1"]);
+    fs::rename(place.path("a.log"), away.join("a.log")).unwrap();
+    let is_open = || {
+        let fds = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+        let mut links = fds.filter_map(|fd| fs::read_link(fd.path()).ok());
+        links.any(|link| link == away.join("a.log"))
+    };
+    assert!(is_open());
+    until("it is closed", async || !is_open()).await;
 }
 
 #[test]
@@ -348,7 +461,7 @@ async fn trouble_that_may_pass_is_told_once_and_shows_in_health() {
     let error = next(&mut stream).await.unwrap_err();
     assert!(error.is_retryable());
     assert!(error.to_string().contains("app.log"), "{error}");
-    assert_eq!(source.health_check().await.unwrap().state, HealthState::Degraded);
+    assert_eq!(source.health_check().await.unwrap().state, HealthState::Failed);
     fs::remove_dir(&place.log).unwrap();
     append(&place.log, "better\n");
     assert_eq!(lines(&mut stream, 1).await, ["better"]);
