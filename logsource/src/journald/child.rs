@@ -21,6 +21,9 @@ const KEY: &str = "journal";
 /// How often the child is looked after, and acknowledged cursors are written to disk.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often it is asked whether an answer is still wanted.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// How long after its death a child is started again: from this, doubled up to that.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
@@ -50,22 +53,31 @@ struct Session<'a> {
     queue: &'a Queue<Result<Batch, Error>>,
     book: Arc<Book>,
     begin: Begin,
-    /// When something last came.
+    /// Something came since this was last asked.
     progress: bool,
+    /// `journalctl` could be run, so that it can be run again.
+    has_run: bool,
 }
 
 impl Follower {
     pub(super) fn run(&self, from: &Position, queue: &Queue<Result<Batch, Error>>) {
-        let begin = match self.begin(from) {
+        let begin = match self.recover(queue).and_then(|()| self.begin(from)) {
+            Ok(Begin::End) => self.newest(queue),
             Ok(begin) => begin,
             Err(error) => return self.fail(error, queue),
         };
-        if let Begin::After(cursor) = &begin {
-            self.store.set(KEY, &Cursor(Place::Journal(Arc::clone(cursor))));
+        // Told at once, so that a run that never acknowledged anything begins again where this
+        // one did.
+        match &begin {
+            Begin::Start => self.store.set(KEY, &Cursor(Place::Journal("".into()))),
+            Begin::After(cursor) => {
+                self.store.set(KEY, &Cursor(Place::Journal(Arc::clone(cursor))));
+            }
+            Begin::End | Begin::Since(_) => {}
         }
         let store = Arc::clone(&self.store);
         let book = Book::new(move |place| store.set(KEY, place));
-        let mut session = Session { queue, book, begin, progress: false };
+        let mut session = Session { queue, book, begin, progress: false, has_run: false };
         let mut backoff = BACKOFF.0;
         let mut told = String::new();
         while !queue.is_abandoned() {
@@ -73,7 +85,7 @@ impl Follower {
             let reason = match self.follow(&mut session) {
                 Ok(Over::Abandoned) => break,
                 Ok(Over::Died(reason)) => reason,
-                Err(error) if error.is_retryable() => error.to_string(),
+                Err(error) if session.has_run => error.to_string(),
                 Err(error) => {
                     self.fail(error, queue);
                     break;
@@ -110,7 +122,10 @@ impl Follower {
         if max == 0 {
             return Ok(Chunk::new(None, start, false));
         }
-        let begin = if begin == Begin::End { return self.read_end() } else { begin };
+        if begin == Begin::End {
+            let next = self.last(|| true)?.unwrap_or_else(|| "".into());
+            return Ok(Chunk::new(None, Cursor(Place::Journal(next)), true));
+        }
         let (mut process, stdout) = self.start(&begin, false)?;
         let mut input = Input::new(stdout, &self.pool);
         let mut skipped = start;
@@ -139,19 +154,47 @@ impl Follower {
         }
     }
 
-    /// The place after the newest entry.
-    fn read_end(&self) -> Result<Chunk, Error> {
+    /// The end as a place, which can be kept; if it cannot be had, just the end.
+    fn newest(&self, queue: &Queue<Result<Batch, Error>>) -> Begin {
+        match self.last(|| !queue.is_abandoned()) {
+            Ok(Some(cursor)) => Begin::After(cursor),
+            Ok(None) => Begin::Start,
+            Err(_) => Begin::End,
+        }
+    }
+
+    /// The cursor of the newest entry, if there is one.
+    fn last(&self, wanted: impl Fn() -> bool) -> Result<Option<Arc<str>>, Error> {
         let mut query = self.query.clone();
         query.since = None;
         let mut command = query.command(&Begin::Start, false);
         command.arg("--lines=1");
         let (mut process, stdout) = self.spawn(command)?;
         let mut input = Input::new(stdout, &self.pool);
-        while let Some(1..) = input.read(READ_PATIENCE, &Wake::none())? {}
+        let begun = ticks();
+        loop {
+            match input.read(GLANCE, &Wake::none())? {
+                Some(0) => break,
+                Some(_) => {}
+                None if wanted() && ticks().saturating_duration_since(begun) < READ_PATIENCE => {}
+                None => return Err(silent()),
+            }
+        }
         ended(&mut process)?;
         let last = input.exported.take().and_then(|table| last_cursor(&table));
-        let next = last.unwrap_or_else(|| Cursor(Place::Journal("".into())));
-        Ok(Chunk::new(None, next, true))
+        Ok(last.and_then(|cursor| match cursor.0 {
+            Place::Journal(text) => Some(text),
+            _ => None,
+        }))
+    }
+
+    /// A broken offset file is told, and is no reason not to begin.
+    fn recover(&self, queue: &Queue<Result<Batch, Error>>) -> Result<(), Error> {
+        if let Some(error) = self.store.recover()? {
+            self.counters.add(Count::Errors, 1);
+            queue.push((Err(error), 0));
+        }
+        Ok(())
     }
 
     fn begin(&self, from: &Position) -> Result<Begin, Error> {
@@ -164,6 +207,7 @@ impl Follower {
                 return Err(Error::invalid(format!("`{cursor}` is not a place in a journal")));
             }
             Position::Resume { otherwise } => match self.store.places()?.get(KEY) {
+                Some(Cursor(Place::Journal(cursor))) if cursor.is_empty() => Begin::Start,
                 Some(Cursor(Place::Journal(cursor))) => Begin::After(Arc::clone(cursor)),
                 _ if *otherwise == Edge::Start => Begin::Start,
                 _ => Begin::End,
@@ -187,6 +231,7 @@ impl Follower {
     /// Reads one child until it ends.
     fn follow(&self, session: &mut Session<'_>) -> Result<Over, Error> {
         let (mut process, stdout) = self.start(&session.begin, true)?;
+        session.has_run = true;
         self.set_health(Health::ready());
         let mut input = Input::new(stdout, &self.pool);
         let mut ticked = ticks();
@@ -198,7 +243,9 @@ impl Follower {
             let read = match input.read(TICK, session.queue.wake()) {
                 Ok(read) => read,
                 Err(error) => {
-                    self.counters.drop_lines(DropReason::Unreadable, 1);
+                    if error.kind() == ErrorKind::Corrupt {
+                        self.counters.drop_lines(DropReason::Unreadable, 1);
+                    }
                     self.hand_on(&mut input, session);
                     if let Some(cursor) = input.bad.take() {
                         // Past the entry that cannot be read.
@@ -224,7 +271,11 @@ impl Follower {
 
     fn hand_on(&self, input: &mut Input, session: &mut Session<'_>) {
         let Some(table) = input.exported.take() else { return };
-        let Some(cursor) = last_cursor(&table) else { return };
+        let Some(cursor) = last_cursor(&table) else {
+            // They have no place, so they could be neither acknowledged nor gone on from.
+            self.counters.drop_lines(DropReason::Unreadable, table.lines.len() as u64);
+            return;
+        };
         if let Place::Journal(text) = &cursor.0 {
             session.begin = Begin::After(Arc::clone(text));
         }

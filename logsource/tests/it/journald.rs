@@ -175,6 +175,47 @@ fn what_cannot_be_asked_is_said_at_once() {
 }
 
 #[tokio::test]
+async fn what_came_after_the_end_and_was_not_acknowledged_comes_again() {
+    let journal = Journal::new();
+    let from_end = Position::Resume { otherwise: Edge::End };
+    journal.write(b"MESSAGE=1\n");
+    for _ in 0..2 {
+        // The first run is at the end; the second is where the first was.
+        let source = journal.source().build().unwrap();
+        let mut stream = source.tail(from_end.clone());
+        until("journalctl follows", async || {
+            let calls = fs::read_to_string(journal.place.path("calls")).unwrap_or_default();
+            calls.contains("--follow")
+        })
+        .await;
+        if !fs::read_to_string(&journal.place.log).unwrap().contains("MESSAGE=2") {
+            journal.write(b"MESSAGE=2\n");
+        }
+        let batch = next(&mut stream).await.unwrap();
+        assert_eq!(batch.get(0).unwrap().line(), b"2");
+    }
+}
+
+#[tokio::test]
+async fn a_journalctl_that_goes_away_for_a_while_is_waited_for() {
+    let journal = Journal::new();
+    let mut stream = journal.source().build().unwrap().tail(Position::Start);
+    journal.write(b"MESSAGE=1\n");
+    assert_eq!(lines(&mut stream, 1).await, ["1"]);
+    // As while its package is being replaced.
+    let (program, away) = (journal.place.path("journalctl"), journal.place.path("away"));
+    fs::rename(&program, &away).unwrap();
+    let pid = fs::read_to_string(journal.place.path("pid")).unwrap();
+    std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
+    for _ in 0..2 {
+        assert!(next(&mut stream).await.unwrap_err().is_retryable());
+    }
+    fs::rename(&away, &program).unwrap();
+    journal.write(b"MESSAGE=2\n");
+    assert_eq!(lines(&mut stream, 1).await, ["2"]);
+}
+
+#[tokio::test]
 async fn a_cursor_of_another_source_is_refused() {
     let journal = Journal::new();
     append(&journal.place.path("x.log"), "1\n");
