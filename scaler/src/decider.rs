@@ -110,7 +110,7 @@ impl Decider {
     ///
     /// Never fails and never panics: what is not known is Unknown and only ever holds back.
     pub fn decide(&mut self, seen: &Observation, now: SystemTime) -> Decision {
-        self.state.count += 1;
+        self.state.count = self.state.count.wrapping_add(1);
         let id = DecisionId::new(unix_millis(now), self.state.count);
         let from = seen.current.desired;
         let proposals = ratio::propose(&self.spec, seen, now);

@@ -142,6 +142,17 @@ impl Pending {
         legs
     }
 
+    /// What has come of it by `now`, unless that is still open.
+    pub(crate) fn verdict(&self, legs: &[Leg], now: SystemTime) -> Option<Verdict> {
+        match legs.iter().find(|leg| !leg.ok) {
+            None => Some(Verdict::Verified),
+            Some(short) if now >= self.until => {
+                Some(Verdict::Failed { leg: short.name, why: short.evidence.clone() })
+            }
+            Some(_) => None,
+        }
+    }
+
     pub(crate) fn conclude(
         &self,
         legs: Vec<Leg>,

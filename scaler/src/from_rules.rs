@@ -27,7 +27,8 @@ impl ScaleIntent {
                 };
                 let intent = Self::new(format!("{}/{place}", firing.episode.id), change)
                     .asked_by(format!("rule {}", firing.rule))
-                    .reason(&*firing.explain.text);
+                    // The rule is named beside it, and the line stands in the firing's own story.
+                    .reason(firing.explain.cause());
                 asked.push((Arc::from(target.as_str()), intent));
             }
         }

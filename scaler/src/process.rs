@@ -127,19 +127,20 @@ impl LocalProcesses {
         Ok(())
     }
 
-    /// Drains every worker and accepts no further change. Doing it twice is fine.
+    /// Drains every worker and accepts no further change. Doing it twice is fine. A change under
+    /// way does not hold it up: that one ends with [`ErrorKind::Closed`].
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Timeout`] if a process cannot even be killed, as one that hangs in the kernel.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
         {
             let mut table = self.lock();
             table.closed = true;
             table.desired = 0;
             table.stop_down_to(0);
         }
+        let _turn = self.turn.lock().await;
         self.stopped().await
     }
 
@@ -194,8 +195,7 @@ impl LocalProcesses {
         }
         let mut table = self.lock();
         if table.closed {
-            let message = format!("{name}: shut down, it cannot be scaled to {replicas}");
-            return Err(Error::new(ErrorKind::Closed, message));
+            return Err(self.closed());
         }
         let before = table.workers.len();
         table.stop_down_to(replicas as usize);
@@ -231,7 +231,13 @@ impl LocalProcesses {
     async fn ready(&self) -> Result<(), Error> {
         let deadline = deadline(self.plan.ready_timeout);
         loop {
-            let late = self.lock().workers.iter().find(|w| !w.is_ready()).map(Worker::watch);
+            let late = {
+                let table = self.lock();
+                if table.closed {
+                    return Err(self.closed());
+                }
+                table.workers.iter().find(|w| !w.is_ready()).map(Worker::watch)
+            };
             let Some(mut late) = late else { return Ok(()) };
             if timeout_at(deadline, late.ready()).await.is_err() {
                 let Replicas { desired, ready } = self.size();
@@ -247,9 +253,14 @@ impl LocalProcesses {
         }
     }
 
+    fn closed(&self) -> Error {
+        let message = format!("{}: shut down, it cannot be scaled any more", self.plan.target);
+        Error::new(ErrorKind::Closed, message)
+    }
+
     fn tell(&self, replicas: u32) {
         let mut table = self.lock();
-        if table.told == Some(replicas) {
+        if table.closed || table.told == Some(replicas) {
             return;
         }
         table.told = Some(replicas);

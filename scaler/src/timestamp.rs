@@ -107,9 +107,14 @@ pub(crate) fn elapsed(since: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(since).unwrap_or_default()
 }
 
-/// `at + by`, or `at` itself where the clock's range ends.
+/// The end of the year 9999, the last second that has an RFC 3339 form.
+const END: Duration = Duration::from_secs(253_402_300_799);
+
+/// `at + by`, held at the end of the calendar: "never", written as an endless duration, must neither
+/// come out as "now" nor as a time that cannot be written down.
 pub(crate) fn later(at: SystemTime, by: Duration) -> SystemTime {
-    at.checked_add(by).unwrap_or(at)
+    let end = UNIX_EPOCH + END;
+    at.checked_add(by).map_or(end, |sum| sum.min(end)).max(at)
 }
 
 /// Shows a time inside a sentence.

@@ -48,7 +48,10 @@ impl Default for VerifierConfig {
 ///
 /// It is as pure as the decider. The host tells it what it expects and what it sees, in any order,
 /// and asks with [`tick`](Self::tick) what has come to a verdict. A newer decision for a target
-/// supersedes the older one.
+/// supersedes the older one, unless that had come to its verdict by then.
+///
+/// It believes the log that it is handed. Whoever can write to that log can name instances that
+/// there are not; the platform's word is the leg that such lines cannot forge.
 ///
 /// ```
 /// # fn main() -> Result<(), birl_scaler::Error> {
@@ -229,17 +232,19 @@ impl Verifier {
             return;
         }
         let until = later(now, deadline);
-        let Some(followed) = self.followed(&decision.target) else {
+        if self.followed(&decision.target).is_none() {
             let most = self.config.max_targets;
             let why = format!("already following {most} targets, the most allowed");
             let lost = Pending::new(decision, until, &Sightings::default());
             self.settle(lost.conclude(Vec::new(), Verdict::Unchecked { why }, now));
             return;
-        };
+        }
+        let Some(followed) = self.targets.get_mut(&decision.target) else { return };
         let pending = Pending::new(decision, until, &followed.sightings);
         if let Some(older) = followed.pending.replace(pending) {
-            let legs = older.legs(&self.config, &Sightings::default(), now);
-            let verdict = Verdict::Superseded { by: decision.id };
+            let legs = older.legs(&self.config, &followed.sightings, now);
+            let verdict = older.verdict(&legs, now);
+            let verdict = verdict.unwrap_or(Verdict::Superseded { by: decision.id });
             self.settle(older.conclude(legs, verdict, now));
         }
     }
@@ -286,13 +291,9 @@ impl Verifier {
         for followed in self.targets.values_mut() {
             let Some(pending) = followed.pending.take() else { continue };
             let legs = pending.legs(&self.config, &followed.sightings, now);
-            match legs.iter().find(|leg| !leg.ok) {
-                None => settled.push(pending.conclude(legs, Verdict::Verified, now)),
-                Some(short) if now >= pending.until => {
-                    let verdict = Verdict::Failed { leg: short.name, why: short.evidence.clone() };
-                    settled.push(pending.conclude(legs, verdict, now));
-                }
-                Some(_) => followed.pending = Some(pending),
+            match pending.verdict(&legs, now) {
+                Some(verdict) => settled.push(pending.conclude(legs, verdict, now)),
+                None => followed.pending = Some(pending),
             }
         }
         settled

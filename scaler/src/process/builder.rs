@@ -227,7 +227,7 @@ impl Plan {
     }
 
     fn port(&self, number: u32) -> Option<u32> {
-        self.first_port.map(|first| u32::from(first) + number - 1)
+        self.first_port.map(|first| u32::from(first).saturating_add(number - 1))
     }
 
     fn open(&self, output: &Output, number: u32) -> Result<Stdio, Error> {
@@ -253,6 +253,10 @@ impl Plan {
         }
         if self.max_workers == 0 {
             return Some("max_workers is 0: use 1 or more".into());
+        }
+        if self.backoff.0.is_zero() {
+            let remedy = "a crash loop must pause, say for 100 ms";
+            return Some(format!("restart_backoff begins at zero: {remedy}"));
         }
         let holds_port = |text: &OsString| text.to_str().is_some_and(|t| t.contains("{port}"));
         let wants_port =

@@ -99,11 +99,14 @@ impl Group {
                 sleep(LOOK).await;
             }
         });
-        let in_time = ended.await.is_ok();
+        if ended.await.is_ok() {
+            self.slot.hold(None); // empty: from here on its number may be another's
+            return false;
+        }
         // What is left of the group is killed, the leader first of all.
         self.slot.signal(Signal::KILL);
         let _ = self.ended().await;
-        !in_time
+        true
     }
 }
 

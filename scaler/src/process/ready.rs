@@ -86,16 +86,29 @@ impl ReadyWatch {
             Self::Line(watch) => {
                 // The reads are small and from the page cache; a file that cannot be read yet is
                 // one that the worker has not made yet.
-                while !watch.look().unwrap_or(false) {
-                    sleep(LOOK).await;
+                loop {
+                    match watch.look().unwrap_or(Look::End) {
+                        Look::Found => return,
+                        Look::More => tokio::task::yield_now().await,
+                        Look::End => sleep(LOOK).await,
+                    }
                 }
             }
         }
     }
 }
 
+/// What a look at the file found.
+enum Look {
+    Found,
+    /// Nothing yet, but there is more to read: a busy log.
+    More,
+    /// Nothing, up to the end.
+    End,
+}
+
 impl FileWatch {
-    fn look(&mut self) -> io::Result<bool> {
+    fn look(&mut self) -> io::Result<Look> {
         let mut file = File::open(&self.path as &Path)?;
         if file.metadata()?.len() < self.offset {
             self.offset = 0; // truncated
@@ -112,6 +125,10 @@ impl FileWatch {
         if self.partial.len() as u64 > CHUNK {
             self.partial.clear(); // a line without an end is not one to wait for
         }
-        Ok(found)
+        Ok(match found {
+            true => Look::Found,
+            false if read as u64 == CHUNK => Look::More,
+            false => Look::End,
+        })
     }
 }

@@ -102,9 +102,10 @@ impl Worker {
 }
 
 impl WorkerWatch {
-    /// Waits until it is ready; for ever if its task has ended.
+    /// Waits until it is ready, or gone because it was stopped; for ever if its task was ended.
     pub(crate) async fn ready(&mut self) {
-        if self.status.wait_for(|status| status.stage == Stage::Ready).await.is_err() {
+        let settled = |status: &Status| matches!(status.stage, Stage::Ready | Stage::Gone);
+        if self.status.wait_for(settled).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -127,3 +127,21 @@ fn the_global_kill_switch_stops_everybody() {
     brake.set_kill_switch(false);
     assert!(decider.decide(&ask(1, "slow", Change::By(1)), at(1)).is_change());
 }
+
+/// "Never" is written as a long duration: it must hold, and what it held back can still be recorded.
+#[test]
+fn a_rest_without_end_never_ends_and_can_be_written_down() {
+    for rest in [std::time::Duration::MAX, crate::support::seconds(86_400 * 9_999_999)] {
+        let mut spec = prompt();
+        (spec.lock_out.scale_up, spec.cool_down.scale_down) = (rest, rest);
+        let mut decider = decider(spec);
+        assert_eq!(step(&mut decider, &ask(1, "first", Change::By(1)), at(0)), 2);
+        let held = decider.decide(&ask(2, "second", Change::By(1)), at(100_000));
+        assert_eq!(held.reason, Reason::LockOut);
+        assert!(serde_json::to_string(&held).unwrap().contains("9999-12-31T23:59:59Z"), "{held}");
+        let quiet = decider.decide(&cpu(2, 1.0, at(100_001)), at(100_001));
+        assert_eq!(quiet.reason, Reason::ConditionWindow);
+        serde_json::to_string(&quiet).unwrap();
+        assert!(decider.next_deadline(at(100_001)) > Some(at(100_001)));
+    }
+}

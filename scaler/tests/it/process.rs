@@ -130,6 +130,44 @@ async fn a_worker_that_crashes_at_first_gets_ready_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_does_not_wait_for_workers_to_get_ready() {
+    let dir = tempdir().unwrap();
+    let log = dir.path().join("app.log");
+    let workers = shell("exec sleep 60")
+        .ready_when(Ready::After(Duration::from_secs(3600)))
+        .ready_timeout(Duration::from_secs(3600))
+        .log_file(&log)
+        .build()
+        .unwrap();
+    let (change, shutdown) = tokio::join!(workers.start(2), async {
+        until("both have started", || workers.pids().len() == 2).await;
+        let pids = workers.pids();
+        let shutdown = tokio::time::timeout(Duration::from_secs(30), workers.shutdown()).await;
+        assert!(pids.iter().all(|(_, pid)| !runs(*pid)));
+        shutdown.expect("it was held up by the change")
+    });
+    shutdown.unwrap();
+    assert_eq!(change.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(workers.size(), Replicas::ready(0));
+    assert_eq!(read(&log), "", "a size that was never reached is not told");
+}
+
+/// A log that other workers fill faster than one look reads must not hide the line.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ready_line_is_found_in_a_busy_log() {
+    let dir = tempdir().unwrap();
+    let log = dir.path().join("app.log");
+    let script = "yes $(printf %01000d 0) | head -n 30000; echo ready; exec sleep 60";
+    let workers = shell(script)
+        .stdout_to(&log)
+        .ready_when(Ready::FileLine { path: log, contains: "ready".into() })
+        .ready_timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
+    workers.start(1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_never_gets_ready_is_named_at_the_deadline() {
     let workers = shell("exit 3")
         .ready_when(Ready::After(Duration::from_secs(60)))
@@ -374,6 +412,15 @@ fn a_description_that_cannot_work_is_refused() {
         (LocalProcesses::builder("w", "x").max_workers(0), "max_workers is 0"),
         (LocalProcesses::builder("w", "x").arg("--port={port}"), "say where with `ports_from`"),
         (LocalProcesses::builder("w", "x").ports_from(65_500), "would have port 65755"),
+        (
+            LocalProcesses::builder("w", "x").ports_from(9000).max_workers(u32::MAX),
+            "lower `ports_from` or `max_workers`",
+        ),
+        (
+            LocalProcesses::builder("w", "x")
+                .restart_backoff(Duration::ZERO, Duration::from_secs(10)),
+            "restart_backoff begins at zero",
+        ),
         (
             LocalProcesses::builder("w", "x")
                 .ready_when(Ready::FileLine { path: "log".into(), contains: String::new() }),

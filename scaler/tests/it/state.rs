@@ -52,3 +52,12 @@ fn a_saved_state_stays_readable() {
     assert_eq!(decision.to, 5, "{decision}");
     assert_eq!(decision.id.to_string(), "1795420875000-8");
 }
+
+#[test]
+fn a_state_with_any_count_is_taken_up() {
+    let mut state = serde_json::to_value(decider(spec()).state()).unwrap();
+    state["count"] = u64::MAX.into();
+    let state: DeciderState = serde_json::from_value(state).unwrap();
+    let mut decider = Decider::with_state(spec(), state).unwrap();
+    let _ = decider.decide(&crate::support::cpu(3, 90.0, at(0)), at(0));
+}

@@ -211,6 +211,44 @@ fn a_newer_decision_supersedes_the_older_one() {
     assert_eq!(metrics.verifications("superseded"), 1);
 }
 
+/// What is complete when the newer decision comes is verified, ticked or not.
+#[test]
+fn evidence_that_is_in_before_the_newer_decision_counts() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    all_but_instances(&mut verifier, 3, 1);
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(1));
+    }
+    verifier.expect(&decision("workers", 3, 5, at(10)), seconds(30), at(10));
+    assert_eq!(settled(&verifier.tick(at(10))).unwrap().verdict, Verdict::Verified);
+
+    // And what was overdue by then has failed.
+    let late = decision("workers", 5, 6, at(50));
+    verifier.expect(&late, seconds(30), at(50));
+    assert_eq!(settled(&verifier.tick(at(50))).unwrap().verdict.as_str(), "failed");
+}
+
+#[test]
+fn a_superseded_scale_in_tells_who_was_heard() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&decision("workers", 3, 1, at(0)), seconds(60), at(0));
+    verifier.ready("workers", birl_scaler::Replicas::ready(1), at(1));
+    verifier.see_instance("workers", "worker-1", at(5));
+    verifier.expect(&decision("workers", 1, 2, at(6)), seconds(30), at(6));
+    let verifications = verifier.tick(at(6));
+    let text = settled(&verifications).unwrap().to_string();
+    assert!(text.contains("1 of 1 were heard in the last 5s: worker-1"), "{text}");
+}
+
+#[test]
+fn a_deadline_without_end_never_passes() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), std::time::Duration::MAX, at(0));
+    assert!(verifier.tick(at(1_000_000)).is_empty());
+    assert_eq!(verifier.pending(), 1);
+}
+
 #[test]
 fn targets_do_not_mix_and_holds_are_not_followed() {
     let mut verifier = Verifier::default();
