@@ -39,7 +39,7 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
                         .iter()
                         .filter_map(|sample| sample.value)
                         .map(|Milli(value)| value)
-                        .sum::<i64>()
+                        .sum::<u64>()
                 };
                 black_box(&observation)
                     .signals
