@@ -14,13 +14,16 @@ use crate::time::{Nanos, nanos, system_time};
 /// How long hits of a replaced set may still arrive before the state of its lost rules is dropped
 /// even though no hits of the new set have come.
 const GRACE: Nanos = 1_000_000_000;
+/// How far `now` may fall behind what it was before that counts as a clock set back.
+const BACKWARD: Nanos = 1_000_000_000;
 
 /// Bounds of an [`Engine`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct EngineConfig {
     /// Records older than this feed windows and open no episode; `None` lets every record act, which
-    /// is for replays. 5 minutes.
+    /// is for replays. 5 minutes. They come out [withheld](Firing::withheld), once a minute for each group
+    /// and for at most 100 groups of a rule; all are counted.
     pub max_event_age: Option<Duration>,
     /// How far behind the newest record of its group a record may be and still count in a window. A
     /// window's own length bounds it too. 1 minute.
@@ -51,6 +54,9 @@ impl Default for EngineConfig {
 /// Synchronous and pure: it reads no clock, so the caller passes `now`, and the same calls give the
 /// same firings. Each group has a time of its own, that of its newest record, which runs on with the
 /// clock while no records come; a source that lags behind the others loses nothing by it.
+///
+/// `now` should not go backward. When a clock is set back by more than a second all the same, what is
+/// remembered of the time ahead counts as happening now, as a record from the future does.
 #[derive(Debug)]
 pub struct Engine {
     rules: Arc<RuleSet>,
@@ -65,6 +71,8 @@ pub struct Engine {
     /// States of rules that the live set has lost, and since when; `None` is "since the last call".
     retired: Vec<u32>,
     retired_at: Option<Nanos>,
+    /// The latest `now` since the clock was last set back.
+    clock: Nanos,
     serial: u64,
 }
 
@@ -82,6 +90,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             retired: Vec::new(),
             retired_at: None,
+            clock: 0,
             serial: 0,
         };
         engine.replace(rules);
@@ -101,9 +110,10 @@ impl Engine {
         let now = nanos(now);
         let mut out = Vec::new();
         self.serial += 1;
+        self.follow(now, &mut out);
         self.config.metrics.add_events(hits.events);
         let current = Arc::ptr_eq(&hits.rules, &self.rules);
-        if current {
+        if current && !self.retired.is_empty() {
             self.drop_retired(now, &mut out);
         }
         for (rule, count) in &hits.unknown {
@@ -114,7 +124,8 @@ impl Engine {
         }
         for hit in &hits.list {
             let state = self.state_of(&hits.rules, hit.rule, current);
-            self.with(state, now, &mut out, |state, call| state.judge(hit, call));
+            let rule = hits.rules.rule(hit.rule);
+            self.with(state, now, &mut out, |state, call| state.judge(rule, hit, call));
         }
         self.expire(now, &mut out);
         out
@@ -125,6 +136,7 @@ impl Engine {
         let now = nanos(now);
         let mut out = Vec::new();
         self.serial += 1;
+        self.follow(now, &mut out);
         if !self.retired.is_empty() {
             let since = *self.retired_at.get_or_insert(now);
             if now.saturating_sub(since) >= GRACE {
@@ -230,6 +242,18 @@ impl Engine {
         self.retired.push(id);
         self.retired_at = None;
         id
+    }
+
+    fn follow(&mut self, now: Nanos, out: &mut Vec<Firing>) {
+        if now.saturating_add(BACKWARD) >= self.clock {
+            self.clock = self.clock.max(now);
+            return;
+        }
+        self.clock = now;
+        self.retired_at = self.retired_at.map(|since| since.min(now));
+        for id in 0..self.states.len() as u32 {
+            self.with(id, now, out, RuleState::turn_back);
+        }
     }
 
     fn drop_retired(&mut self, now: Nanos, out: &mut Vec<Firing>) {

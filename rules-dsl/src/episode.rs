@@ -16,8 +16,9 @@ use crate::time::{Nanos, system_time};
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) episode: Episode,
-    /// Event time of the last match.
-    pub(crate) last: Nanos,
+    /// Event time to which the rule holds if no further record comes: that of the last match, or, for
+    /// a window rule, when its count falls below what it needs.
+    pub(crate) holds_to: Nanos,
     /// What the last firing said; its end says it again.
     annotations: BTreeMap<String, String>,
     explain: Explain,
@@ -31,10 +32,11 @@ impl Open {
         let id = fnv1a(&format!("{name}\0{:016x}\0{:?}\0{at}", rule.hash, group.key));
         Self {
             episode: Episode { id: format!("{id:016x}"), started: system_time(at) },
-            last: at,
+            holds_to: at,
             annotations: BTreeMap::new(),
             explain: Explain {
                 text: String::new(),
+                cause: 0..0,
                 condition: Arc::clone(&rule.info.when),
                 scope: rule.info.scope.clone(),
                 values: Vec::new(),
@@ -66,7 +68,8 @@ pub(crate) fn fired(
         (None, true) => "still fires",
         (None, false) => "fired",
     };
-    let mut text = format!("rule {} {verb}{}: ", rule.info.name, of_group(rule, group));
+    let mut text = format!("rule {} {verb}", rule.info.name);
+    let cause = introduce(&mut text, rule, group);
     let head = text.len();
     for piece in &rule.sentence {
         match piece {
@@ -88,12 +91,15 @@ pub(crate) fn fired(
             humane(*limit)
         ));
     }
+    let cause = cause..text.len();
     if let Some(line) = &hit.line {
-        text.push_str(&format!("; line: {line}"));
+        text.push_str("; line: ");
+        text.extend(line.chars().map(printable));
     }
     let values = rule.captured.iter().zip(&hit.seen);
     let explain = Explain {
         text,
+        cause,
         condition: Arc::clone(&rule.info.when),
         scope: rule.info.scope.clone(),
         values: values
@@ -117,8 +123,11 @@ pub(crate) fn fired(
 
 /// The firing that ends an episode. `why` finishes the sentence.
 pub(crate) fn resolved(rule: &Rule, group: &Group, open: Open, at: Nanos, why: &str) -> Firing {
-    let text = format!("rule {} resolved{}: {why}", rule.info.name, of_group(rule, group));
-    let explain = Explain { text, ..open.explain };
+    let mut text = format!("rule {} resolved", rule.info.name);
+    let cause = introduce(&mut text, rule, group);
+    text.push_str(why);
+    let cause = cause..text.len();
+    let explain = Explain { text, cause, ..open.explain };
     Firing {
         annotations: open.annotations,
         ..bare(rule, group, Status::Resolved, open.episode, at, explain)
@@ -188,22 +197,34 @@ fn counted(window: &WindowSeen) -> String {
     format!("{least}{} {records} in {over} (needs {})", window.count, window.needs)
 }
 
-fn of_group(rule: &Rule, group: &Group) -> String {
+/// Goes on behind `rule NAME fired` as far as the colon, with the group if there is one. Returns where
+/// the cause begins.
+fn introduce(text: &mut String, rule: &Rule, group: &Group) -> usize {
     if group.key.is_empty() {
-        return String::new();
+        text.push_str(": ");
+        return text.len();
     }
+    let cause = text.len() + 1;
     let pairs = rule.group.iter().zip(&group.key);
     let pairs: Vec<String> =
         pairs.map(|(field, value)| format!("{}={}", field.name, short(value))).collect();
-    format!(" for {}", pairs.join(", "))
+    text.push_str(&format!(" for {}: ", pairs.join(", ")));
+    cause
 }
 
 /// A value in a sentence, cut to where it can still be read.
 fn short(text: &str) -> String {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    let cut = text.char_indices().nth(80).map(|(end, _)| end);
+    let mut out: String = text[..cut.unwrap_or(text.len())].chars().map(printable).collect();
+    if cut.is_some() {
+        out.push('…');
     }
+    out
+}
+
+/// A sentence stays on one line and moves no cursor, whatever a record holds.
+fn printable(c: char) -> char {
+    if c.is_control() { '\u{fffd}' } else { c }
 }
 
 /// Age of a record at `now`, when it is beyond the limit.

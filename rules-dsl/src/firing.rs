@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -85,8 +86,11 @@ pub enum Withheld {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Explain {
-    /// The sentence.
+    /// The sentence. Signs that would break the line or move a cursor are shown as `\u{fffd}`.
     pub text: String,
+    /// Where [`cause`](Self::cause) stands in it.
+    #[serde(skip)]
+    pub(crate) cause: Range<usize>,
     /// The condition as written.
     pub condition: Arc<str>,
     /// The filter as written.
@@ -115,6 +119,29 @@ pub struct WindowSeen {
     pub needs: String,
 }
 
+impl Explain {
+    /// The sentence without the line, for where the line would stand twice or take too much room.
+    ///
+    /// ```text
+    /// rule slow_requests fired for service=shop: latency_ms (412) > 300, 3 records in 10s (needs >= 3)
+    /// ```
+    #[must_use]
+    pub fn sentence(&self) -> &str {
+        self.text.get(..self.cause.end).unwrap_or(&self.text)
+    }
+
+    /// The same without the rule's name, for a sentence of the host's own that names the rule already.
+    ///
+    /// ```text
+    /// for service=shop: latency_ms (412) > 300, 3 records in 10s (needs >= 3)
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> &str {
+        self.text.get(self.cause.clone()).unwrap_or(&self.text)
+    }
+}
+
+/// The whole sentence: [`text`](Self::text).
 impl fmt::Display for Explain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

@@ -19,8 +19,11 @@ use crate::value::Value;
 pub(crate) const MISSING: &str = "<missing>";
 /// How much of a line a firing keeps.
 const LINE_CHARS: usize = 200;
-/// How much of one value is kept; a longer text is cut, so that no record can fill the memory.
+/// How much of one value is kept; a longer text is cut, and a list ends with the last item that fits,
+/// so that no record can fill the memory.
 const VALUE_BYTES: usize = 1024;
+/// What an item of a list takes besides its text.
+const LIST_ITEM_BYTES: usize = 16;
 
 /// Compiled rules.
 ///
@@ -191,6 +194,15 @@ fn hit<'a, R: Record>(
 fn kept(value: &Value<'_>) -> Value<'static> {
     match value {
         Value::Str(text) => Value::from(cut(text).to_owned()),
+        Value::List(items) => {
+            let mut room = VALUE_BYTES;
+            let fits = |item: &&Value<'_>| {
+                let size = if let Value::Str(text) = item { text.len() } else { 0 };
+                // Every item costs something, so that empty ones are bounded too.
+                room.checked_sub(size + LIST_ITEM_BYTES).map(|left| room = left).is_some()
+            };
+            Value::List(items.iter().take_while(fits).cloned().collect()).into_owned()
+        }
         other => other.clone().into_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::EngineConfig;
 use crate::episode::{self, Open};
-use crate::firing::Firing;
+use crate::firing::{Firing, Withheld};
 use crate::groups::{Group, Groups};
 use crate::hits::Hit;
 use crate::metrics::RuleCounters;
@@ -15,6 +15,9 @@ use crate::time::{Nanos, span};
 
 /// At least this many times are kept per group, so that counts shown to people are exact for longer.
 const MIN_KEPT: u64 = 1_000;
+/// Of so many groups of one rule it is told in a minute that their matches are too old to act on.
+const MAX_WITHHELD: u32 = 100;
+const MINUTE: Nanos = 60_000_000_000;
 
 #[derive(Debug)]
 pub(crate) struct RuleState {
@@ -24,9 +27,11 @@ pub(crate) struct RuleState {
     groups: Groups,
     /// Times kept in all windows of the rule.
     kept: usize,
+    withheld: WithheldTold,
     pub(crate) counters: Arc<RuleCounters>,
-    /// Whether the live set still has this very rule.
+    /// Whether the live set still has this very rule: then it publishes how many groups there are.
     pub(crate) live: bool,
+    published: Option<usize>,
 }
 
 /// What judging needs besides the state.
@@ -44,7 +49,9 @@ pub(crate) struct Call<'c> {
 
 impl RuleState {
     pub(crate) fn new(rules: Arc<RuleSet>, index: u32, counters: Arc<RuleCounters>) -> Self {
-        Self { rules, index, groups: Groups::default(), kept: 0, counters, live: true }
+        let withheld = WithheldTold::default();
+        let groups = Groups::default();
+        Self { rules, index, groups, kept: 0, withheld, counters, live: true, published: None }
     }
 
     /// The same rule in a newer set, maybe with other annotations.
@@ -52,11 +59,11 @@ impl RuleState {
         self.rules = rules;
         self.index = index;
         self.live = true;
+        self.published = None;
     }
 
-    pub(crate) fn judge(&mut self, hit: &Hit, call: &mut Call<'_>) {
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.rule(self.index);
+    /// `rule` is of the set that made the hit: it may spell this rule otherwise than the live one.
+    pub(crate) fn judge(&mut self, rule: &Rule, hit: &Hit, call: &mut Call<'_>) {
         let mut at = hit.time;
         if at > call.now {
             // One bad clock must not move a group's time ahead of everybody else's.
@@ -74,9 +81,19 @@ impl RuleState {
         if at >= group.newest {
             (group.newest, group.newest_at) = (at, call.now);
         }
-        let needs = rule.window.as_ref().map_or(0, |window| window.needs);
-        if group.times.len() as u64 >= needs {
-            fire(rule, group, hit, at, call, &self.counters);
+        if let Some(holds_to) = holds_to(rule, group, at) {
+            let withheld = episode::too_old(at, call.now, call.config.max_event_age);
+            // What is too old to act still counts in the window, and so may prolong an episode.
+            if let Some(open) = group.open.as_mut().filter(|_| rule.window.is_some()) {
+                open.holds_to = open.holds_to.max(holds_to);
+            }
+            match withheld {
+                Some(withheld) => {
+                    self.counters.too_old.add(1);
+                    self.withheld.tell(rule, group, hit, at, call, withheld);
+                }
+                None => fire(rule, group, hit, (at, holds_to), call, &self.counters),
+            }
         }
         schedule(rule, group, id, call);
     }
@@ -100,6 +117,26 @@ impl RuleState {
         schedule(rule, group, id, call);
     }
 
+    /// The clock was set back to `call.now`: what seems to lie in the future is taken as happening now,
+    /// or nothing would count or end until the clock is where it was.
+    pub(crate) fn turn_back(&mut self, call: &mut Call<'_>) {
+        let rule = self.rules.rule(self.index);
+        let ids: Vec<u32> = self.groups.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(group) = self.groups.get_mut(id) else { continue };
+            group.newest = group.newest.min(call.now);
+            group.newest_at = group.newest_at.min(call.now);
+            for time in group.times.iter_mut().rev().take_while(|time| **time > call.now) {
+                *time = call.now;
+            }
+            let held = holds_to(rule, group, call.now).unwrap_or(call.now);
+            if let Some(open) = &mut group.open {
+                open.holds_to = open.holds_to.min(held);
+            }
+            schedule(rule, group, id, call);
+        }
+    }
+
     /// Ends everything; the rule is gone.
     pub(crate) fn retire(&mut self, why: &str, call: &mut Call<'_>) {
         let rules = Arc::clone(&self.rules);
@@ -117,7 +154,6 @@ impl RuleState {
 
     /// Forgets groups that hold nothing any more, stalest first, and publishes how many are left.
     pub(crate) fn sweep(&mut self, call: &mut Call<'_>) {
-        const MINUTE: Nanos = 60_000_000_000;
         let rule = self.rules.rule(self.index);
         let reach = rule.window.as_ref().map_or(0, |window| span(window.over)).max(MINUTE);
         while let Some((id, group)) = self.groups.stalest() {
@@ -126,7 +162,10 @@ impl RuleState {
             }
             self.forget(id, call);
         }
-        self.counters.groups.set(self.groups.len() as u64);
+        let groups = self.groups.len();
+        if self.live && self.published.replace(groups) != Some(groups) {
+            self.counters.groups.set(groups as u64);
+        }
     }
 
     fn make_room(&mut self, rule: &Rule, keep: u32, call: &mut Call<'_>) {
@@ -190,28 +229,50 @@ fn count(rule: &Rule, group: &mut Group, at: Nanos, call: &Call<'_>, kept: &mut 
     true
 }
 
-/// The rule holds for this group: open an episode, go on with it, or say why neither.
+/// What a rule has told of matches that are too old to act on.
+#[derive(Debug, Default)]
+struct WithheldTold {
+    minute: u64,
+    groups: u32,
+}
+
+impl WithheldTold {
+    /// Tells of one group once a minute, and of no more groups than the limit: whoever makes up values
+    /// for `by` fills no log with them. All are counted.
+    fn tell(
+        &mut self,
+        rule: &Rule,
+        group: &mut Group,
+        hit: &Hit,
+        at: Nanos,
+        call: &mut Call<'_>,
+        withheld: Withheld,
+    ) {
+        let minute = call.now / MINUTE;
+        if self.minute != minute {
+            *self = Self { minute, groups: 0 };
+        }
+        if self.groups < MAX_WITHHELD && group.withheld_minute.replace(minute) != Some(minute) {
+            self.groups += 1;
+            let unopened = episode::unopened(rule, group, at);
+            call.out.push(episode::fired(rule, group, hit, unopened, false, Some(withheld)));
+        }
+    }
+}
+
+/// The rule holds for this group: open an episode, or go on with it.
 fn fire(
     rule: &Rule,
     group: &mut Group,
     hit: &Hit,
-    at: Nanos,
+    (at, holds_to): (Nanos, Nanos),
     call: &mut Call<'_>,
     counters: &RuleCounters,
 ) {
-    if let Some(withheld) = episode::too_old(at, call.now, call.config.max_event_age) {
-        counters.too_old.add(1);
-        let minute = call.now / 60_000_000_000;
-        if group.withheld_minute.replace(minute) != Some(minute) {
-            let unopened = episode::unopened(rule, group, at);
-            call.out.push(episode::fired(rule, group, hit, unopened, false, Some(withheld)));
-        }
-        return;
-    }
     let mut open = group.open.take();
     let repeat = open.is_some();
     let entry = open.get_or_insert_with(|| Open::new(rule, group, at));
-    entry.last = entry.last.max(at);
+    entry.holds_to = entry.holds_to.max(holds_to);
     let mut firing = episode::fired(rule, group, hit, entry.episode.clone(), repeat, None);
     firing.event_time = crate::time::system_time(at);
     entry.remember(&firing);
@@ -252,22 +313,18 @@ fn close(
     }
 }
 
+/// Event time to which the rule holds for a group with a match at `at`; `None` if it does not.
+fn holds_to(rule: &Rule, group: &Group, at: Nanos) -> Option<Nanos> {
+    let Some(window) = &rule.window else { return Some(at) };
+    // The count falls below what is needed when the oldest of the newest `needs` records leaves.
+    let index = (group.times.len() as u64).checked_sub(window.needs)?;
+    group.times.get(index as usize).map(|time| time.saturating_add(span(window.over)))
+}
+
 /// Event time at which the open episode ends if no further record comes.
 fn end(rule: &Rule, group: &Group) -> Option<Nanos> {
     let open = group.open.as_ref()?;
-    let keep = span(rule.info.keep_firing_for);
-    let end = match &rule.window {
-        None => open.last,
-        // The count falls below what is needed when the oldest of the newest `needs` records leaves.
-        Some(window) => {
-            let index = (group.times.len() as u64).checked_sub(window.needs);
-            match index.and_then(|index| group.times.get(index as usize)) {
-                Some(time) => time.saturating_add(span(window.over)),
-                None => group.newest,
-            }
-        }
-    };
-    Some(end.saturating_add(keep))
+    Some(open.holds_to.saturating_add(span(rule.info.keep_firing_for)))
 }
 
 /// The clock time at which the group's own time reaches `event`.

@@ -1,9 +1,13 @@
 //! Windows, episodes, groups, time, and replacement of the rules.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use birl_rules_dsl::{Change, Engine, EngineConfig, Intent, Status, Withheld};
+use birl_rules_dsl::{
+    Change, Engine, EngineConfig, Event, FieldPath, Intent, Record, Scratch, Status, Value,
+    Withheld,
+};
 use serde_json::json;
 
 use crate::common::{Bench, at, compile, hits, short};
@@ -331,4 +335,121 @@ fn a_firing_is_data() {
     assert_eq!(data["explain"]["values"][0]["field"], "latency_ms");
     assert_eq!(data["explain"]["values"][0]["value"], 412.5);
     assert_eq!(fired[0].status, Status::Firing);
+}
+
+#[test]
+fn a_window_episode_ends_though_single_records_trickle_on() {
+    let mut bench =
+        Bench::new("{name: r, when: count(10s) >= 3, keep_firing_for: 60s, then: notify()}");
+    for second in 0..3 {
+        bench.feed(f64::from(second), json!({}));
+    }
+    // The count fell below three at second 10, and no single record brings it back.
+    assert!(bench.feed(40.0, json!({})).is_empty());
+    assert!(bench.feed(69.0, json!({})).is_empty());
+    assert_eq!(bench.engine.next_deadline(), Some(at(70.0)));
+    let ended = bench.tick(70.0);
+    assert_eq!(short(&ended), ["-r{}"]);
+    assert_eq!(ended[0].event_time, at(70.0));
+}
+
+#[test]
+fn hits_on_their_way_fill_the_templates_of_their_own_set() {
+    let text = |summary: &str| {
+        format!("{{name: r, when: x > 1, then: notify(), annotations: {{s: '{summary}'}}}}")
+    };
+    let mut bench = Bench::new(&text("{{b}}"));
+    let on_its_way = hits(&bench.rules, &[(0.0, json!({"x": 2, "a": "A", "b": "B"}))]);
+    bench.replace(&text("{{a}} and {{b}}"));
+    let fired = bench.engine.advance(on_its_way, at(0.0));
+    assert_eq!(fired[0].annotations["s"], "B");
+    let again = bench.feed(1.0, json!({"x": 2, "a": "A", "b": "B"}));
+    assert_eq!(short(&again), ["=r{}"], "the same rule and episode");
+    assert_eq!(again[0].annotations["s"], "A and B");
+}
+
+#[test]
+fn a_clock_set_back_blinds_no_window_and_keeps_no_episode_open() {
+    let hour = 3600.0;
+    let mut bench = Bench::new(&format!("{SLOW}  - {ERROR}\n"));
+    let slow = || json!({"latency_ms": 412, "service": "shop"});
+    bench.feed(hour, slow());
+    bench.feed(hour, json!({"level": "error", "host": "a"}));
+    // The clock was an hour ahead. Records and clock go on from where they should have been.
+    bench.feed(1.0, slow());
+    let fired = bench.feed(2.0, slow());
+    assert_eq!(short(&fired), ["+slow_requests{shop}"]);
+    assert_eq!(bench.engine.stats().rules["slow_requests"].late, 0);
+    assert_eq!(short(&bench.tick(11.0)), ["-slow_requests{shop}"]);
+    assert_eq!(bench.engine.next_deadline(), Some(at(301.0)));
+    assert_eq!(short(&bench.tick(301.0)), ["-error{a}"]);
+    assert_eq!(bench.engine.next_deadline(), None);
+}
+
+#[test]
+fn whoever_makes_up_groups_gets_few_words_about_old_records() {
+    let mut bench = Bench::new(ERROR);
+    let records: Vec<_> = (0..5_000).map(|i| (0.0, json!({"level": "error", "host": i}))).collect();
+    let told = bench.engine.advance(hits(&bench.rules, &records), at(86_400.0));
+    assert_eq!(told.len(), 100);
+    assert_eq!(bench.engine.stats().rules["error"].too_old, 5_000);
+    let next_minute = bench.engine.advance(hits(&bench.rules, &records[..10]), at(86_460.0));
+    assert_eq!(next_minute.len(), 10);
+}
+
+#[test]
+fn a_hit_keeps_a_bounded_part_of_a_list_too() {
+    let mut bench = Bench::new("{name: r, when: tags contains 'x', then: notify()}");
+    let long = vec![json!("x"), json!("y".repeat(500)), json!("z".repeat(100_000))];
+    let many = vec![json!("x"); 100_000];
+    for tags in [long, many] {
+        let fired = bench.feed(0.0, json!({ "tags": tags }));
+        let kept = serde_json::to_string(&fired[0].explain.values).unwrap();
+        assert!(kept.contains("\"x\"") && kept.len() < 2_000, "{} bytes", kept.len());
+    }
+}
+
+#[test]
+fn the_sentence_comes_without_the_line_and_without_the_rule() {
+    struct Line(serde_json::Value);
+    impl Record for Line {
+        fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+            Record::get(&self.0, path)
+        }
+        fn line(&self) -> Option<Cow<'_, str>> {
+            Some("GET /cart; line: 7".into())
+        }
+    }
+    let rules =
+        compile(&format!("{SLOW}  - {{name: plain, when: latency_ms > 400, then: notify()}}\n"));
+    let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
+    let record = Line(json!({"latency_ms": 412, "service": "shop"}));
+    let events = [Event::new(&record, at(0.0)); 3];
+    let fired = engine.advance(rules.matches(events, &mut Scratch::new()), at(0.0));
+    assert_eq!(short(&fired), ["+plain{}", "=plain{}", "+slow_requests{shop}"]);
+    let explain = &fired[2].explain;
+    let cause = "for service=shop: latency_ms (412) > 300, 3 records in 10s (needs >= 3)";
+    assert_eq!(explain.cause(), cause);
+    assert_eq!(explain.sentence(), format!("rule slow_requests fired {cause}"));
+    assert_eq!(
+        explain.to_string(),
+        format!("rule slow_requests fired {cause}; line: GET /cart; line: 7")
+    );
+    assert_eq!(fired[0].explain.cause(), "latency_ms (412) > 400");
+    let ended = engine.tick(at(10.0));
+    assert_eq!(ended[0].explain.cause(), "for service=shop: fewer than 3 records in 10s");
+    assert_eq!(ended[0].explain.sentence(), ended[0].explain.to_string());
+}
+
+#[test]
+fn no_record_breaks_the_sentence_or_reaches_the_terminal() {
+    let mut bench =
+        Bench::new("{name: r, when: user != 'x' && line != '', by: [host], then: notify()}");
+    let fired =
+        bench.feed(0.0, json!({"user": "a\nrule r resolved", "host": "\u{1b}[2J", "line": "l"}));
+    assert_eq!(
+        fired[0].explain.to_string(),
+        "rule r fired for host=\u{fffd}[2J: user (a\u{fffd}rule r resolved) != 'x' && line (l) != ''"
+    );
+    assert_eq!(fired[0].group["host"], "\u{1b}[2J", "as data it is what it is");
 }
