@@ -15,6 +15,9 @@ use crate::source::{Format, Source, SourceText};
 use crate::template::is_path;
 use crate::window::Window;
 
+/// After so many mistakes no more are looked for; nobody reads them, and a file may be made of nothing else.
+const MAX_DIAGNOSTICS: usize = 1_000;
+
 /// Compiles rule files, with the intents that a host adds.
 ///
 /// [`RuleSet::compile`] is the short way where the built-in intents are enough.
@@ -41,7 +44,7 @@ impl Compiler {
     ///
     /// # Errors
     ///
-    /// Every mistake in every file, with its place and remedy. There is no partial set.
+    /// Every mistake in every file (the first 1,000), with its place and remedy. There is no partial set.
     pub fn compile(&self, sources: &[SourceText]) -> Result<RuleSet, Diagnostics> {
         let mut session = Session {
             intents: &self.intents,
@@ -81,7 +84,9 @@ pub(crate) struct Session<'c> {
 
 impl Session<'_> {
     pub(crate) fn report(&mut self, source: &Source<'_>, issues: impl IntoIterator<Item = Issue>) {
-        self.diagnostics.extend(issues.into_iter().map(|issue| source.diagnose(issue)));
+        let room = MAX_DIAGNOSTICS.saturating_sub(self.diagnostics.len());
+        let issues = issues.into_iter().take(room);
+        self.diagnostics.extend(issues.map(|issue| source.diagnose(issue)));
     }
 
     /// Reports issues that were found inside the text of a scalar.
@@ -192,6 +197,9 @@ impl Session<'_> {
 
     fn list(&mut self, source: &Source<'_>, items: &[Node]) {
         for (index, item) in items.iter().enumerate() {
+            if self.diagnostics.len() == MAX_DIAGNOSTICS {
+                break;
+            }
             self.rule(source, item, index + 1);
         }
     }
@@ -227,7 +235,7 @@ impl Session<'_> {
         self.report(source, issues);
         let draft = self.draft(source, &keys);
         if self.diagnostics.len() == known {
-            let (line, _) = source.position(node.span.start);
+            let line = source.line(node.span.start);
             let info = RuleInfo {
                 name: name.into(),
                 file: Arc::clone(&source.name),
@@ -291,8 +299,7 @@ impl Session<'_> {
                 (node.span.clone(), name.to_owned())
             }
         };
-        let (line, _) = source.position(span.start);
-        let place = format!("{}:{line}", source.name);
+        let place = format!("{}:{}", source.name, source.line(span.start));
         if let Some(first) = self.names.get(&name) {
             let message = format!("a rule called `{name}` stands at {first} already");
             let issue = Issue::new("E0105", span, message, "the second of that name");

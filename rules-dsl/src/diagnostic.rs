@@ -32,8 +32,11 @@ pub struct Diagnostic {
     pub help: Option<Cow<'static, str>>,
     /// A replacement for the spanned text that would work.
     pub suggestion: Option<String>,
-    /// The line at fault, for rendering.
+    /// The line at fault, for rendering; of a very long line the part around the fault.
     pub source_line: String,
+    /// How many characters of the line stand before that part.
+    #[serde(skip)]
+    pub(crate) skipped: usize,
 }
 
 impl fmt::Display for Diagnostic {
@@ -63,32 +66,35 @@ impl Diagnostic {
     /// before the caret, and the number of carets.
     fn excerpt(&self) -> (String, usize, usize) {
         const WIDTH: usize = 120;
-        let before = self.column - 1;
-        let start = if before > WIDTH * 3 / 4 { before - WIDTH / 2 } else { 0 };
+        let column = self.column - 1 - self.skipped;
+        let start = if column > WIDTH * 3 / 4 { column - WIDTH / 2 } else { 0 };
         let mut line: String = self.source_line.chars().skip(start).take(WIDTH).collect();
         // A tab would shift the caret.
         line = line.replace('\t', " ");
         let length = line.chars().count();
-        let before = (before - start).min(length);
+        let before = (column - start).min(length);
         let left = line.chars().skip(before).collect::<String>();
         let spanned = self.source_line.len().min(self.span.len());
         let width = self
             .source_line
             .chars()
-            .skip(self.column - 1)
+            .skip(column)
             .scan(0, |bytes, c| {
                 *bytes += c.len_utf8();
                 (*bytes <= spanned).then_some(())
             })
             .count()
             .clamp(1, left.trim_end().chars().count().max(1));
-        let lead = if start > 0 { "…" } else { "" };
+        let lead = if start + self.skipped > 0 { "…" } else { "" };
         (format!("{lead}{}", line.trim_end()), before + lead.chars().count(), width)
     }
 }
 
-/// Everything wrong with a set of rule files, in the order of the text: never empty.
-#[derive(Debug, Clone, Serialize)]
+/// Everything wrong with a set of rule files, in the order of the text: never empty, at most 1,000.
+///
+/// `Debug` is the same as `Display`, so that a `main` that returns it, or an `unwrap`, shows the lines
+/// and carets and no dump of fields.
+#[derive(Clone, Serialize)]
 #[serde(transparent)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
@@ -137,6 +143,12 @@ impl fmt::Display for Diagnostics {
             writeln!(f, "\n... and {} more", self.list.len() - SHOWN)?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

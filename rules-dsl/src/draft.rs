@@ -1,6 +1,7 @@
 //! One rule, key by key: what each of them says, and what is wrong with it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,13 +51,25 @@ impl Draft {
         self.captures.len() - 1
     }
 
-    fn group_by(&mut self, path: &str, slot: u32) {
+    /// Adds a `by` field; refuses one that would lose its label to another, because then groups could
+    /// not be told apart as alerts.
+    fn group_by(&mut self, path: &str, slot: u32, span: Range<usize>) -> Result<(), Issue> {
         if self.group.iter().any(|field| field.slot == slot) {
-            return;
+            return Ok(());
         }
         let name = FieldPath::new(path).as_str().to_owned();
         let label = label_name(&name);
-        self.group.push(GroupField { name, label, slot });
+        let other = match self.group.iter().find(|field| field.label == label) {
+            Some(other) => format!("of `{}`", other.name),
+            None if label == "alertname" => "of the rule's name".to_owned(),
+            None => {
+                self.group.push(GroupField { name, label, slot });
+                return Ok(());
+            }
+        };
+        let message = format!("`{name}` would share the label `{label}` {other}");
+        let issue = Issue::new("E0109", span, message, "each label comes from one place");
+        Err(issue.help("give the field another name under `aliases:` and group by that"))
     }
 }
 
@@ -102,9 +115,11 @@ impl Session<'_> {
                 self.sentence(&ast, text, *term, draft);
             }
             if let Some(window) = &split.window {
-                for (path, _) in &window.by {
+                for (path, span) in &window.by {
                     let slot = self.slot(path);
-                    draft.group_by(path, slot);
+                    if let Err(issue) = draft.group_by(path, slot, span.clone()) {
+                        self.report_in(source, node, vec![issue]);
+                    }
                 }
             }
             draft.window = split.window;
@@ -206,7 +221,7 @@ impl Session<'_> {
                 let path = keys::text(item, "a field").unwrap_or_default().trim();
                 if is_path(path) {
                     let slot = self.slot(path);
-                    draft.group_by(path, slot);
+                    issues.extend(draft.group_by(path, slot, item.span.clone()).err());
                 } else {
                     let message = format!("`{path}` is not the name of a field");
                     issues.push(Issue::new(

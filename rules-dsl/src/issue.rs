@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What the parser and the checker produce; [`crate::text::Text`] turns it into a diagnostic.
+/// What the parser and the checker produce; [`crate::source::Source`] turns it into a diagnostic.
 #[derive(Debug, Clone)]
 pub(crate) struct Issue {
     pub(crate) code: &'static str,

@@ -1,5 +1,6 @@
 //! The keys of a rule file, what people write instead of them, and reading them from a document.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::document::{Node, NodeKind, Style};
@@ -146,14 +147,16 @@ pub(crate) fn map<'n>(
         return Vec::new();
     };
     let mut out: Vec<(&str, &Node, &Node)> = Vec::new();
+    let mut names = HashSet::new();
     for (key, value) in entries {
         let Some(name) = key_text(key, issues) else { continue };
-        if out.iter().any(|(known, ..)| *known == name) {
+        if names.contains(name) {
             let message = format!("`{name}` stands here twice");
             issues.push(Issue::new("E0105", key.span.clone(), message, "the second time"));
         } else if let Err(issue) = text(value, &format!("`{name}`")) {
             issues.push(issue);
         } else {
+            names.insert(name);
             out.push((name, key, value));
         }
     }
@@ -203,6 +206,10 @@ pub(crate) fn expression<'n>(file: &str, node: &'n Node, key: &str) -> Result<&'
 /// condition; a comment that starts without a space or holds an operator is taken for the latter.
 fn swallowed_comment(file: &str, node: &Node) -> Option<Issue> {
     let rest = file.get(node.span.end..)?;
+    // Most values have no comment behind them, and lines may be as long as the file.
+    if !rest.trim_start_matches([' ', '\t']).starts_with('#') {
+        return None;
+    }
     let line = rest.lines().next()?;
     let comment = line.trim_start().strip_prefix('#')?;
     let remark = comment.is_empty() || comment.starts_with([' ', '\t', '#', '!']);

@@ -21,6 +21,7 @@ pub(crate) fn compare(op: CompareOp, a: Option<&Value<'_>>, b: Option<&Value<'_>
             CompareOp::Ge => a >= b,
         }),
         (Some(Value::Str(a)), Some(Value::Str(b))) if op == CompareOp::Eq => Truth::from(a == b),
+        (Some(Value::Str(a)), Some(Value::Str(b))) if op == CompareOp::Ne => Truth::from(a != b),
         (Some(a), Some(b)) => compare_any(op, a, b),
         _ => Truth::Unknown,
     }

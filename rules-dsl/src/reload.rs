@@ -27,6 +27,7 @@ use crate::ruleset::RuleSet;
 
 /// How long an edit must lie still before it counts.
 const SETTLE: Duration = Duration::from_millis(60);
+const LEAST_POLL: Duration = Duration::from_millis(10);
 
 /// Rule files, and the set that they currently make.
 ///
@@ -81,7 +82,9 @@ pub enum ReloadEvent {
 }
 
 /// Rule files could not be read, or do not compile.
-#[derive(Debug, Clone)]
+///
+/// `Debug` is the same as `Display`, as that of [`Diagnostics`] is.
+#[derive(Clone)]
 pub struct LoadError {
     cause: Arc<Cause>,
 }
@@ -152,6 +155,12 @@ impl std::fmt::Display for LoadError {
     }
 }
 
+impl std::fmt::Debug for LoadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for LoadError {}
 
 impl RuleFiles {
@@ -210,7 +219,8 @@ impl RuleFiles {
         self.judge(&mut state, look)
     }
 
-    /// Watches the files on a thread of its own, looking every `poll` (250 ms suits most), and calls
+    /// Watches the files on a thread of its own, looking every `poll` (250 ms suits most; 10 ms is the
+    /// least), and calls
     /// `on_event` there for every edit. Dropping the watcher stops the thread.
     ///
     /// # Errors
@@ -221,6 +231,8 @@ impl RuleFiles {
         poll: Duration,
         on_event: impl FnMut(ReloadEvent) + Send + 'static,
     ) -> Result<Watcher, LoadError> {
+        // A thread that never waits would look all the time.
+        let poll = poll.max(LEAST_POLL);
         let (stop, stopped) = channel::<()>();
         let files = self.clone();
         let mut on_event = on_event;

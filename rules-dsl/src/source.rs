@@ -7,6 +7,9 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Node, NodeKind, Style};
 use crate::issue::Issue;
 
+/// How much of a line a diagnostic keeps on either side of the fault.
+const LINE_BYTES: usize = 1_000;
+
 /// How a rule file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -56,12 +59,16 @@ impl<'t> Source<'t> {
         Self { name: name.into(), text, lines }
     }
 
+    /// Line of a byte, from 1. Unlike the column it costs the same however long the line is.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.lines.partition_point(|start| *start <= at).max(1)
+    }
+
     /// Line and column of a byte, both from 1; columns count characters.
-    pub(crate) fn position(&self, at: usize) -> (usize, usize) {
+    fn position(&self, at: usize) -> (usize, usize) {
         let at = self.floor(at);
-        let line = self.lines.partition_point(|start| *start <= at);
-        let start = self.lines[line.max(1) - 1];
-        (line.max(1), self.text[start..at].chars().count() + 1)
+        let line = self.line(at);
+        (line, self.text[self.lines[line - 1]..at].chars().count() + 1)
     }
 
     fn floor(&self, at: usize) -> usize {
@@ -85,7 +92,10 @@ impl<'t> Source<'t> {
         }
         let (line, column) = self.position(start);
         let line_start = self.lines[line - 1];
-        let source_line = self.text[line_start..].lines().next().unwrap_or_default();
+        // Every mistake keeps its line, and a file of one line may be all mistakes.
+        let cut = self.floor(line_start.max(start.saturating_sub(LINE_BYTES)));
+        let part = &self.text[cut..self.floor(start + LINE_BYTES)];
+        let source_line = part.lines().next().unwrap_or_default();
         Diagnostic {
             code: issue.code,
             message: issue.message.into(),
@@ -97,6 +107,7 @@ impl<'t> Source<'t> {
             help: issue.help,
             suggestion: issue.suggestion.map(Into::into),
             source_line: source_line.to_owned(),
+            skipped: self.text[line_start..cut].chars().count(),
         }
     }
 

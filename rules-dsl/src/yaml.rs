@@ -80,15 +80,11 @@ impl Reader {
                         "refers to what it is in",
                     ));
                 };
-                self.copied += node.weight();
-                if self.copied > MAX_COPIED {
-                    let message = format!("aliases copy more than {MAX_COPIED} values");
-                    return Err(Issue::new("E0107", range, message, "one too many"));
-                }
+                let node = node.clone();
+                self.copy(&node, range.clone())?;
                 if self.open.len() + node.depth() > MAX_DEPTH {
                     return Err(too_deep(range));
                 }
-                let node = node.clone();
                 self.add(node, 0)
             }
             Event::DocumentStart(..) if self.root.is_some() => Err(Issue::new(
@@ -116,10 +112,20 @@ impl Reader {
         self.add(open.node, open.anchor)
     }
 
+    /// Takes what a copy of `node` costs from what anchors and aliases may copy.
+    fn copy(&mut self, node: &Node, span: Range<usize>) -> Result<(), Issue> {
+        self.copied += node.weight();
+        if self.copied <= MAX_COPIED {
+            return Ok(());
+        }
+        let message = format!("anchors and aliases copy more than {MAX_COPIED} values");
+        Err(Issue::new("E0107", span, message, "one too many"))
+    }
+
     fn add(&mut self, node: Node, anchor: usize) -> Result<(), Issue> {
         if anchor != 0 {
+            self.copy(&node, node.span.clone())?;
             self.anchors.insert(anchor, node.clone());
-            self.copied += node.weight();
         }
         let Some(parent) = self.open.last_mut() else {
             self.root = Some(node);

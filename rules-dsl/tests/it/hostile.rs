@@ -91,6 +91,10 @@ fn deep_files_and_alias_bombs_are_refused() {
     for i in 1..2000 {
         stacked.push_str(&format!("a{i}: &a{i} [[[[*a{}]]]]\n", i - 1));
     }
+    // Thirty anchors around one list would copy it thirty times.
+    let inside = vec!["x"; 20_000].join(", ");
+    let anchored: String = (0..30).map(|i| format!("&a{i} [")).collect();
+    let anchored = format!("rules: {anchored}{inside}{}\n", "]".repeat(30));
     for source in [
         json("[".repeat(n)),
         json("{\"a\":".repeat(n)),
@@ -102,6 +106,7 @@ fn deep_files_and_alias_bombs_are_refused() {
         yaml(format!("rules: {}{}", "[".repeat(n), "]".repeat(n))),
         yaml(bomb),
         yaml(stacked),
+        yaml(anchored),
         yaml("a: &a [*a]\n".to_owned()),
         yaml("x".repeat(40 * 1024 * 1024)),
     ] {
@@ -187,4 +192,33 @@ fn odd_bytes_never_panic() {
             let _ = RuleSet::from_yaml("odd.yaml", &template).map_err(|wrong| wrong.to_string());
         }
     }
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_fits_the_memory() {
+    on_a_small_stack(|| {
+        // On one line, which every diagnostic quotes.
+        let text = format!("{{\"rules\": [{}]}}", vec!["{\"é\": 1}"; 50_000].join(", "));
+        let wrong = RuleSet::from_json("hostile.json", &text).unwrap_err();
+        assert_eq!(wrong.len(), 1_000);
+        let kept: usize = wrong.iter().map(|diagnostic| diagnostic.source_line.len()).sum();
+        assert!(kept < 3_000_000, "{kept} bytes of lines");
+        let last = wrong.iter().last().unwrap();
+        assert_eq!((last.line, last.column), (1, 12 + 999 * 10 + 1));
+        let shown = last.to_string();
+        let mut lines = shown.lines().skip(3);
+        let (line, carets) = (lines.next().unwrap(), lines.next().unwrap());
+        let at = carets.chars().position(|c| c == '^').unwrap();
+        let marked: String = line.chars().skip(at).take(3).collect();
+        assert_eq!(marked, "\"é\"", "{shown}");
+        assert_eq!(carets.matches('^').count(), 3);
+    });
+}
+
+#[test]
+fn debug_is_the_picture_that_display_shows() {
+    let wrong = RuleSet::from_json("r.json", &condition("a >")).unwrap_err();
+    assert_eq!(format!("{wrong:?}"), wrong.to_string());
+    let boxed: Box<dyn std::error::Error> = wrong.into();
+    assert!(format!("{boxed:?}").contains("--> r.json:1:"), "{boxed:?}");
 }

@@ -203,6 +203,7 @@ fn opening_what_is_not_there_names_it() {
     let missing = RuleFiles::open(["/nonexistent/rules.yaml"]).unwrap_err();
     assert_eq!(missing.kind(), LoadErrorKind::NotFound);
     assert!(missing.to_string().contains("/nonexistent/rules.yaml"), "{missing}");
+    assert_eq!(format!("{missing:?}"), missing.to_string());
 }
 
 #[test]

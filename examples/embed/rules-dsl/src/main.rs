@@ -7,10 +7,7 @@ use birl_rules_dsl::{Engine, EngineConfig, Event, RuleSet, Scratch};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: embed-rules-dsl RULES.yaml < events.ndjson")?;
-    let rules = match RuleSet::from_yaml(&path, &std::fs::read_to_string(&path)?) {
-        Ok(rules) => Arc::new(rules),
-        Err(wrong) => return Err(format!("\n{wrong}").into()),
-    };
+    let rules = Arc::new(RuleSet::from_yaml(&path, &std::fs::read_to_string(&path)?)?);
     let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
     let mut scratch = Scratch::new();
     for line in std::io::stdin().lock().lines() {
