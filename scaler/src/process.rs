@@ -3,11 +3,12 @@
 mod builder;
 mod group;
 mod log;
+mod pid_file;
 mod ready;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ pub use self::builder::{LocalProcessesBuilder, Output};
 pub use self::ready::Ready;
 
 use self::builder::Plan;
+use self::pid_file::PidFile;
 use self::worker::Worker;
 use crate::decision::Decision;
 use crate::error::{Error, ErrorKind};
@@ -35,8 +37,10 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 ///
 /// It starts with no worker at all; a [`Decider`](crate::Decider) takes zero replicas for a pause,
 /// so [`start`](Self::start) the first ones yourself. Dropping it kills every worker at once;
-/// [`shutdown`](Self::shutdown) drains them. A host that is itself killed with SIGKILL cannot
-/// clean up: run it under a supervisor or in a container, as any parent of processes.
+/// [`shutdown`](Self::shutdown) drains them. A host that is itself killed with SIGKILL cannot clean
+/// up. Where that must leave nothing running, run it in a container or under systemd, whose default
+/// `KillMode=control-group` ends the workers with their host; elsewhere
+/// [`pid_file`](LocalProcessesBuilder::pid_file) lets the next host end them.
 ///
 /// All methods need a running tokio runtime with time and I/O enabled.
 ///
@@ -54,6 +58,8 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 pub struct LocalProcesses {
     plan: Arc<Plan>,
     counts: Arc<Counts>,
+    /// Opened with the first change, where one is asked for.
+    pids: Arc<OnceLock<PidFile>>,
     table: Mutex<Table>,
     /// Whose turn it is to change the size; calls that overlap queue here, in order.
     turn: tokio::sync::Mutex<()>,
@@ -78,6 +84,7 @@ struct Counts {
     spawn_failures: AtomicU64,
     killed: AtomicU64,
     log_failures: AtomicU64,
+    leftovers: AtomicU64,
 }
 
 /// What happened to the workers so far.
@@ -92,6 +99,8 @@ pub struct ProcessStats {
     pub killed: u64,
     /// How often the line `scaled to N` could not be written.
     pub log_failures: u64,
+    /// How many workers of a host that was killed were found by the pid file, and ended.
+    pub leftovers: u64,
 }
 
 impl LocalProcesses {
@@ -115,9 +124,10 @@ impl LocalProcesses {
     /// [`ErrorKind::InvalidInput`] above the configured ceiling, [`ErrorKind::Closed`] after a
     /// shutdown; both change nothing. [`ErrorKind::Spawn`] if a worker cannot be started at all:
     /// the size stays as it was. [`ErrorKind::Timeout`] if the workers are not ready in time: they
-    /// stay, and may get there later.
+    /// stay, and may get there later. [`ErrorKind::Io`] if the pid file cannot be used.
     pub async fn start(&self, replicas: u32) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
+        self.leftovers().await?;
         // What an earlier change that nobody waited for left behind still has the names.
         self.stopped().await?;
         self.resize(replicas)?;
@@ -172,6 +182,7 @@ impl LocalProcesses {
             spawn_failures: read(&self.counts.spawn_failures),
             killed: read(&self.counts.killed),
             log_failures: read(&self.counts.log_failures),
+            leftovers: read(&self.counts.leftovers),
         }
     }
 
@@ -179,9 +190,22 @@ impl LocalProcesses {
         Self {
             plan: Arc::new(plan),
             counts: Arc::default(),
+            pids: Arc::default(),
             table: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Ends, before the first change, what a host before this one left running.
+    async fn leftovers(&self) -> Result<(), Error> {
+        let Some(path) = self.plan.pid_file.as_ref().filter(|_| self.pids.get().is_none()) else {
+            return Ok(());
+        };
+        let (file, count) = PidFile::open(path, self.plan.drain_timeout).await?;
+        self.counts.leftovers.fetch_add(count, Ordering::Relaxed);
+        // It is this call's turn, so that nobody else can have set it.
+        let _ = self.pids.set(file);
+        Ok(())
     }
 
     /// Starts and stops, without waiting for either.
@@ -201,7 +225,7 @@ impl LocalProcesses {
         table.stop_down_to(replicas as usize);
         while table.workers.len() < replicas as usize {
             let number = table.workers.len() as u32 + 1;
-            match Worker::start(&self.plan, &self.counts, number) {
+            match Worker::start(&self.plan, &self.counts, &self.pids, number) {
                 Ok(worker) => table.workers.push(worker),
                 Err(error) => {
                     table.stop_down_to(before);

@@ -53,6 +53,7 @@ pub(crate) struct Plan {
     pub(crate) drain_timeout: Duration,
     pub(crate) backoff: (Duration, Duration),
     pub(crate) max_workers: u32,
+    pub(crate) pid_file: Option<PathBuf>,
 }
 
 impl LocalProcessesBuilder {
@@ -72,6 +73,7 @@ impl LocalProcessesBuilder {
             drain_timeout: Duration::from_secs(10),
             backoff: (Duration::from_millis(100), Duration::from_secs(10)),
             max_workers: 256,
+            pid_file: None,
         };
         Self { plan }
     }
@@ -159,6 +161,19 @@ impl LocalProcessesBuilder {
     /// The most workers there may ever be, whatever anybody asks for; 256 by default.
     pub fn max_workers(mut self, most: u32) -> Self {
         self.plan.max_workers = most;
+        self
+    }
+
+    /// Remembers in this file which processes run, so that a host that was itself killed leaves
+    /// nothing behind for good: the next one with the same file ends the leftovers with its first
+    /// change, by SIGTERM and, past the drain timeout, SIGKILL. Off by default; Linux only, as it
+    /// needs `/proc`.
+    ///
+    /// A process counts as a leftover only if boot, process id and start time are those recorded.
+    /// The file is locked: a second host with the same file is refused. Keep it where it outlives
+    /// the host, beside its other state.
+    pub fn pid_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.plan.pid_file = Some(path.as_ref().to_owned());
         self
     }
 

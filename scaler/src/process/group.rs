@@ -118,7 +118,7 @@ impl Drop for Group {
 }
 
 /// A group that is gone already has nothing more to be told.
-fn send(pid: Pid, signal: Signal) {
+pub(crate) fn send(pid: Pid, signal: Signal) {
     let _ = kill_process_group(pid, signal);
 }
 

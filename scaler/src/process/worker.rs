@@ -1,7 +1,7 @@
 //! One worker and the task that looks after it: ready, crashed, started again, drained.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::Counts;
 use super::builder::Plan;
 use super::group::{Group, Slot};
+use super::pid_file::PidFile;
 use super::ready::ReadyWatch;
 use crate::error::{Error, ErrorKind};
 
@@ -52,6 +53,7 @@ impl Worker {
     pub(crate) fn start(
         plan: &Arc<Plan>,
         counts: &Arc<Counts>,
+        pids: &Arc<OnceLock<PidFile>>,
         number: u32,
     ) -> Result<Self, Error> {
         let slot = Slot::default();
@@ -60,6 +62,7 @@ impl Worker {
         let mut keeper = Keeper {
             plan: Arc::clone(plan),
             counts: Arc::clone(counts),
+            pids: Arc::clone(pids),
             number,
             slot: slot.clone(),
             status: sender,
@@ -129,6 +132,7 @@ impl WorkerWatch {
 struct Keeper {
     plan: Arc<Plan>,
     counts: Arc<Counts>,
+    pids: Arc<OnceLock<PidFile>>,
     number: u32,
     slot: Slot,
     status: watch::Sender<Status>,
@@ -146,7 +150,14 @@ impl Keeper {
             })
         });
         match spawned {
-            Ok(child) => Ok((Group::adopt(child, self.slot.clone()), ready)),
+            Ok(child) => {
+                if let Some(pids) = self.pids.get()
+                    && let Err(error) = pids.record(self.number, child.id())
+                {
+                    tracing::warn!(target: "birl_scaler", %error, "a pid was not recorded");
+                }
+                Ok((Group::adopt(child, self.slot.clone()), ready))
+            }
             Err(error) => {
                 self.counts.spawn_failures.fetch_add(1, Ordering::Relaxed);
                 Err(error)

@@ -256,6 +256,86 @@ async fn a_drop_leaves_no_orphan() {
     until("all are dead", || pids.iter().all(|pid| !runs(*pid))).await;
 }
 
+/// The directory of [`the_host_that_is_killed`], when this process is to be that host.
+const HOST: &str = "BIRL_SCALER_TEST_HOST";
+
+fn with_pid_file(dir: &Path) -> LocalProcessesBuilder {
+    shell("sleep 60 & echo $! > $BIRL_INSTANCE.child; wait")
+        .directory(dir)
+        .pid_file(dir.join("pids"))
+        .drain_timeout(Duration::from_secs(5))
+}
+
+/// No test by itself: the host that the next test runs as a process of its own, and kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_that_is_killed() {
+    let Some(dir) = std::env::var_os(HOST) else { return };
+    let workers = with_pid_file(Path::new(&dir)).build().unwrap();
+    workers.start(2).await.unwrap();
+    until("both have a child", || {
+        (1..=2).all(|n| read(&Path::new(&dir).join(format!("worker-{n}.child"))).ends_with('\n'))
+    })
+    .await;
+    let pids: Vec<String> = workers.pids().iter().map(|(_, pid)| pid.to_string()).collect();
+    std::fs::write(Path::new(&dir).join("up"), pids.join(" ") + "\n").unwrap();
+    sleep(Duration::from_secs(60)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_host_left_behind_is_ended_by_the_next_and_nothing_else_is() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("pids");
+    let mut host = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "process::the_host_that_is_killed"])
+        .env(HOST, dir.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the host is up", || read(&dir.path().join("up")).ends_with('\n')).await;
+    let mut left: Vec<u32> =
+        read(&dir.path().join("up")).split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    for n in 1..=2 {
+        let child = read(&dir.path().join(format!("worker-{n}.child")));
+        left.push(child.trim().parse().unwrap());
+    }
+    let refused = with_pid_file(dir.path()).build().unwrap().start(1).await.unwrap_err();
+    assert!(refused.to_string().contains("another host uses it"), "{refused}");
+    host.kill().unwrap(); // SIGKILL
+    host.wait().unwrap();
+    assert!(left.iter().all(|pid| runs(*pid)), "orphans: {left:?}");
+
+    // Somebody who has got a recorded number since: it started at another time.
+    use std::os::unix::process::CommandExt;
+    let mut stranger =
+        std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+    let torn = format!("{}{} 1.\n{} 77", read(&file), stranger.id(), stranger.id());
+    std::fs::write(&file, torn).unwrap();
+
+    let workers = with_pid_file(dir.path()).build().unwrap();
+    workers.start(1).await.unwrap();
+    until("all are dead", || left.iter().all(|pid| !runs(*pid))).await;
+    assert_eq!(workers.stats().leftovers, 2);
+    assert!(runs(stranger.id()), "it is none of ours");
+    let recorded = read(&file);
+    assert_eq!(recorded.lines().count(), 2, "{recorded}");
+    assert!(recorded.contains(&format!("\n{} ", workers.pids()[0].1)), "{recorded}");
+
+    // Of another boot the numbers mean nothing.
+    let own = workers.pids()[0].1;
+    workers.shutdown().await.unwrap();
+    assert!(!runs(own));
+    drop(workers);
+    let start = std::fs::read_to_string(format!("/proc/{}/stat", stranger.id())).unwrap();
+    let start = start.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().to_owned();
+    std::fs::write(&file, format!("birl pids 1 other-boot\n{} {start}.\n", stranger.id())).unwrap();
+    let workers = with_pid_file(dir.path()).build().unwrap();
+    workers.start(1).await.unwrap();
+    assert_eq!(workers.stats().leftovers, 0);
+    assert!(runs(stranger.id()));
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
 #[tokio::test]
 async fn a_drop_leaves_no_orphan_even_if_the_runtime_never_runs_again() {
     let dir = tempdir().unwrap();
