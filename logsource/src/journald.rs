@@ -165,7 +165,8 @@ impl JournaldSourceBuilder {
         self
     }
 
-    /// Where the acknowledged cursor is kept across restarts.
+    /// Where the acknowledged cursor is kept across restarts. A broken file is put aside (as
+    /// `….broken`) and told as a retryable error; reading then begins as on a first run.
     pub fn offset_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.offset_file = Some(path.into());
         self
@@ -243,4 +244,11 @@ pub(crate) fn is_journal(path: &Path) -> bool {
                 inner.filter_map(Result::ok).take(100).any(|entry| is_file(&entry.path()))
             })
     })
+}
+
+/// The entries of an export stream that comes in pieces of these sizes; `None` where it is none.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn export_entries(bytes: &[u8], pieces: &[usize]) -> Option<Vec<export::pieces::Entry>> {
+    export::pieces::parse(bytes, pieces).ok()
 }

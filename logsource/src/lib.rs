@@ -75,6 +75,9 @@ mod fields;
 #[cfg(feature = "file")]
 mod file;
 mod framing;
+#[cfg(all(fuzzing, feature = "file", feature = "journald"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "journald")]
 mod journald;
 #[cfg(any(feature = "file", feature = "journald"))]

@@ -26,18 +26,22 @@ fn scan(slab: &[u8], from: usize, fields: &mut Vec<Field>) -> Scanned {
     let mut at = from;
     loop {
         let Some(rest) = slab.get(at..) else { return Scanned::Partial };
-        let Some(newline) = memchr::memchr(b'\n', rest) else {
-            // A name that never ends is not one; a value may be long.
-            let is_name = memchr::memchr(b'=', rest).is_some() || rest.len() <= 256;
-            return if is_name { Scanned::Partial } else { Scanned::Garbage };
-        };
-        let end = at + newline;
-        if newline == 0 {
-            return Scanned::Record(end + 1);
+        let newline = memchr::memchr(b'\n', rest);
+        if newline == Some(0) {
+            return Scanned::Record(at + 1);
         }
-        let line = &slab[at..end];
-        let (name_len, value, next) = match memchr::memchr(b'=', line) {
-            Some(equals) => (equals, Span::new(at + equals + 1, end), end + 1),
+        // The name is looked at first, so that what is none shows at the same byte however the
+        // stream is cut.
+        let line = &rest[..newline.unwrap_or(rest.len())];
+        let equals = memchr::memchr(b'=', line);
+        let name_len = equals.unwrap_or(line.len());
+        if !line.is_empty() && !is_name(&line[..name_len]) {
+            return Scanned::Garbage;
+        }
+        let Some(newline) = newline else { return Scanned::Partial };
+        let end = at + newline;
+        let (value, next) = match equals {
+            Some(equals) => (Span::new(at + equals + 1, end), end + 1),
             None => {
                 let start = end + 9;
                 let Some(len) = slab.get(end + 1..start) else {
@@ -52,17 +56,17 @@ fn scan(slab: &[u8], from: usize, fields: &mut Vec<Field>) -> Scanned {
                     Some(b'\n') => {}
                     Some(_) => return Scanned::Garbage,
                 }
-                (newline, Span::new(start, start + len), start + len + 1)
+                (Span::new(start, start + len), start + len + 1)
             }
         };
-        let name = Span::new(at, at + name_len);
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        if name_len == 0 || name_len > 256 || !name.of(slab).iter().all(plain) {
-            return Scanned::Garbage;
-        }
-        fields.push(Field { name, value });
+        fields.push(Field { name: Span::new(at, at + name_len), value });
         at = next;
     }
+}
+
+fn is_name(bytes: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    (1..=256).contains(&bytes.len()) && bytes.iter().all(plain)
 }
 
 /// Turns the bytes of an export stream, in whatever pieces they come, into records of a slab.
@@ -169,36 +173,15 @@ fn number(text: &[u8]) -> u64 {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
+#[cfg(any(test, fuzzing))]
+pub(super) mod pieces {
     use super::*;
 
-    type Entry = Vec<(String, Vec<u8>)>;
-
-    /// Writes entries as journalctl does: binary form only where it must.
-    fn write(entries: &[Entry]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for entry in entries {
-            for (name, value) in entry {
-                bytes.extend(name.as_bytes());
-                if value.iter().any(|byte| *byte < b' ') {
-                    bytes.push(b'\n');
-                    bytes.extend((value.len() as u64).to_le_bytes());
-                } else {
-                    bytes.push(b'=');
-                }
-                bytes.extend(value);
-                bytes.push(b'\n');
-            }
-            bytes.push(b'\n');
-        }
-        bytes
-    }
+    /// The names and values of an entry.
+    pub(crate) type Entry = Vec<(String, Vec<u8>)>;
 
     /// Feeds bytes in pieces; gives the entries, or where it stopped understanding.
-    fn parse(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Entry>, Unreadable> {
+    pub(crate) fn parse(bytes: &[u8], pieces: &[usize]) -> Result<Vec<Entry>, Unreadable> {
         let mut exported = Exported::new(Pool::new(64));
         let (mut entries, mut at) = (Vec::new(), 0);
         for piece in pieces.iter().cycle() {
@@ -223,6 +206,34 @@ mod tests {
         }
         Ok(entries)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::pieces::{Entry, parse};
+    use super::*;
+
+    /// Writes entries as journalctl does: binary form only where it must.
+    fn write(entries: &[Entry]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in entries {
+            for (name, value) in entry {
+                bytes.extend(name.as_bytes());
+                if value.iter().any(|byte| *byte < b' ') {
+                    bytes.push(b'\n');
+                    bytes.extend((value.len() as u64).to_le_bytes());
+                } else {
+                    bytes.push(b'=');
+                }
+                bytes.extend(value);
+                bytes.push(b'\n');
+            }
+            bytes.push(b'\n');
+        }
+        bytes
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(128))]
@@ -245,6 +256,16 @@ mod tests {
             pieces in proptest::collection::vec(1_usize..50, 1..4),
         ) {
             parse(&bytes, &pieces).ok();
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_shows_before_its_line_ends() {
+        for text in ["A.B", "=1", &"A".repeat(257)] {
+            let ended = format!("{text}\n");
+            for text in [text.as_bytes(), ended.as_bytes()] {
+                assert!(parse(text, &[1]).is_err() && parse(text, &[300]).is_err());
+            }
         }
     }
 
