@@ -130,7 +130,8 @@ impl FileSourceBuilder {
         self
     }
 
-    /// Where acknowledged places are kept across restarts.
+    /// Where acknowledged places are kept across restarts. A broken file is put aside (as
+    /// `….broken`) and told as a retryable error; reading then begins as on a first run.
     pub fn offset_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.offset_file = Some(path.into());
         self

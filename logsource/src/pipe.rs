@@ -4,8 +4,22 @@ mod command;
 mod pump;
 mod reader;
 
+use crate::cursor::Place;
+use crate::{Cursor, Error, Position};
+
 pub use command::{CommandSource, CommandSourceBuilder};
 pub use reader::{StdinSource, StdinSourceBuilder};
+
+/// The bytes that a position passes over.
+fn skipped(from: &Position) -> Result<u64, Error> {
+    match from {
+        Position::At(Cursor(Place::Count(bytes))) => Ok(*bytes),
+        Position::At(cursor) => {
+            Err(Error::invalid(format!("`{cursor}` is not a place in a stream of bytes")))
+        }
+        _ => Ok(0),
+    }
+}
 
 /// What happens when the buffer between a pipe and its consumer is full.
 ///

@@ -94,10 +94,7 @@ impl CommandSource {
     }
 
     fn run(&self, from: &Position) -> Result<Run, Error> {
-        let skip = match from {
-            Position::At(Cursor(Place::Count(bytes))) => *bytes,
-            _ => 0,
-        };
+        let skip = super::skipped(from)?;
         let Some((program, arguments)) = self.line.split_first() else {
             return Err(Error::invalid("there is no command to run"));
         };
@@ -279,20 +276,23 @@ impl Run {
                 Outcome { health, error: None }
             }
             Stopped::Failed(cause) => Outcome::failed(Error::io("cannot read its output", cause)),
-            Stopped::Eof => ended(&mut process, queue),
+            Stopped::Eof => ended(&mut process, || !queue.is_abandoned()),
         }
     }
 
     fn read(self, max: usize) -> Result<Chunk, Error> {
         let skip = self.skip;
-        let (_process, mut pump) = self.start()?;
+        let (mut process, mut pump) = self.start()?;
         let failed = |cause| Error::io("cannot read the command's output", cause);
         let start = Cursor(Place::Count(skip));
         if max == 0 {
             return Ok(Chunk::new(None, start, false));
         }
         let Some(batch) = pump.next(QUIET).map_err(failed)? else {
-            return Ok(Chunk::new(None, start, true));
+            // A command that only failed has said nothing, which is not to be had for empty.
+            let outcome = pump.is_at_eof().then(|| ended(&mut process, || true));
+            let failure = outcome.and_then(|outcome| outcome.error);
+            return failure.map_or_else(|| Ok(Chunk::new(None, start, true)), Err);
         };
         let whole = batch.len();
         let batch = batch.cut(max);
@@ -309,8 +309,8 @@ impl Outcome {
     }
 }
 
-fn ended(process: &mut Process, queue: &Queue<Result<Batch, Error>>) -> Outcome {
-    let Some(status) = process.wait_while(EXIT_WAIT, || !queue.is_abandoned()) else {
+fn ended(process: &mut Process, wanted: impl Fn() -> bool) -> Outcome {
+    let Some(status) = process.wait_while(EXIT_WAIT, wanted) else {
         let reason = "the command closed its output, went on, and was stopped";
         return Outcome { health: Health::because(HealthState::Waiting, reason), error: None };
     };

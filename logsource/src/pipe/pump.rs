@@ -90,6 +90,10 @@ impl Pump {
         Self { settings, input, framer, taken: skip, skip, at_eof: false }
     }
 
+    pub(super) fn is_at_eof(&self) -> bool {
+        self.at_eof
+    }
+
     pub(super) fn input(&self) -> &Input {
         &self.input
     }

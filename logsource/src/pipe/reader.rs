@@ -172,6 +172,7 @@ impl LogSource for StdinSource {
     }
 
     async fn read(&self, from: Position, max: usize) -> Result<Chunk, Error> {
+        super::skipped(&from)?;
         let (state, room) = (Arc::clone(&self.state), self.settings.buffer_bytes);
         off_thread(move || lock(&state).read(&from, max, room)).await
     }
@@ -180,6 +181,9 @@ impl LogSource for StdinSource {
         let failed = |error| {
             Box::pin(Tail::failed(Queue::new(1, usize::MAX, Wake::none()), error)) as BoxStream<_>
         };
+        if let Err(error) = super::skipped(&from) {
+            return failed(error);
+        }
         let wake = match Wake::new() {
             Ok(wake) => wake,
             Err(cause) => return failed(Error::io("cannot make an eventfd", cause)),

@@ -40,6 +40,17 @@ async fn a_command_that_fails_ends_the_stream_with_its_last_words() {
 }
 
 #[tokio::test]
+async fn a_read_of_a_command_that_only_fails_is_no_empty_chunk() {
+    let source = shell("echo 'no such disk' >&2; exit 3");
+    let error = source.read(Position::Start, 10).await.unwrap_err();
+    assert!(error.to_string().contains("no such disk"), "{error}");
+    assert!(shell("true").read(Position::Start, 10).await.unwrap().batch.is_none());
+    let other = Position::At(birl_logsource::Cursor::from_text("page 3"));
+    let error = source.read(other, 10).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
 async fn a_command_that_is_not_there_is_named() {
     let source = CommandSource::builder(["no-such-program"]).build().unwrap();
     let error = next(&mut source.tail(Position::Start)).await.unwrap_err();
