@@ -49,9 +49,19 @@ pub(crate) struct Checked {
     pub(crate) constants: HashMap<usize, Literal>,
 }
 
+/// Patterns that are compiled already: many rules ask for the same ones, and nothing else in loading
+/// takes as long.
+pub(crate) type Patterns = HashMap<String, Regex>;
+
 /// Checks a condition; `windows` are the comparisons with `count()` that stand where they may.
-pub(crate) fn check(ast: &Ast, text: &str, windows: &[ExprId]) -> Result<Checked, Vec<Issue>> {
+pub(crate) fn check(
+    ast: &Ast,
+    text: &str,
+    windows: &[ExprId],
+    patterns: &mut Patterns,
+) -> Result<Checked, Vec<Issue>> {
     let mut checker = Checker {
+        patterns,
         ast,
         text,
         types: Vec::new(),
@@ -82,6 +92,7 @@ fn misplaced(span: Range<usize>) -> Issue {
 }
 
 struct Checker<'a> {
+    patterns: &'a mut Patterns,
     ast: &'a Ast,
     text: &'a str,
     types: Vec<Type>,
@@ -295,8 +306,11 @@ impl Checker<'_> {
                 Some("patterns are compiled once, when the rules are loaded".into());
             return Type::Bool;
         };
-        match RegexBuilder::new(source).size_limit(REGEX_SIZE_LIMIT).build() {
+        let known = self.patterns.get(source).cloned().map(Ok);
+        let build = || RegexBuilder::new(source).size_limit(REGEX_SIZE_LIMIT).build();
+        match known.unwrap_or_else(build) {
             Ok(regex) => {
+                self.patterns.insert(source.clone(), regex.clone());
                 self.out.regexes.insert(Ast::index(pattern), regex);
             }
             Err(error) => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::check::Patterns;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{MAX_BYTES, Node, NodeKind};
 use crate::intent::IntentSpec;
@@ -48,6 +49,7 @@ impl Compiler {
     pub fn compile(&self, sources: &[SourceText]) -> Result<RuleSet, Diagnostics> {
         let mut session = Session {
             intents: &self.intents,
+            patterns: Patterns::new(),
             diagnostics: Vec::new(),
             aliases: BTreeMap::new(),
             fields: Vec::new(),
@@ -73,6 +75,7 @@ impl Compiler {
 
 pub(crate) struct Session<'c> {
     pub(crate) intents: &'c [IntentSpec],
+    pub(crate) patterns: Patterns,
     diagnostics: Vec<Diagnostic>,
     aliases: BTreeMap<String, String>,
     fields: Vec<FieldPath>,

@@ -88,7 +88,7 @@ impl Session<'_> {
 
     fn conditions(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
         if let Some((node, text, ast)) = self.parsed(source, keys, "where") {
-            match check::check(&ast, text, &[]) {
+            match check::check(&ast, text, &[], &mut self.patterns) {
                 Err(issues) => self.report_in(source, node, issues),
                 Ok(checked) => {
                     let terms = ast.conjuncts();
@@ -104,7 +104,7 @@ impl Session<'_> {
                 Ok(split) => split,
                 Err(issues) => return self.report_in(source, node, issues),
             };
-            let checked = match check::check(&ast, text, &split.windows) {
+            let checked = match check::check(&ast, text, &split.windows, &mut self.patterns) {
                 Ok(checked) => checked,
                 Err(issues) => return self.report_in(source, node, issues),
             };

@@ -111,10 +111,11 @@ pub(crate) fn explain<R: Record>(
     let clauses = scope.into_iter().chain([("when", &*rule.info.when)]);
     let mut terms = Vec::new();
     // The texts were checked when the set was compiled; trees are not kept, they are cheap to remake.
+    let mut patterns = check::Patterns::new();
     for (clause, text) in clauses {
         let Ok(ast) = parse_condition(text) else { continue };
         let Ok(split) = window::split(&ast) else { continue };
-        let Ok(checked) = check::check(&ast, text, &split.windows) else { continue };
+        let Ok(checked) = check::check(&ast, text, &split.windows, &mut patterns) else { continue };
         let plain = Plain { ast: &ast, checked: &checked, aliases, record };
         for term in split.terms {
             terms.push(plain.term(clause, text, term));

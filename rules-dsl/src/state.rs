@@ -15,6 +15,8 @@ use crate::time::{Nanos, span};
 
 /// At least this many times are kept per group, so that counts shown to people are exact for longer.
 const MIN_KEPT: u64 = 1_000;
+/// Room for so many times is never given back.
+const SPARE: usize = 64;
 /// Of so many groups of one rule it is told in a minute that their matches are too old to act on.
 const MAX_WITHHELD: u32 = 100;
 const MINUTE: Nanos = 60_000_000_000;
@@ -224,6 +226,10 @@ fn count(rule: &Rule, group: &mut Group, at: Nanos, call: &Call<'_>, kept: &mut 
     while group.times.front().is_some_and(|time| newest - *time >= over) {
         group.times.pop_front();
         group.saturated = false;
+    }
+    // The room of a burst is given back, because the limit is on what is kept, not on what was.
+    if group.times.capacity() > SPARE && group.times.len() < group.times.capacity() / 4 {
+        group.times.shrink_to(group.times.len() * 2);
     }
     *kept = *kept + group.times.len() - before;
     true

@@ -272,6 +272,8 @@ struct NaiveGroup {
     newest: u64,
     newest_at: u64,
     open: bool,
+    /// When the count falls below what is needed, as far as is known.
+    falls: u64,
 }
 
 const START: u64 = 1_700_000_000;
@@ -287,20 +289,11 @@ impl NaiveGroup {
         (from..).find(|at| self.count(*at) < needs).unwrap()
     }
 
-    fn close_until(
-        &mut self,
-        at: u64,
-        inclusive: bool,
-        needs: usize,
-        out: &mut Vec<String>,
-        key: u8,
-    ) {
-        if self.open {
-            let end = self.end(self.newest, needs);
-            if end < at || (inclusive && end == at) {
-                self.open = false;
-                out.push(format!("-{key}@{}", end - START));
-            }
+    fn close_before(&mut self, at: u64, keep: u64, out: &mut Vec<String>, key: u8) {
+        let end = self.falls + keep;
+        if self.open && end < at {
+            self.open = false;
+            out.push(format!("-{key}@{}", end - START));
         }
     }
 }
@@ -313,7 +306,7 @@ fn ends_sorted(mut told: Vec<String>) -> Vec<String> {
     told
 }
 
-fn naive(steps: &[Step], needs: usize, lateness: u64) -> Vec<String> {
+fn naive(steps: &[Step], needs: usize, lateness: u64, keep: u64) -> Vec<String> {
     let mut all = Vec::new();
     let mut groups: BTreeMap<u8, NaiveGroup> = BTreeMap::new();
     let mut now = START;
@@ -323,7 +316,7 @@ fn naive(steps: &[Step], needs: usize, lateness: u64) -> Vec<String> {
         if let Some((key, age)) = step.record {
             let at = u64::try_from(now as i64 - age).unwrap().min(now);
             let group = groups.entry(key).or_default();
-            group.close_until(at, false, needs, &mut out, key);
+            group.close_before(at, keep, &mut out, key);
             if group.newest < at + WINDOW && group.newest <= at + lateness {
                 group.accepted.push(at);
                 if at >= group.newest {
@@ -332,13 +325,14 @@ fn naive(steps: &[Step], needs: usize, lateness: u64) -> Vec<String> {
                 if group.count(group.newest) >= needs {
                     out.push(format!("{}{key}@{}", if group.open { '=' } else { '+' }, at - START));
                     group.open = true;
+                    group.falls = group.end(group.newest, needs);
                 }
             }
         }
         for (key, group) in &mut groups {
             if group.open {
-                let end = group.end(group.newest, needs);
-                if group.newest_at + (end - group.newest) <= now {
+                let end = group.falls + keep;
+                if group.newest_at + end.saturating_sub(group.newest) <= now {
                     group.open = false;
                     out.push(format!("-{key}@{}", end - START));
                 }
@@ -349,8 +343,9 @@ fn naive(steps: &[Step], needs: usize, lateness: u64) -> Vec<String> {
     all
 }
 
-fn real(steps: &[Step], needs: usize, lateness: u64) -> Vec<String> {
-    let text = format!("{{name: r, when: count({WINDOW}s) by k >= {needs}, then: notify()}}");
+fn real(steps: &[Step], needs: usize, lateness: u64, keep: u64) -> Vec<String> {
+    let when = format!("count({WINDOW}s) by k >= {needs}");
+    let text = format!("{{name: r, when: {when}, keep_firing_for: {keep}s, then: notify()}}");
     let rules = Arc::new(RuleSet::from_yaml("r.yaml", &text).unwrap());
     let mut config = EngineConfig::default();
     config.max_event_age = None;
@@ -396,9 +391,10 @@ proptest! {
         steps in steps(),
         needs in 1..5_usize,
         lateness in prop::sample::select(vec![0_u64, 7, 20]),
+        keep in prop::sample::select(vec![0_u64, 0, 5, 30]),
     ) {
         // Event times before the start would need signs in the twin.
         let steps: Vec<Step> = std::iter::once(Step { wait: 100, record: None }).chain(steps).collect();
-        prop_assert_eq!(real(&steps, needs, lateness), naive(&steps, needs, lateness));
+        prop_assert_eq!(real(&steps, needs, lateness, keep), naive(&steps, needs, lateness, keep));
     }
 }
