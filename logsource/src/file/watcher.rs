@@ -146,3 +146,25 @@ impl Watcher {
         relevant
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_links_pointed_to_once_is_watched_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("app.log");
+        let mut watcher = Watcher::new();
+        for target in ["pod-1", "pod-2", "pod-3"] {
+            let target = dir.path().join(target);
+            std::fs::create_dir(&target).unwrap();
+            std::fs::write(target.join(target.file_name().unwrap()), "").unwrap();
+            std::fs::remove_file(&link).ok();
+            std::os::unix::fs::symlink(target.join(target.file_name().unwrap()), &link).unwrap();
+            watcher.cover_all(dir.path(), [link.as_path()].into_iter());
+            assert_eq!((watcher.watches.len(), watcher.names.len()), (2, 1));
+            assert!(watcher.watches.contains_key(&target.canonicalize().unwrap()));
+        }
+    }
+}

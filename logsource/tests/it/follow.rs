@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use birl_logsource::{
-    Count, DropReason, Edge, ErrorKind, FileSource, HealthState, LogSource, Position,
+    Count, DropReason, Edge, ErrorKind, FileSource, HealthState, LogSource, Position, Watch,
 };
 use futures_util::StreamExt;
 
@@ -20,6 +20,12 @@ fn source(place: &Place) -> FileSource {
 /// A file's time of birth tells which came first, and its clock ticks every few milliseconds.
 fn tick() {
     std::thread::sleep(Duration::from_millis(20));
+}
+
+/// Whether this process holds the file of that name.
+fn is_open(path: &std::path::Path) -> bool {
+    let fds = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+    fds.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|link| link == path)
 }
 
 fn count(source: &FileSource, count: Count) -> u64 {
@@ -75,7 +81,7 @@ async fn rotations_under_load_lose_nothing_and_keep_the_order() {
 async fn files_that_came_and_were_renamed_between_two_looks_are_read() {
     let place = Place::new();
     let source = FileSource::builder(&place.log)
-        .watch(birl_logsource::Watch::Poll)
+        .watch(Watch::Poll)
         .poll_interval(Duration::from_millis(300));
     let mut stream = source.build().unwrap().tail(Position::End);
     for (line, rotated) in [("a\n", "app.log.2"), ("b\n", "app.log.1")] {
@@ -423,13 +429,27 @@ async fn a_file_that_leaves_the_pattern_does_not_stay_open() {
     let mut stream = FileSource::builder(place.path("*.log")).build().unwrap().tail(RESUME);
     assert_eq!(lines(&mut stream, 1).await, ["1"]);
     fs::rename(place.path("a.log"), away.join("a.log")).unwrap();
-    let is_open = || {
-        let fds = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
-        let mut links = fds.filter_map(|fd| fs::read_link(fd.path()).ok());
-        links.any(|link| link == away.join("a.log"))
-    };
-    assert!(is_open());
-    until("it is closed", async || !is_open()).await;
+    assert!(is_open(&away.join("a.log")));
+    until("it is closed", async || !is_open(&away.join("a.log"))).await;
+}
+
+#[tokio::test]
+async fn a_stalled_consumer_misses_no_file_that_is_deleted_though_nothing_tells_of_it() {
+    let place = Place::new();
+    append(&place.log, "a\n".repeat(1000));
+    let source = FileSource::builder(&place.log).batch_bytes(64).watch(Watch::Poll).build();
+    let mut stream = source.unwrap().tail(Position::Start);
+    assert!(!next(&mut stream).await.unwrap().is_empty());
+    fs::rename(&place.log, place.path("app.log.1")).unwrap();
+    append(&place.log, "b\n");
+    until("it is opened", async || is_open(&place.log)).await;
+    fs::remove_file(&place.log).unwrap();
+    append(&place.log, "c\n");
+    let mut found = Vec::new();
+    while found.last().is_none_or(|line| line != "c") {
+        found.extend(lines(&mut stream, 1).await);
+    }
+    assert_eq!(found[found.len() - 2..], ["b", "c"]);
 }
 
 #[test]
