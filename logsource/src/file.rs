@@ -51,8 +51,9 @@ pub enum Watch {
 /// The *name* is followed. A file that is renamed away is read to its end before the one that
 /// takes its name; a writer that goes on with the renamed file is read for five seconds more. A
 /// file that is cut short is read from its start, and if a copy of it (`copytruncate`) holds what
-/// was not read yet, that comes first. A missing file is waited for, and read from its first byte
-/// once it appears.
+/// was not read yet, that comes first; what was read of it and not acknowledged does not come
+/// again, so rotate by renaming where that matters. A missing file is waited for, and read from its
+/// first byte once it appears.
 ///
 /// Lines end with `\n` or `\r\n`; blank ones are dropped. A last line without its end is held
 /// until that is written.

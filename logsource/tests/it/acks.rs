@@ -1,0 +1,134 @@
+//! Acknowledgements in any order, rotations at any moment, restarts in between: nothing is lost.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use birl_logsource::{Ack, Edge, FileSource, LogSource, Position};
+use proptest::prelude::*;
+
+use crate::support::{Place, append, next};
+
+const RESUME: Position = Position::Resume { otherwise: Edge::Start };
+
+/// What happens within one run of a follower.
+#[derive(Debug, Clone)]
+struct Run {
+    writes: Vec<Write>,
+    /// Batches that are taken.
+    takes: usize,
+    /// Which of the acks that are held are done, one after the other; the others are dropped.
+    acks: Vec<usize>,
+    /// Entries are acknowledged one by one.
+    singly: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Write {
+    Lines(usize),
+    Rename,
+}
+
+fn run() -> impl Strategy<Value = Run> {
+    let write = prop_oneof![
+        6 => (1_usize..8).prop_map(Write::Lines),
+        2 => Just(Write::Rename),
+    ];
+    let writes = proptest::collection::vec(write, 0..4);
+    let acks = proptest::collection::vec(0_usize..6, 0..8);
+    (writes, 0_usize..6, acks, any::<bool>()).prop_map(|(writes, takes, acks, singly)| Run {
+        writes,
+        takes,
+        acks,
+        singly,
+    })
+}
+
+/// The program, the log's writer, and what the two agree on.
+struct World {
+    place: Place,
+    written: usize,
+    rotated: usize,
+    acked: BTreeSet<usize>,
+}
+
+impl World {
+    fn write(&mut self, write: Write) {
+        let rotated = self.place.path(&format!("app.log.{}", self.rotated));
+        match write {
+            Write::Lines(count) => {
+                let lines: Vec<_> = (0..count).map(|n| format!("{}", self.written + n)).collect();
+                append(&self.place.log, lines.join("\n") + "\n");
+                self.written += count;
+                return;
+            }
+            Write::Rename => drop(fs::rename(&self.place.log, rotated)),
+        }
+        self.rotated += 1;
+        // The clock that tells which file came first ticks every few milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+
+    async fn run(&mut self, run: &Run) {
+        let source = FileSource::builder(&self.place.log)
+            .offset_file(&self.place.offsets)
+            .batch_bytes(16)
+            .build()
+            .unwrap();
+        let mut stream = source.tail(RESUME);
+        let mut held: Vec<(Vec<usize>, Ack)> = Vec::new();
+        for take in 0..run.takes {
+            if let Some(write) = run.writes.get(take) {
+                self.write(*write);
+            }
+            let wait = std::time::Duration::from_millis(50);
+            let Ok(batch) = tokio::time::timeout(wait, next(&mut stream)).await else { break };
+            let number = |line: &[u8]| std::str::from_utf8(line).unwrap().parse().unwrap();
+            let batch = batch.unwrap();
+            if run.singly {
+                let entries = batch.into_deliveries();
+                held.extend(entries.map(|one| (vec![number(&one.entry.line)], one.ack)));
+            } else {
+                let lines = batch.entries().map(|entry| number(entry.line())).collect();
+                held.push((lines, batch.into_ack()));
+            }
+        }
+        for index in &run.acks {
+            if *index < held.len() {
+                let (lines, ack) = held.swap_remove(*index);
+                self.acked.extend(lines);
+                ack.done();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn what_was_not_acknowledged_comes_again(runs in proptest::collection::vec(run(), 1..5)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (place, acked) = (Place::new(), BTreeSet::new());
+            let mut world = World { place, written: 0, rotated: 0, acked };
+            for run in &runs {
+                world.run(run).await;
+            }
+            world.write(Write::Lines(1));
+            let source = FileSource::builder(&world.place.log).offset_file(&world.place.offsets);
+            let mut stream = source.build().unwrap().tail(RESUME);
+            let last = world.written - 1;
+            let mut found = world.acked.clone();
+            loop {
+                let batch = next(&mut stream).await.unwrap();
+                let lines = batch.entries().map(|entry| entry.text().parse::<usize>().unwrap());
+                let lines: Vec<usize> = lines.collect();
+                found.extend(&lines);
+                if lines.contains(&last) {
+                    break;
+                }
+            }
+            assert_eq!(found, (0..world.written).collect());
+        });
+    }
+}
