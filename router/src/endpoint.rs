@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::{HealthConfig, SlaTier, SlaTiers};
-use crate::time;
+use crate::{Status, time};
 
 /// How much the newest round trip counts in the moving average.
 const EWMA_WEIGHT: f64 = 0.3;
@@ -15,7 +16,7 @@ const EWMA_WEIGHT: f64 = 0.3;
 /// Names one way to a receiver, such as `oncall/eu` or `oncall/webhook_configs/0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct EndpointId(String);
+pub struct EndpointId(Arc<str>);
 
 /// Is an endpoint worth sending to?
 ///
@@ -77,7 +78,7 @@ pub(crate) struct Candidate {
 
 /// A candidate as of one moment.
 #[derive(Debug, Clone, Copy)]
-struct Judged<'a> {
+pub(crate) struct Judged<'a> {
     candidate: &'a Candidate,
     health: Health,
     rtt: Option<f64>,
@@ -88,13 +89,25 @@ struct Judged<'a> {
 #[derive(Debug)]
 pub(crate) struct Choice<'a> {
     pub(crate) id: &'a EndpointId,
-    pub(crate) why: String,
+    pub(crate) why: Grounds<'a>,
+}
+
+/// Why an endpoint was chosen, as a part of a sentence; written where the sentence is.
+#[derive(Debug)]
+pub(crate) enum Grounds<'a> {
+    Judged {
+        how: &'static str,
+        found: Judged<'a>,
+        budget: Option<(SlaTier, Duration)>,
+    },
+    /// The last telling is still on its way there, and says this.
+    Behind(Status),
 }
 
 impl EndpointId {
     /// Names an endpoint.
     pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+        Self(Arc::from(name.into()))
     }
 
     /// The name.
@@ -237,7 +250,7 @@ impl Endpoints {
             (least_bad()?, "all are down; least bad")
         };
         let id = &found.candidate.id;
-        Some(Choice { id, why: Explained { how, found, budget }.to_string() })
+        Some(Choice { id, why: Grounds::Judged { how, found: *found, budget } })
     }
 
     fn measure(
@@ -302,21 +315,20 @@ fn within(rtt_ms: Option<f64>, budget: Duration) -> bool {
 }
 
 /// `nearest healthy: distance 1, up, rtt 12 ms within tier 1 (50 ms)`.
-struct Explained<'a> {
-    how: &'a str,
-    found: &'a Judged<'a>,
-    budget: Option<(SlaTier, Duration)>,
-}
-
-impl fmt::Display for Explained<'_> {
+impl fmt::Display for Grounds<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Judged { candidate, health, rtt, .. } = *self.found;
-        write!(f, "{}: distance {}, {health}", self.how, candidate.distance)?;
+        let (how, found, budget) = match self {
+            Self::Judged { how, found, budget } => (how, found, budget),
+            Self::Behind(Status::Firing) => return f.write_str("behind the firing"),
+            Self::Behind(Status::Resolved) => return f.write_str("behind the resolve"),
+        };
+        let Judged { candidate, health, rtt, .. } = *found;
+        write!(f, "{how}: distance {}, {health}", candidate.distance)?;
         match rtt {
             Some(ms) => write!(f, ", rtt {ms:.0} ms")?,
             None => f.write_str(", rtt not measured yet")?,
         }
-        let Some((tier, budget)) = self.budget else { return Ok(()) };
+        let Some((tier, budget)) = *budget else { return Ok(()) };
         let side = if within(rtt, budget) { "within" } else { "outside" };
         write!(f, ", {side} tier {} ({} ms)", tier.number(), budget.as_millis())
     }

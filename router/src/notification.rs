@@ -1,5 +1,6 @@
 //! Notifications: what goes out, and its form on the wire.
 
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
@@ -62,7 +63,9 @@ pub(crate) fn notification_id(
 ) -> String {
     let mut fnv = Fnv::default();
     fnv.field(pool).field(episode).field(status.as_str()).field(&told.to_string());
-    format!("{fingerprint}-{:016x}", fnv.0)
+    let mut id = String::with_capacity(33);
+    let _ = write!(id, "{fingerprint}-{:016x}", fnv.0); // a string takes everything
+    id
 }
 
 /// The keys in the order in which Alertmanager writes them.

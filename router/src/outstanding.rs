@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::endpoint::{Candidate, Choice};
+use crate::endpoint::{Candidate, Choice, Grounds};
 use crate::receiver::PoolId;
 use crate::{EndpointId, Notification, SlaTier, Status};
 
@@ -55,8 +55,7 @@ impl Outstanding {
             return None;
         }
         let candidate = pool.iter().find(|candidate| candidate.id == last.endpoint)?;
-        let what = if opposite == Status::Firing { "firing" } else { "resolve" };
-        Some(Choice { id: &candidate.id, why: format!("behind the {what}") })
+        Some(Choice { id: &candidate.id, why: Grounds::Behind(opposite) })
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<OnTheWay> {

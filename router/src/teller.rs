@@ -1,5 +1,6 @@
 //! Telling: from an alert and the plan to notifications, and what to do when one is lost.
 
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use crate::endpoint::{Choice, Endpoints};
@@ -9,6 +10,9 @@ use crate::plan::{Plan, Target, Why};
 use crate::receiver::PoolId;
 use crate::tracked::{Told, Tracked};
 use crate::{EndpointId, Metrics, Notification, Status};
+
+/// Most reasons are shorter, and so written without growing.
+const ROOM_FOR_A_REASON: usize = 160;
 
 /// Everything that telling needs besides the alert.
 #[derive(Debug)]
@@ -59,7 +63,8 @@ impl Teller {
             }
             told.tell_firing(target.route.repeat_interval, now);
             let receiver = &target.receiver.name;
-            let reason = format!("{}: {receiver} by {id} ({why})", target.why);
+            let mut reason = String::with_capacity(ROOM_FOR_A_REASON);
+            let _ = write!(reason, "{}: {receiver} by {id} ({why})", target.why);
             let draft = Draft { receiver, endpoint: id, reason, status: Status::Firing };
             let notification = self.write(tracked, told, draft, now);
             let pool = PoolId::clone(&told.pool);
@@ -129,7 +134,7 @@ impl Teller {
             Status::Resolved => &pool.resolved,
         };
         let choice = self.endpoints.choose(candidates, lost.sla, &lost.tried, now)?;
-        Some((choice.id.clone(), choice.why))
+        Some((choice.id.clone(), choice.why.to_string()))
     }
 
     /// Remembers what is on its way, and counts what is pushed out of the memory.
@@ -212,5 +217,9 @@ struct Draft<'a> {
 
 /// Alertmanager's group key under `group_by: ["..."]`: the route's key, and all labels.
 fn group_key(target: &Target<'_>, tracked: &Tracked) -> String {
-    format!("{}:{}", target.route.key, tracked.alert.labels)
+    let (route, labels) = (&target.route.key, &tracked.alert.labels);
+    // Room for the quotes and commas as well: it is written once, and kept.
+    let mut key = String::with_capacity(route.len() + labels.size() + 5 * labels.len() + 3);
+    let _ = write!(key, "{route}:{labels}"); // a string takes everything
+    key
 }
