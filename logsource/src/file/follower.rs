@@ -158,7 +158,11 @@ impl Follower {
         let until = current.as_ref().and_then(|file| file.age.0);
         if let Some(mark) = cut {
             self.shared.metrics.add(Count::Truncations, 1);
-            rotated.extend(self.copy_of(mark.file.head, mark.offset));
+            match self.copy_of(mark.file.head, mark.offset) {
+                Some(copy) => rotated.push(copy),
+                // Or it is another file that has the inode number of the one that is gone.
+                None => rotated.extend(self.written_since()),
+            }
         } else if lost && current_at.is_none() && rotated.is_empty() {
             rotated.extend(self.written_since());
         } else if current_at.is_none()
@@ -190,13 +194,18 @@ impl Follower {
     }
 
     /// The rotated files that were written to after places were last written down, where the one
-    /// that was being read then is gone.
+    /// that was being read then is gone. A pattern may name them itself, so there it is left at
+    /// that.
     fn written_since(&self) -> Vec<(Opened, u64)> {
-        let Some(since) = self.shared.store.as_ref().and_then(|store| store.written_at()) else {
+        let store = self.shared.store.as_ref().filter(|_| !self.known.keeps_finished);
+        let Some(since) = store.and_then(|store| store.written_at()) else {
             return Vec::new();
         };
         let rotated = identity::rotated(&self.path).into_iter();
-        let later = rotated.filter(|(_, meta)| meta.modified().is_ok_and(|time| time >= since));
+        let later = rotated.filter(|(_, meta)| {
+            meta.modified().is_ok_and(|time| time >= since)
+                && self.known.get(identity::inode(meta)).is_none()
+        });
         later.filter_map(|(path, _)| Some((Opened::open(&path).ok()??, 0))).collect()
     }
 
