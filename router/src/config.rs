@@ -1,6 +1,7 @@
 //! The configuration, in Alertmanager's words.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -153,8 +154,8 @@ pub struct EndpointConfig {
     pub host: Option<HostConfig>,
 }
 
-/// A webhook.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A webhook. `Debug` shows scheme, host and port of the URL only: the rest may be secret.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WebhookConfig {
@@ -336,6 +337,19 @@ impl WebhookConfig {
     /// Everything else at its default.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), send_resolved: true, timeout: defaults::webhook_timeout() }
+    }
+}
+
+impl fmt::Debug for WebhookConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        f.debug_struct("WebhookConfig")
+            .field("url", &format_args!("{scheme}://{host}/…"))
+            .field("send_resolved", &self.send_resolved)
+            .field("timeout", &self.timeout)
+            .finish()
     }
 }
 

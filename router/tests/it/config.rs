@@ -70,6 +70,17 @@ fn the_defaults_are_the_documented_ones() {
     assert!(config.receivers[0].webhook_configs[0].send_resolved);
 }
 
+/// Configurations end up in logs; tokens in URLs must not.
+#[test]
+fn debug_keeps_the_urls_secrets() {
+    for url in ["https://me:secret@a.example:8080/secret?t=secret", "http://a.example:8080?secret"]
+    {
+        let receiver = birl_router::ReceiverConfig::new("r").webhook(url);
+        let text = format!("{receiver:?}");
+        assert!(!text.contains("secret") && text.contains("://a.example:8080/…"), "{text}");
+    }
+}
+
 #[test]
 fn a_misspelt_key_is_an_error_that_names_it() {
     for (path, key) in [("", "recievers"), ("/route", "reciever"), ("/limits", "max_alert")] {
