@@ -93,11 +93,9 @@ impl Session<'_> {
     }
 
     /// Reports issues that were found inside the text of a scalar.
-    pub(crate) fn report_in(&mut self, source: &Source<'_>, node: &Node, issues: Vec<Issue>) {
-        for mut issue in issues {
-            issue.span = source.locate(node, issue.span);
-            self.report(source, [issue]);
-        }
+    pub(crate) fn report_in(&mut self, source: &Source<'_>, node: &Node, mut issues: Vec<Issue>) {
+        source.locate(node, &mut issues);
+        self.report(source, issues);
     }
 
     fn read<'t>(&mut self, text: &'t SourceText) -> Option<(Source<'t>, Node)> {

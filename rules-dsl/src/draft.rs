@@ -1,6 +1,6 @@
 //! One rule, key by key: what each of them says, and what is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,9 @@ use crate::window::{self, Window};
 /// How long a record rule's episode outlives its last match, unless the rule says otherwise.
 const KEEP_FIRING_FOR: Duration = Duration::from_secs(300);
 
+/// How many fields may split a rule's records into groups.
+const MAX_BY: usize = 32;
+
 /// The parts of a rule as they come together.
 #[derive(Default)]
 pub(crate) struct Draft {
@@ -32,6 +35,8 @@ pub(crate) struct Draft {
     pub(crate) window: Option<Window>,
     pub(crate) group: Vec<GroupField>,
     pub(crate) captures: Vec<u32>,
+    /// Where each slot stands among them.
+    capture_of: HashMap<u32, usize>,
     pub(crate) captured: Vec<Arc<str>>,
     pub(crate) sentence: Vec<Piece>,
     pub(crate) annotations: Vec<(String, Template)>,
@@ -43,12 +48,11 @@ pub(crate) struct Draft {
 
 impl Draft {
     fn capture(&mut self, path: &str, slot: u32) -> usize {
-        if let Some(index) = self.captures.iter().position(|known| *known == slot) {
-            return index;
-        }
-        self.captures.push(slot);
-        self.captured.push(FieldPath::new(path).text());
-        self.captures.len() - 1
+        *self.capture_of.entry(slot).or_insert_with(|| {
+            self.captures.push(slot);
+            self.captured.push(FieldPath::new(path).text());
+            self.captures.len() - 1
+        })
     }
 
     /// Adds a `by` field; refuses one that would lose its label to another, because then groups could
@@ -56,6 +60,10 @@ impl Draft {
     fn group_by(&mut self, path: &str, slot: u32, span: Range<usize>) -> Result<(), Issue> {
         if self.group.iter().any(|field| field.slot == slot) {
             return Ok(());
+        }
+        if self.group.len() == MAX_BY {
+            let message = format!("a rule is grouped by at most {MAX_BY} fields");
+            return Err(Issue::new("E0107", span, message, "one too many"));
         }
         let name = FieldPath::new(path).as_str().to_owned();
         let label = label_name(&name);
@@ -119,6 +127,7 @@ impl Session<'_> {
                     let slot = self.slot(path);
                     if let Err(issue) = draft.group_by(path, slot, span.clone()) {
                         self.report_in(source, node, vec![issue]);
+                        break;
                     }
                 }
             }
@@ -222,6 +231,9 @@ impl Session<'_> {
                 if is_path(path) {
                     let slot = self.slot(path);
                     issues.extend(draft.group_by(path, slot, item.span.clone()).err());
+                    if draft.group.len() == MAX_BY && !issues.is_empty() {
+                        break;
+                    }
                 } else {
                     let message = format!("`{path}` is not the name of a field");
                     issues.push(Issue::new(

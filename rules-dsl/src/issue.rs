@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// How many bytes one message, label or suggestion may have.
+const MAX_TEXT: usize = 300;
+
 /// What the parser and the checker produce; [`crate::source::Source`] turns it into a diagnostic.
 #[derive(Debug, Clone)]
 pub(crate) struct Issue {
@@ -26,8 +29,9 @@ impl Issue {
         message: impl Into<String>,
         label: impl Into<String>,
     ) -> Self {
-        let message = message.into().into_boxed_str();
-        let label = label.into().into_boxed_str();
+        // A message may quote what it is about, and that may be as long as the file.
+        let message = cut(message.into()).into_boxed_str();
+        let label = cut(label.into()).into_boxed_str();
         Self { code, span, message, label, help: None, suggestion: None }
     }
 
@@ -36,15 +40,25 @@ impl Issue {
         self
     }
 
-    pub(crate) fn suggest(mut self, suggestion: impl Into<String>) -> Self {
-        self.suggestion = Some(suggestion.into().into_boxed_str());
-        self
+    pub(crate) fn suggest(self, suggestion: impl Into<String>) -> Self {
+        self.suggest_if(Some(suggestion))
     }
 
     pub(crate) fn suggest_if(mut self, suggestion: Option<impl Into<String>>) -> Self {
-        self.suggestion = suggestion.map(|text| text.into().into_boxed_str());
+        // Half a replacement is none.
+        let whole = suggestion.map(Into::into).filter(|text| text.len() <= MAX_TEXT);
+        self.suggestion = whole.map(String::into_boxed_str);
         self
     }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_TEXT).last();
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
 }
 
 /// The candidate that `word` most likely meant, if one is near: at most a third of its letters wrong.

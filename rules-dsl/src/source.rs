@@ -111,11 +111,17 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// Turns a span inside a scalar's value into a span of the file.
-    pub(crate) fn locate(&self, node: &Node, span: Range<usize>) -> Range<usize> {
-        let NodeKind::Scalar { text, style } = &node.kind else { return node.span.clone() };
-        let map = Alignment::new(self.text, node.span.clone(), text, *style);
-        map.source(span)
+    /// Turns spans inside a scalar's value into spans of the file.
+    pub(crate) fn locate(&self, node: &Node, issues: &mut [Issue]) {
+        let map = match &node.kind {
+            NodeKind::Scalar { text, style } => {
+                Alignment::new(self.text, node.span.clone(), text, *style)
+            }
+            _ => Alignment { whole: node.span.clone(), offsets: Vec::new() },
+        };
+        for issue in issues {
+            issue.span = map.source(issue.span.clone());
+        }
     }
 }
 

@@ -222,3 +222,13 @@ fn debug_is_the_picture_that_display_shows() {
     let boxed: Box<dyn std::error::Error> = wrong.into();
     assert!(format!("{boxed:?}").contains("--> r.json:1:"), "{boxed:?}");
 }
+
+#[test]
+fn messages_quote_no_more_than_one_can_read() {
+    refused("E0204", format!("x == {}", "1".repeat(60_000)));
+    refused("E0204", format!("x == 1{}", ".1".repeat(30_000)));
+    let fields: Vec<String> = (0..2_000).map(|i| format!("k{i}")).collect();
+    let text = format!("{{when: x > 1, then: notify(), by: [{}]}}", fields.join(", "));
+    let wrong = RuleSet::from_yaml("hostile.yaml", &text).unwrap_err();
+    assert!(wrong.iter().all(|diagnostic| diagnostic.code == "E0107"), "{wrong}");
+}
