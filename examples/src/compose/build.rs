@@ -76,7 +76,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = BTreeMap::new();
     for scaler in &config.scalers {
-        let target = add_scaler(&mut fleet, &scaler.value, config.mode)?;
+        let target = add_scaler(&mut fleet, &scaler.value, config.mode, &sizes)?;
         let (name, spec) = (scaler.value.name(), &scaler.value.spec);
         let begin_with = sizes.last(name, spec.min_replicas, spec.max_replicas);
         let workers = |processes| (name.to_owned(), Workers { processes, begin_with });
@@ -240,6 +240,7 @@ fn add_scaler(
     fleet: &mut Fleet,
     scaler: &ScalerConfig,
     mode: Mode,
+    sizes: &Sizes,
 ) -> Result<Option<Arc<LocalProcesses>>, Failure> {
     let named =
         |error: birl_scaler::Error| Failure::input(format!("scaler `{}`: {error}", scaler.name()));
@@ -250,7 +251,8 @@ fn add_scaler(
             let program = words.next().map_or("", String::as_str);
             let mut builder = LocalProcesses::builder(scaler.name(), program)
                 .args(words)
-                .drain_timeout(processes.drain_timeout);
+                .drain_timeout(processes.drain_timeout)
+                .pid_file(sizes.pid_file(scaler.name()));
             for (name, value) in &processes.env {
                 builder = builder.env(name, value);
             }

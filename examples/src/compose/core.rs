@@ -189,7 +189,7 @@ mod tests {
 
     fn wrote(line: &str) -> bool {
         let parsed = birl_logsource::Parser::json().parse(line.as_bytes());
-        let entry = LogEntry::new(SystemTime::UNIX_EPOCH, Arc::default(), line.to_owned().into());
+        let entry = LogEntry::new(SystemTime::UNIX_EPOCH, Arc::default(), line.to_owned());
         is_own_output(&entry.with_fields(parsed.fields))
     }
 

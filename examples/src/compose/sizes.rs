@@ -35,6 +35,12 @@ impl Sizes {
         std::fs::File::open(&self.folder)?.sync_all()
     }
 
+    /// Where the workers' processes are noted, so that what a killed birl left running is ended by
+    /// the next one.
+    pub(crate) fn pid_file(&self, target: &str) -> PathBuf {
+        self.path(target).with_extension("pids")
+    }
+
     fn path(&self, target: &str) -> PathBuf {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
         self.folder.join(target.chars().map(plain).collect::<String>()).with_extension("size")

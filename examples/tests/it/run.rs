@@ -202,3 +202,32 @@ fn a_source_that_ends_well_ends_birl_well() {
     let site = Site::new("sources: [{id: feed, command: [echo, done]}]\n");
     assert_eq!(site.run_to_end().status.code(), Some(0));
 }
+
+#[test]
+fn workers_that_a_killed_birl_left_are_ended_by_the_next_one() {
+    let (url, _inbox) = webhook();
+    let site = site("mode: act", &url);
+    let mut birl = site.start();
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+    let left: Vec<i32> = pids_in(&site.path("birl-state/api.pids"));
+    assert!(!left.is_empty() && left.iter().all(|pid| is_running(*pid)));
+    birl.kill();
+    assert!(left.iter().all(|pid| is_running(*pid)), "nobody could have ended them");
+    let birl = site.start();
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+    assert!(!left.iter().any(|pid| is_running(*pid)), "they are ended before others begin");
+    assert_eq!(birl.stop(), Some(0));
+}
+
+/// The process ids in a pid file: the first number of each line that describes a process.
+fn pids_in(path: &std::path::Path) -> Vec<i32> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let first = |line: &str| line.split_whitespace().next().and_then(|word| word.parse().ok());
+    text.lines().filter_map(first).collect()
+}
+
+fn is_running(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name in parentheses; a zombie has ended.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}

@@ -128,6 +128,12 @@ impl Running {
         );
     }
 
+    /// SIGKILL: nothing of birl's runs after it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// SIGTERM, then its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
         self.terminate().expect("birl ends by itself")
