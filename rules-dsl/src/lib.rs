@@ -74,7 +74,7 @@
 //! that is a lower bound and says so, and never decides wrongly.
 //!
 //! **Both evaluators stay.** The compiled program is flat, looks each field up at most once per record and
-//! allocates nothing for a record that matches nothing. A plain walk over the tree answers
+//! allocates nothing for a record that matches nothing (unless it hands out a list, or `lower()` is asked). A plain walk over the tree answers
 //! [`RuleSet::explain`], term by term, and property tests hold the two against each other.
 //!
 //! # Features

@@ -35,3 +35,33 @@ impl ScaleIntent {
         asked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::UNIX_EPOCH;
+
+    use birl_rules_dsl::{Engine, EngineConfig, Event, RuleSet, Scratch};
+
+    use super::*;
+
+    #[test]
+    fn the_reason_does_not_name_the_rule_again() {
+        let text = r#"{"name": "slow", "when": "state == 'slow' && line != ''", "by": ["service"],
+                       "then": "scale('shop', '+2')"}"#;
+        let rules = Arc::new(RuleSet::from_json("r.json", text).unwrap());
+        let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
+        let record = [("state", "slow"), ("service", "shop"), ("line", "l")];
+        let record: BTreeMap<String, String> =
+            record.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let hits = rules.matches([Event::new(&record, UNIX_EPOCH)], &mut Scratch::new());
+        let fired = engine.advance(hits, UNIX_EPOCH);
+        let (_, intent) = ScaleIntent::from_firing(&fired[0]).remove(0);
+        let shown = format!("{intent:?}");
+        assert!(shown.contains("\"rule slow\""), "{shown}");
+        assert!(
+            shown.contains("\"for service=shop: state == 'slow' && line (l) != ''\""),
+            "{shown}"
+        );
+    }
+}
