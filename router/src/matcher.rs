@@ -131,13 +131,17 @@ impl fmt::Display for MatchOp {
 /// As Alertmanager prints it, in its group keys too: `name="value"`, with `"`, `\` and line feeds escaped.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let escaped = self.value.replace('\\', r"\\").replace('\n', r"\n").replace('"', "\\\"");
         if is_plain(&self.name) {
-            write!(f, "{}{}\"{escaped}\"", self.name, self.op)
+            write!(f, "{}{}\"{}\"", self.name, self.op, escaped(&self.value))
         } else {
-            write!(f, "{:?}{}\"{escaped}\"", self.name, self.op)
+            write!(f, "\"{}\"{}\"{}\"", escaped(&self.name), self.op, escaped(&self.value))
         }
     }
+}
+
+/// What [`unquote`] undoes, and nothing more: whatever else a text holds stands as it is.
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\").replace('\n', r"\n").replace('"', "\\\"")
 }
 
 impl PartialEq for Matcher {

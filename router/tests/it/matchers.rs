@@ -48,6 +48,15 @@ fn values_and_names_can_hold_anything() {
     }
 }
 
+proptest::proptest! {
+    #[test]
+    fn what_is_printed_reads_back_the_same(name in "\\PC{1,8}|[\\x00-\\x7f]{1,8}", value in "\\PC{0,8}|[\\x00-\\x7f]{0,8}") {
+        if let Ok(matcher) = Matcher::new(name, MatchOp::NotEqual, value) {
+            proptest::prop_assert_eq!(Matcher::parse(&matcher.to_string()).unwrap(), matcher);
+        }
+    }
+}
+
 #[test]
 fn a_bad_matcher_says_what_was_expected() {
     for (text, expected) in [
