@@ -44,7 +44,7 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
                 black_box(&observation)
                     .signals
                     .iter()
-                    .map(|signal| (sum(signal) + 59_999) / 60_000)
+                    .map(|signal| sum(signal).div_ceil(60_000))
                     .max()
             });
             let ours = nanoseconds(|| {
