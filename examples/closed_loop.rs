@@ -126,7 +126,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             let over = firing.status == Status::Resolved;
             story.leg_at(over, "written", firing.event_time);
             story.leg_at(over, "seen", now);
-            story.leg(over, "fired", &firing.explain.to_string());
+            story.leg(over, "fired", firing.explain.sentence());
             asked.extend(ScaleIntent::from_firing(firing).into_iter().map(|(_, intent)| intent));
             for alert in Alert::from_firing(firing) {
                 for notification in router.route(alert, now).notifications {
@@ -147,7 +147,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
                 metrics.record_action(&decision, Applied::Success);
                 verifier.counter_moved("shop", SystemTime::now());
                 decider.applied(&decision, Ok(()), SystemTime::now());
-                story.leg(inward, "applied", &format!("{} workers are ready", decision.to));
+                story.leg(inward, "applied", &format!("{} ready", decision.to));
             }
             verifier.ready("shop", workers.replicas().await?, SystemTime::now());
         }
@@ -175,7 +175,7 @@ impl Story {
     }
 
     fn say(&self, leg: &str, text: &str) {
-        println!("{:8.3} s  {leg:<9} {text:.140}", self.seconds());
+        println!("{:8.3} s  {leg:<9} {text:.124}", self.seconds());
     }
 
     /// Tells a leg of an act once.
