@@ -85,9 +85,7 @@ impl Core {
             let decisions = self.fleet.decide(now);
             effects.decisions.extend(self.story.decide(self.mode, decisions));
         }
-        for verdict in self.fleet.verify(now) {
-            self.story.verified(&verdict);
-        }
+        self.fleet.verify(now);
         effects
     }
 

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
-    Decider, Decision, Metrics, Observation, Replicas, ScaleIntent, SignalWindow, Verification,
-    Verifier, VerifierConfig,
+    Decider, Decision, Metrics, Observation, Replicas, ScaleIntent, SignalWindow, Verifier,
+    VerifierConfig,
 };
 
 use crate::config::{SignalConfig, VerifyConfig};
@@ -136,11 +136,11 @@ impl Fleet {
         }
     }
 
-    /// Proofs that are complete, or overdue.
-    pub(crate) fn verify(&mut self, now: SystemTime) -> Vec<Verification> {
-        let verdicts = self.verifier.tick(now);
-        verdicts.iter().for_each(|verdict| self.metrics.record_verification(verdict));
-        verdicts
+    /// Counts, and tells of, the proofs that are complete or overdue.
+    pub(crate) fn verify(&mut self, now: SystemTime) {
+        for verdict in self.verifier.tick(now) {
+            self.metrics.record_verification(&verdict);
+        }
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {

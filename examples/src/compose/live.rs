@@ -226,23 +226,17 @@ impl Live {
         self.carry_out(effects, acks, changes, now);
     }
 
+    /// Puts an edit to work. Of a rejected one the library has told already, and the old rules stay.
     fn on_reload(&mut self, event: ReloadEvent) {
-        match event {
-            ReloadEvent::Loaded { rules, generation, added, changed, removed, .. } => {
-                if let Err(error) = self.names.check(&rules) {
-                    warn!(
-                        "the edited rules name what is not configured; the old ones stay: {error}"
-                    );
-                    return;
-                }
-                info!(generation, ?added, ?changed, ?removed, "rules reloaded");
-                self.core.on_rules(rules);
-            }
-            ReloadEvent::Rejected { error, kept_generation, .. } => {
-                warn!(kept_generation, "the edited rules are broken; the old ones stay:\n{error}");
-            }
-            _ => {}
+        let ReloadEvent::Loaded { rules, generation, added, changed, removed, .. } = event else {
+            return;
+        };
+        if let Err(error) = self.names.check(&rules) {
+            warn!("the edited rules name what is not configured; the old ones stay: {error}");
+            return;
         }
+        info!(generation, ?added, ?changed, ?removed, "rules reloaded");
+        self.core.on_rules(rules);
     }
 
     async fn ask_targets(&mut self, now: SystemTime) {

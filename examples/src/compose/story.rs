@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use birl_router::{DeadLetter, DeliveryReport, DeliveryResult, Notification, Routed};
 use birl_rules_dsl::{Firing, Status};
-use birl_scaler::{Decision, Replicas, Verdict, Verification};
+use birl_scaler::{Decision, Replicas};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tracing::{debug, error, info, warn};
 
@@ -144,16 +144,6 @@ impl Story {
             }
             Err(error) => {
                 error!(target_ref = &*decision.target, decision = %decision.id, error, "not applied")
-            }
-        }
-    }
-
-    pub(crate) fn verified(&self, verification: &Verification) {
-        let (target_ref, decision) = (&*verification.target, &verification.decision_id);
-        match &verification.verdict {
-            Verdict::Failed { .. } => warn!(target_ref, %decision, %verification, "not verified"),
-            verdict => {
-                info!(target_ref, %decision, verdict = verdict.as_str(), %verification, "verification")
             }
         }
     }
