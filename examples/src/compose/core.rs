@@ -183,10 +183,61 @@ fn is_own_output(entry: &LogEntry) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use birl_logsource::{Cursor, Origin, Parser, SourceKind};
+    use birl_rules_dsl::EngineConfig;
+    use birl_scaler::{Decider, Metrics, ScalerSpec, VerifierConfig};
+
     use super::*;
+    use crate::config::VerifyConfig;
+
+    /// A core in the year 2020, far from the machine's clock, that runs one replica.
+    fn core(mode: Mode) -> (Core, SystemTime) {
+        let rule =
+            "rules: [{name: e, when: level == 'error', by: [id], then: \"scale('api', '+2')\"}]";
+        let rules = Arc::new(RuleSet::from_yaml("rules.yaml", rule).unwrap());
+        let engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
+        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new());
+        let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
+        fleet.add("api", decider, Vec::new(), VerifyConfig::default(), Some(Replicas::ready(1)));
+        let story = Story::new(&prometheus::Registry::new()).unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
+        (Core::new(mode, false, rules, engine, None, fleet, story), now)
+    }
+
+    fn batch(line: &str, now: SystemTime) -> Batch {
+        let parser = Parser::json().timestamp_field("ts");
+        let origin = Origin::new("app", SourceKind::File, BTreeMap::new(), parser);
+        Batch::from_lines(Arc::new(origin), line.to_owned(), now, Cursor::from_text("1"))
+    }
+
+    #[test]
+    fn the_loop_runs_on_any_clock() {
+        let (mut core, now) = core(Mode::Act);
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":1}\n", now), now);
+        assert_eq!(effects.decisions.iter().map(|decision| decision.to).collect::<Vec<_>>(), [3]);
+        core.on_applying(&effects.decisions[0]);
+        // While a change is under way the next one waits, and comes when it is done.
+        let line = "{\"level\":\"error\",\"id\":2}\n";
+        assert!(core.on_batch(&batch(line, now), now).decisions.is_empty());
+        let next = core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
+        assert_eq!(next.decisions.iter().map(|decision| decision.to).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn observing_or_old_lines_have_no_effect() {
+        let (mut observing, now) = core(Mode::Observe);
+        let fresh = observing.on_batch(&batch("{\"level\":\"error\",\"id\":1}\n", now), now);
+        assert!(fresh.decisions.is_empty() && fresh.notifications.is_empty());
+        let (mut acting, now) = core(Mode::Act);
+        let old = "{\"ts\":\"2019-12-31T00:00:00Z\",\"level\":\"error\",\"id\":1}\n";
+        assert!(acting.on_batch(&batch(old, now), now).decisions.is_empty());
+    }
 
     fn wrote(line: &str) -> bool {
-        let parsed = birl_logsource::Parser::json().parse(line.as_bytes());
+        let parsed = Parser::json().parse(line.as_bytes());
         let entry = LogEntry::new(SystemTime::UNIX_EPOCH, Arc::default(), line.to_owned());
         is_own_output(&entry.with_fields(parsed.fields))
     }
