@@ -13,6 +13,7 @@ lint:
 	for lib in $(LIBS); do \
 	  $(CARGO) clippy -p $$lib --no-default-features -- -D warnings || exit 1; \
 	  $(CARGO) clippy -p $$lib -- -D warnings || exit 1; \
+	  RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p $$lib --no-deps || exit 1; \
 	done
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features
 
