@@ -90,6 +90,8 @@ pub(crate) struct SourceConfig {
 pub(crate) struct JournaldConfig {
     pub(crate) unit: Option<String>,
     pub(crate) priority: Option<String>,
+    /// Nothing older than this: `2026-11-23T08:00:00Z`.
+    pub(crate) since: Option<jiff::Timestamp>,
     /// A folder of journal files, instead of the system's journal.
     pub(crate) directory: Option<PathBuf>,
 }

@@ -206,6 +206,9 @@ fn build_source(
         if let Some(priority) = &journald.priority {
             builder = builder.priority(priority);
         }
+        if let Some(since) = journald.since {
+            builder = builder.since(since.into());
+        }
         if let Some(directory) = &journald.directory {
             builder = builder.directory(directory);
         }
