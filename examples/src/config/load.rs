@@ -85,8 +85,10 @@ pub(crate) fn suggest<S: AsRef<str>>(found: &str, expected: &[S]) -> String {
     }
 }
 
+/// Without the place, which is shown in our own way.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    line.rsplit_once(" at line ").map_or(line, |(message, _)| message).to_owned()
 }
 
 /// What is wrong in a file, where, and what would help; shown with the line and a caret.
