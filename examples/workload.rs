@@ -277,7 +277,8 @@ pub fn print_legs(
                     let after = at.duration_since(*written).unwrap_or_default();
                     print!("{:>9.1} ms", after.as_secs_f64() * 1e3);
                 }
-                _ => {
+                (Some(_), None) => print!("{:>12}", "yes"),
+                (None, _) => {
                     print!("{:>12}", "-");
                     missing.push(format!("{name}: {leg}"));
                 }
