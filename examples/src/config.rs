@@ -41,6 +41,9 @@ pub(crate) struct Config {
     /// Whether rules see what birl itself wrote.
     #[serde(default)]
     pub(crate) include_own_output: bool,
+    /// Only looking (`--check`, `--dry-run`): nothing on disk is read, kept or moved on.
+    #[serde(skip)]
+    pub(crate) stateless: bool,
     pub(crate) sources: Vec<Spanned<SourceConfig>>,
     /// Rule files, or folders of them.
     #[serde(default)]
@@ -232,6 +235,10 @@ impl Config {
                 return Err((at, format!("scaler `{}`: `processes.command` is empty", scaler.value.name()), Some("name a program and its arguments: `[\"worker\", \"--id\", \"{instance}\"]`".into())));
             }
         }
+        for scaler in &self.scalers {
+            let at = Some(scaler.referenced);
+            scaler.value.check(&ids).map_err(|(message, help)| (at, message, Some(help)))?;
+        }
         if self.tick.is_zero() {
             return Err((
                 None,
@@ -267,6 +274,31 @@ impl ScalerConfig {
     /// What rules call it.
     pub(crate) fn name(&self) -> &str {
         &self.spec.target_ref.name
+    }
+
+    /// A signal that nothing feeds would leave the scaler without a word.
+    fn check(&self, sources: &BTreeSet<String>) -> Result<(), (String, String)> {
+        let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+        let metrics: Vec<&str> = self.spec.metrics.iter().map(|metric| &*metric.name).collect();
+        let name = self.name();
+        let named = self.signals.iter().map(|signal| &signal.source).chain([&self.verify.source]);
+        for source in named.flatten() {
+            if !sources.contains(&source.as_str()) {
+                let message =
+                    format!("scaler `{name}` reads the source `{source}`, and there is none");
+                return Err((message, suggest(source, &sources)));
+            }
+        }
+        for signal in &self.signals {
+            if !metrics.contains(&signal.metric.as_str()) {
+                let metric = &signal.metric;
+                let message = format!(
+                    "scaler `{name}` feeds the metric `{metric}`, which its spec does not have"
+                );
+                return Err((message, suggest(metric, &metrics)));
+            }
+        }
+        Ok(())
     }
 }
 

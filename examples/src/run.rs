@@ -13,15 +13,19 @@ pub(crate) fn run(args: &Run) -> Result<(), Failure> {
     if args.dry_run {
         config.mode = Mode::Observe;
     }
+    config.stateless = args.dry_run || args.check;
     crate::log::init(args.log_format, "info");
     let (mode, listen) = (config.mode, config.listen.clone());
     let runtime = crate::runtime()?;
-    let Built { live, served, watcher } = {
+    let (sources, receivers, scalers) =
+        (config.sources.len(), config.receivers.len(), config.scalers.len());
+    let Built { live, served, watcher, lock } = {
         let _inside = runtime.enter();
         build(config)?
     };
     if args.check {
-        info!(config = %args.config.display(), "the configuration is good");
+        let rules = live.core.rules();
+        info!(sources, rules, receivers, scalers, "the configuration is good");
         return Ok(());
     }
     let done = runtime.block_on(async {
@@ -36,7 +40,7 @@ pub(crate) fn run(args: &Run) -> Result<(), Failure> {
         }
         live.run(stop_signal()?).await
     });
-    drop(watcher);
+    drop((watcher, lock));
     done
 }
 

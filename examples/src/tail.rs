@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use birl_logsource::{
     Batch, DetectOptions, Health, HealthState, LogEntry, LogSource, Metrics, Parser, Position,
-    Registry,
+    Registry, SourceKind,
 };
 use futures_util::{StreamExt as _, stream};
 
@@ -72,7 +72,8 @@ async fn read(
     for source in sources {
         let mut position = position(from);
         let health = source.health_check().await.map_err(Failure::running)?;
-        if matches!(health.state, HealthState::Waiting | HealthState::Failed) {
+        let is_file = source.origin().kind() == SourceKind::File;
+        if is_file && matches!(health.state, HealthState::Waiting | HealthState::Failed) {
             return Err(Failure::input(
                 health.reason.unwrap_or_else(|| "there is nothing to read".into()),
             ));
@@ -100,7 +101,7 @@ async fn follow(
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let mut all = stream::select_all(sources.iter().map(|source| source.tail(position(from))));
-    for source in sources {
+    for source in sources.iter().filter(|source| source.origin().kind() == SourceKind::File) {
         if let Ok(Health { state: HealthState::Waiting, reason: Some(reason), .. }) =
             source.health_check().await
         {

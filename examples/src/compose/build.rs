@@ -1,6 +1,7 @@
 //! From a [`Config`] to the parts it describes, with everything checked that can be before a start.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,13 +42,18 @@ pub(crate) struct Built {
     pub(crate) served: Served,
     /// Watches the rule files; dropping it ends that.
     pub(crate) watcher: Option<Watcher>,
+    /// Held for as long as birl runs: the state directory is its own.
+    pub(crate) lock: Option<File>,
 }
 
 /// Checks everything. Starts the dispatcher's idle tasks (so it is called inside a runtime) and the
 /// watch on the rule files; reads, notifies and scales nothing.
 pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let registry = Registry::new();
-    prepare_state_dir(&config.state_dir)?;
+    let lock = match config.stateless {
+        true => None,
+        false => Some(prepare_state_dir(&config.state_dir)?),
+    };
     let sources = sources(&config, &registry)?;
     let mut engine_config = EngineConfig::default();
     engine_config.max_event_age = Some(config.max_event_age);
@@ -111,7 +117,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         scale_metrics,
         tick: config.tick,
     };
-    Ok(Built { live, served, watcher })
+    Ok(Built { live, served, watcher, lock })
 }
 
 fn register(
@@ -121,18 +127,30 @@ fn register(
     registry.register(Box::new(collector)).map_err(Failure::own)
 }
 
-/// Creates it, and proves that it can be written: better now than at the first acknowledgement.
-fn prepare_state_dir(folder: &Path) -> Result<(), Failure> {
-    let probe = folder.join(".writable");
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::File::create(&probe)?.write_all(b"birl\n"))
-        .and_then(|()| std::fs::remove_file(&probe));
-    written.map_err(|error| {
-        let folder = folder.display();
+/// Creates it, proves that it can be written (better now than at the first acknowledgement), and
+/// locks it: two that share offsets would each tell of everything.
+fn prepare_state_dir(folder: &Path) -> Result<File, Failure> {
+    let shown = folder.display();
+    let path = folder.join("lock");
+    let opened =
+        std::fs::create_dir_all(folder).and_then(|()| File::create(&path)).and_then(|mut file| {
+            file.write_all(b"birl\n")?;
+            Ok(file)
+        });
+    let file = opened.map_err(|error| {
         Failure::input(format!(
-            "the state directory {folder} cannot be written: {error}\n  = help: make it writable, or set `state_dir` to a folder that is"
+            "the state directory {shown} cannot be written: {error}\n  = help: make it writable, or set `state_dir` to a folder that is"
         ))
-    })
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::input(format!(
+            "another birl uses the state directory {shown}\n  = help: stop it, or give this one a `state_dir` of its own"
+        ))),
+        Err(TryLockError::Error(error)) => {
+            Err(Failure::input(format!("the state directory {shown} cannot be locked: {error}")))
+        }
+    }
 }
 
 type Sources = Vec<(Arc<dyn LogSource>, Position)>;
@@ -146,8 +164,8 @@ fn sources(config: &Config, registry: &Registry) -> Result<Sources, Failure> {
     for source in &config.sources {
         let source = &source.value;
         let id = source.id();
-        let offsets = state.offset_file(&id).unwrap_or_default();
-        if !offsets.exists()
+        let offsets = state.offset_file(&id).filter(|_| !config.stateless);
+        if offsets.as_ref().is_some_and(|offsets| !offsets.exists())
             && source.start == Start::End
             && (source.file.is_some() || source.journald.is_some())
         {
@@ -156,7 +174,7 @@ fn sources(config: &Config, registry: &Registry) -> Result<Sources, Failure> {
                 "a first run: beginning at the end of what exists; `start: beginning` changes that"
             );
         }
-        let built = build_source(source, &id, &offsets, &metrics)
+        let built = build_source(source, &id, offsets.as_deref(), &metrics)
             .map_err(|error| Failure::input(format!("source `{id}`: {error}")))?;
         let otherwise = match source.start {
             Start::End => Edge::End,
@@ -170,7 +188,7 @@ fn sources(config: &Config, registry: &Registry) -> Result<Sources, Failure> {
 fn build_source(
     source: &SourceConfig,
     id: &str,
-    offsets: &Path,
+    offsets: Option<&Path>,
     metrics: &birl_logsource::Metrics,
 ) -> Result<Arc<dyn LogSource>, birl_logsource::Error> {
     let parser = match (&source.regex, &source.parse) {
@@ -194,12 +212,18 @@ fn build_source(
         }};
     }
     Ok(if let Some(path) = &source.file {
-        finish!(FileSource::builder(path).offset_file(offsets))
+        let builder = FileSource::builder(path);
+        finish!(match offsets {
+            Some(offsets) => builder.offset_file(offsets),
+            None => builder,
+        })
     } else if let Some(command) = &source.command {
         finish!(CommandSource::builder(command.iter()))
     } else if let Some(journald) = &source.journald {
-        let mut builder =
-            JournaldSource::builder().offset_file(offsets).exclude_pid(std::process::id());
+        let mut builder = JournaldSource::builder().exclude_pid(std::process::id());
+        if let Some(offsets) = offsets {
+            builder = builder.offset_file(offsets);
+        }
         if let Some(unit) = &journald.unit {
             builder = builder.unit(unit);
         }
@@ -247,7 +271,7 @@ fn add_scaler(
 ) -> Result<Option<Arc<LocalProcesses>>, Failure> {
     let named =
         |error: birl_scaler::Error| Failure::input(format!("scaler `{}`: {error}", scaler.name()));
-    let decider = Decider::new(scaler.spec.clone()).map_err(named)?;
+    let decider = Decider::new(scaler.spec.clone()).map_err(Failure::input)?;
     let target = match (&scaler.processes, mode) {
         (Some(processes), Mode::Act) => {
             let mut words = processes.command.iter();

@@ -56,6 +56,11 @@ impl Core {
         }
     }
 
+    /// How many rules there are.
+    pub(crate) fn rules(&self) -> usize {
+        self.rules.len()
+    }
+
     /// Entries in, in their order.
     pub(crate) fn on_batch(&mut self, batch: &Batch, now: SystemTime) -> Effects {
         let mut entries: Vec<LogEntry> = batch.entries().map(|entry| entry.to_entry()).collect();

@@ -115,12 +115,25 @@ fn acting_without_something_to_act_on_is_an_error() {
 }
 
 #[test]
+fn a_signal_that_nothing_feeds_is_an_error() {
+    let scaler = "scalers:\n  - spec: {targetRef: {name: api}, minReplicas: 1, maxReplicas: 2, metrics: [{name: cpu, averageUtilization: 60}]}\n";
+    let with = |line: &str| run(&format!("{GOOD}{scaler}    {line}\n"), RULE);
+    refused(
+        &with("signals: [{metric: cpu, field: cpu, source: app.lgo}]"),
+        &["app.lgo", "did you mean"],
+    );
+    refused(&with("signals: [{metric: cpuu, field: cpu}]"), &["cpuu", "did you mean `cpu`?"]);
+    refused(&with("verify: {source: app.lgo}"), &["app.lgo", "did you mean"]);
+}
+
+#[test]
 fn the_check_flag_says_that_a_good_configuration_is_good() {
     let site = Site::new(GOOD);
     site.write("rules.yaml", RULE);
     let output =
         birl().args(["run", "--check", "-c"]).arg(site.path("birl.yaml")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!site.path("birl-state").exists(), "checking leaves nothing behind");
 }
 
 #[test]

@@ -146,6 +146,34 @@ fn a_restart_goes_on_where_it_stopped_and_tells_nothing_twice() {
 }
 
 #[test]
+fn a_dry_run_takes_nothing_from_the_real_one_and_may_run_beside_it() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act", &url);
+    assert_eq!(site.start().stop(), Some(0));
+    site.append("app.log", &error_line("between"));
+    let dry = site.start_with(&["--dry-run"]);
+    site.append("app.log", &error_line("seen by both"));
+    dry.wait_for_log("observe: would notify");
+    let birl = site.start();
+    let mut told = [told(&inbox), told(&inbox)]
+        .map(|body| body["alerts"][0]["labels"]["incident"].to_string());
+    told.sort();
+    assert_eq!(told, ["\"between\"", "\"seen by both\""]);
+    assert_eq!((dry.stop(), birl.stop()), (Some(0), Some(0)));
+}
+
+#[test]
+fn two_do_not_share_a_state_directory() {
+    let site = Site::new("listen: 127.0.0.1:0\nsources: [{file: app.log}]\n");
+    let birl = site.start();
+    let second = site.run_to_end();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    assert!(said.contains("another birl uses the state directory"), "{said}");
+    assert_eq!(birl.stop(), Some(0));
+}
+
+#[test]
 fn a_missing_file_is_waited_for_and_health_says_so() {
     let (url, inbox) = webhook();
     let site = site("mode: act", &url);

@@ -49,8 +49,13 @@ impl Site {
     }
 
     pub(crate) fn start(&self) -> Running {
+        self.start_with(&[])
+    }
+
+    pub(crate) fn start_with(&self, args: &[&str]) -> Running {
         let mut child = birl()
             .arg("run")
+            .args(args)
             .arg("-c")
             .arg(self.path("birl.yaml"))
             .stdout(Stdio::null())

@@ -60,6 +60,12 @@ fn a_command_is_run_and_its_output_read() {
 }
 
 #[test]
+fn no_follow_reads_a_command_to_its_end_too() {
+    let entries = json(&tail(&["--no-follow", "cmd:seq 3"], ""));
+    assert_eq!(entries.len(), 3);
+}
+
+#[test]
 fn standard_input_is_read_to_its_end() {
     let entries = json(&tail(&["-"], "a=1\na=2\n"));
     assert_eq!(entries.len(), 2);
