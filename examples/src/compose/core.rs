@@ -164,8 +164,8 @@ impl Core {
                 }
             }
             for (target, intent) in ScaleIntent::from_firing(&firing) {
-                if !self.fleet.intend(&target, intent) {
-                    self.story.unknown_target(&firing, &target);
+                if let Err(refusal) = self.fleet.intend(&target, intent) {
+                    self.story.refused(&firing, &target, refusal);
                 }
             }
         }
@@ -229,6 +229,17 @@ mod tests {
         assert!(core.on_batch(&batch(line, now), now).decisions.is_empty());
         let next = core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
         assert_eq!(next.decisions.iter().map(|decision| decision.to).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn a_flood_of_intents_is_bounded_and_what_it_loses_is_counted() {
+        let (mut core, now) = core(Mode::Act);
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":-1}\n", now), now);
+        core.on_applying(&effects.decisions[0]);
+        let flood = |id: u32| format!("{{\"level\":\"error\",\"id\":{id}}}\n");
+        let flood: String = (0..1030).map(flood).collect();
+        assert!(core.on_batch(&batch(&flood, now), now).decisions.is_empty());
+        assert_eq!(core.story.refusals("queue_full"), 1030 - 1024);
     }
 
     #[test]

@@ -33,6 +33,25 @@ struct Scaler {
     applying: bool,
 }
 
+/// Why an intent was not queued. A later match of its episode asks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No scaler is called that.
+    UnknownTarget,
+    /// A change is being carried out, and [`MAX_PENDING`] wait for its end.
+    QueueFull,
+}
+
+impl Refusal {
+    /// As in the metric.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownTarget => "unknown_target",
+            Self::QueueFull => "queue_full",
+        }
+    }
+}
+
 impl Fleet {
     pub(crate) fn new(config: VerifierConfig, metrics: Metrics) -> Self {
         Self { scalers: BTreeMap::new(), verifier: Verifier::new(config), metrics }
@@ -80,13 +99,14 @@ impl Fleet {
         }
     }
 
-    /// Queues what a rule asks for; `false` when no scaler has that name.
-    pub(crate) fn intend(&mut self, target: &str, intent: ScaleIntent) -> bool {
-        let Some(scaler) = self.scalers.get_mut(target) else { return false };
-        if scaler.pending.len() < MAX_PENDING {
-            scaler.pending.push(intent);
+    /// Queues what a rule asks for.
+    pub(crate) fn intend(&mut self, target: &str, intent: ScaleIntent) -> Result<(), Refusal> {
+        let scaler = self.scalers.get_mut(target).ok_or(Refusal::UnknownTarget)?;
+        if scaler.pending.len() >= MAX_PENDING {
+            return Err(Refusal::QueueFull);
         }
-        true
+        scaler.pending.push(intent);
+        Ok(())
     }
 
     /// Decides for every target; on the tick.

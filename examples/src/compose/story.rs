@@ -9,6 +9,7 @@ use birl_scaler::{Decision, Replicas};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tracing::{debug, error, info, warn};
 
+use super::fleet::Refusal;
 use crate::config::Mode;
 
 /// Tells the story of each decision; filters out what is only observed.
@@ -16,6 +17,7 @@ use crate::config::Mode;
 pub(crate) struct Story {
     observed: IntCounterVec,
     own_output: IntCounter,
+    refused: IntCounterVec,
     /// What was said last of a target, so that a steady state is not repeated on every tick.
     said: HashMap<String, String>,
 }
@@ -30,9 +32,14 @@ impl Story {
             "birl_own_output_skipped_total",
             "Entries that birl itself wrote and that its rules did not see",
         )?;
+        let refused = IntCounterVec::new(
+            Opts::new("birl_scale_intents_refused_total", "What rules asked of scalers, not taken"),
+            &["reason"],
+        )?;
+        registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(observed.clone()))?;
         registry.register(Box::new(own_output.clone()))?;
-        Ok(Self { observed, own_output, said: HashMap::new() })
+        Ok(Self { observed, own_output, refused, said: HashMap::new() })
     }
 
     pub(crate) fn own_output(&self, entries: usize) {
@@ -148,12 +155,16 @@ impl Story {
         }
     }
 
-    pub(crate) fn unknown_target(&self, firing: &Firing, target: &str) {
-        warn!(
-            rule = &*firing.rule,
-            scaler = target,
-            "the rule scales something that no scaler is called"
-        );
+    pub(crate) fn refused(&self, firing: &Firing, target: &str, refusal: Refusal) {
+        let (rule, reason) = (&*firing.rule, refusal.as_str());
+        self.refused.with_label_values(&[reason]).inc();
+        // Whoever floods the log with matches must not flood birl's with complaints too.
+        debug!(rule, scaler = target, reason, "what the rule asks of the scaler is not taken");
+    }
+
+    #[cfg(test)]
+    pub(crate) fn refusals(&self, reason: &str) -> u64 {
+        self.refused.with_label_values(&[reason]).get()
     }
 }
 
