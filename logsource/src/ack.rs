@@ -17,6 +17,8 @@ use crate::{Cursor, LogEntry};
 pub struct Ack {
     inner: Inner,
     counted: Option<(Arc<SourceMetrics>, usize)>,
+    /// Done after it: of other files that the same entries are from.
+    also: Vec<Self>,
 }
 
 enum Inner {
@@ -63,6 +65,7 @@ impl Ack {
             Inner::Slot(slot) => slot.done(),
             Inner::Part { parts, index } => parts.done(index),
         }
+        self.also.into_iter().for_each(Self::done);
     }
 
     /// Splits the ack of a batch into one for each entry; `ends` are the places after each.
@@ -79,6 +82,13 @@ impl Ack {
         Self::of(Inner::Slot(slot))
     }
 
+    /// Acknowledges another place too, after this one.
+    #[cfg(feature = "file")]
+    pub(crate) fn also(mut self, other: Self) -> Self {
+        self.also.push(other);
+        self
+    }
+
     pub(crate) fn counted_by(
         mut self,
         metrics: Option<Arc<SourceMetrics>>,
@@ -89,7 +99,7 @@ impl Ack {
     }
 
     fn of(inner: Inner) -> Self {
-        Self { inner, counted: None }
+        Self { inner, counted: None, also: Vec::new() }
     }
 }
 

@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use crate::ack::Splitter;
+use crate::budget::Charge;
 use crate::cursor::Place;
 use crate::metrics::{Count, SourceMetrics};
 use crate::slab::{Record, Span, Table};
-use crate::{Ack, Cursor, Delivery, LogEntry, Origin, Value};
+use crate::{Ack, Cursor, Delivery, Extracted, Extractor, LogEntry, Origin, Value};
 
 /// Entries that were read together: one slab of bytes, a table of offsets into it, and one
 /// acknowledgement.
@@ -31,6 +32,8 @@ pub struct Batch {
     read_at: SystemTime,
     ack: Ack,
     metrics: Option<Arc<SourceMetrics>>,
+    /// Last: when it is dropped, the memory above is already free.
+    charge: Option<Charge>,
 }
 
 impl Batch {
@@ -70,7 +73,18 @@ impl Batch {
         cursor: Cursor,
     ) -> Self {
         let (labels, ack) = (Arc::clone(origin.labels()), Ack::nothing());
-        Self { origin, labels, path: None, table, base: None, cursor, read_at, ack, metrics: None }
+        Self {
+            origin,
+            labels,
+            path: None,
+            table,
+            base: None,
+            cursor,
+            read_at,
+            ack,
+            metrics: None,
+            charge: None,
+        }
     }
 
     /// Says which file it is from.
@@ -86,13 +100,11 @@ impl Batch {
     }
 
     /// Says where the slab's first byte is from.
-    #[cfg(any(feature = "file", feature = "stdout"))]
     pub(crate) fn based_at(mut self, base: Cursor) -> Self {
         self.base = Some(base);
         self
     }
 
-    #[cfg(any(feature = "file", feature = "stdout", feature = "journald"))]
     pub(crate) fn counted_by(mut self, metrics: &Arc<SourceMetrics>) -> Self {
         if self.metrics.is_some() {
             return self;
@@ -104,43 +116,49 @@ impl Batch {
         self
     }
 
+    /// Its memory counts against the source's budgets from here on, until the batch is dropped.
+    #[cfg(any(feature = "file", feature = "stdout", feature = "journald"))]
+    pub(crate) fn charged_to(mut self, intake: &Arc<crate::budget::Intake>) -> Self {
+        self.charge.get_or_insert_with(|| intake.charge(self.table.memory()));
+        self
+    }
+
+    /// The same, for memory that counts already.
+    pub(crate) fn with_charge(mut self, charge: Charge) -> Self {
+        self.charge = Some(charge);
+        self
+    }
+
     /// The same entries once more, without their acknowledgement.
     #[cfg(feature = "stdout")]
     pub(crate) fn view(&self) -> Self {
-        let table = Table::of_lines(self.table.slab.clone(), self.table.lines.clone());
-        let mut view =
-            Self::new(Arc::clone(&self.origin), table, self.read_at, self.cursor.clone());
-        view.table.filled = self.table.filled;
-        view.base.clone_from(&self.base);
-        view
+        let (origin, table) = (Arc::clone(&self.origin), self.table.view());
+        let view = Self::new(origin, table, self.read_at, self.cursor.clone());
+        Self { base: self.base.clone(), ..view }
     }
 
     /// The first `max` entries.
-    #[cfg(any(feature = "stdout", feature = "journald"))]
     pub(crate) fn cut(mut self, max: usize) -> Self {
         if max < self.len() {
             self.cursor = match max {
                 0 => self.base.clone().unwrap_or(self.cursor),
                 _ => self.end(max - 1),
             };
-            let next = self.table.lines.get(max).map_or(0, |line| line.start as usize);
-            self.table.filled = self.table.filled.min(next);
-            self.table.lines.truncate(max);
+            self.table.truncate(max);
         }
         self
     }
 
     /// The entries after a place that is told in bytes; none if they are all before it.
-    #[cfg(feature = "stdout")]
     pub(crate) fn after(mut self, from: &crate::Position) -> Option<Self> {
         let (crate::Position::At(Cursor(Place::Count(place))), Some(base)) = (from, &self.base)
         else {
             return Some(self);
         };
         let Cursor(Place::Count(base)) = *base else { return Some(self) };
-        let before = |line: &Span| base + u64::from(line.start) < *place;
-        let skipped = self.table.lines.iter().take_while(|line| before(line)).count();
-        self.table.lines.drain(..skipped);
+        let is_before = |index: &usize| base + self.table.end_of(*index) <= *place;
+        let skipped = (0..self.len()).take_while(is_before).count();
+        self.table.skip(skipped);
         (!self.table.lines.is_empty()).then_some(self)
     }
 
@@ -224,8 +242,9 @@ impl Batch {
 
     /// The place after one entry: before the next one, so that blank lines between them count.
     fn end(&self, index: usize) -> Cursor {
-        if let (Some(base), Some(next)) = (&self.base, self.table.lines.get(index + 1)) {
-            return base.plus(next.start.into());
+        if let Some(base) = &self.base {
+            let is_last = index + 1 == self.len();
+            return if is_last { self.cursor.clone() } else { base.plus(self.table.end_of(index)) };
         }
         match self.table.records.get(index) {
             Some(record) => {
@@ -312,10 +331,16 @@ impl<'a> EntryRef<'a> {
         fields.iter().map(move |field| (field.name.of(slab), field.value.of(slab)))
     }
 
+    /// Some fields of the line, borrowed: nothing is copied, and nothing else is parsed.
+    #[must_use]
+    pub fn extract(self, extractor: &'a mut Extractor) -> Extracted<'a> {
+        extractor.reference(self.timestamp()).extract(self.line())
+    }
+
     /// The entry on its own, copied out and parsed by the origin's parser.
     #[must_use]
     pub fn to_entry(self) -> LogEntry {
-        let parsed = self.batch.origin.parser().parse(self.line());
+        let parsed = self.batch.origin.parser().parse_at(self.line(), self.timestamp());
         if let (Some(_), Some(metrics)) = (&parsed.malformed, &self.batch.metrics) {
             metrics.add(Count::Malformed, 1);
         }

@@ -1,10 +1,12 @@
 //! How far a source has been read, as a value that can be kept.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use crate::Error;
 
 /// Which end of what is there.
 #[non_exhaustive]
@@ -34,6 +36,19 @@ pub enum Position {
         /// Where a first run begins.
         otherwise: Edge,
     },
+}
+
+impl Position {
+    /// How many bytes of a stream it passes over.
+    pub(crate) fn skipped(&self) -> Result<u64, Error> {
+        match self {
+            Self::At(Cursor(Place::Count(bytes))) => Ok(*bytes),
+            Self::At(cursor) => {
+                Err(Error::invalid(format!("`{cursor}` is not a place in a stream of bytes")))
+            }
+            _ => Ok(0),
+        }
+    }
 }
 
 impl From<Edge> for Position {
@@ -68,21 +83,38 @@ pub(crate) enum Place {
 pub(crate) struct FileMark {
     pub(crate) file: Arc<FileId>,
     pub(crate) offset: u64,
+    /// What stands before the offset, or a little before that.
+    pub(crate) tail: Tail,
+    /// The file was read to its end and let go of.
+    pub(crate) finished: bool,
 }
 
 /// Which file: its name may since belong to another one, and so may its inode number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileId {
     #[serde(with = "path_text")]
-    pub(crate) path: PathBuf,
+    pub(crate) path: Arc<Path>,
     pub(crate) dev: u64,
     pub(crate) ino: u64,
+    /// When it came to be, in nanoseconds since 1970, where the file system knows: it tells a file
+    /// from a later one that has its inode number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) born: Option<u64>,
     pub(crate) head: Head,
 }
 
-/// A checksum of the first bytes, up to [`Head::BYTES`]; it grows with a small file.
+/// A checksum of the first bytes, up to a kilobyte; it grows with a small file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Head {
+    pub(crate) len: u32,
+    pub(crate) crc: u32,
+}
+
+/// A checksum of the bytes before a place. Together with the head it tells a file from another
+/// one that begins with the same lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Tail {
+    pub(crate) at: u64,
     pub(crate) len: u32,
     pub(crate) crc: u32,
 }
@@ -138,8 +170,7 @@ impl Cursor {
     pub(crate) fn plus(&self, bytes: u64) -> Self {
         match &self.0 {
             Place::File(mark) => {
-                let (file, offset) = (Arc::clone(&mark.file), mark.offset + bytes);
-                Self(Place::File(FileMark { file, offset }))
+                Self(Place::File(FileMark { offset: mark.offset + bytes, ..mark.clone() }))
             }
             Place::Count(before) => Self(Place::Count(before + bytes)),
             _ => self.clone(),
@@ -197,6 +228,14 @@ struct WireMark {
     #[serde(flatten)]
     file: FileId,
     offset: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    tail: Tail,
+    #[serde(default, skip_serializing_if = "is_default")]
+    finished: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl From<Cursor> for Wire {
@@ -207,8 +246,12 @@ impl From<Cursor> for Wire {
             Place::Count(bytes) => Self::Count(*bytes),
             Place::File(_) | Place::Files(_) => {
                 let marks = cursor.files().iter();
-                let wire =
-                    marks.map(|m| WireMark { file: m.file.as_ref().clone(), offset: m.offset });
+                let wire = marks.map(|mark| WireMark {
+                    file: mark.file.as_ref().clone(),
+                    offset: mark.offset,
+                    tail: mark.tail,
+                    finished: mark.finished,
+                });
                 Self::Files(wire.collect())
             }
         }
@@ -224,7 +267,12 @@ impl From<Wire> for Cursor {
             Wire::Files(marks) => Self::of_files(
                 marks
                     .into_iter()
-                    .map(|mark| FileMark { file: Arc::new(mark.file), offset: mark.offset })
+                    .map(|mark| FileMark {
+                        file: Arc::new(mark.file),
+                        offset: mark.offset,
+                        tail: mark.tail,
+                        finished: mark.finished,
+                    })
                     .collect(),
             ),
         }
@@ -236,6 +284,7 @@ mod path_text {
     use std::ffi::OsString;
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     use std::path::{Path, PathBuf};
+    use std::sync::Arc;
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -248,9 +297,10 @@ mod path_text {
         to.serialize_str(&text)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Path>, D::Error> {
         let text = String::deserialize(from)?;
-        decode(text.as_bytes()).ok_or_else(|| D::Error::custom("a path with a broken escape"))
+        let path = decode(text.as_bytes()).map(Arc::from);
+        path.ok_or_else(|| D::Error::custom("a path with a broken escape"))
     }
 
     fn decode(mut text: &[u8]) -> Option<PathBuf> {
@@ -283,9 +333,11 @@ mod tests {
     use super::*;
 
     fn mark(path: &[u8], ino: u64, offset: u64) -> FileMark {
-        let path = PathBuf::from(OsStr::from_bytes(path));
+        let path = Arc::from(Path::new(OsStr::from_bytes(path)));
         let head = Head { len: 3, crc: 9 };
-        FileMark { file: Arc::new(FileId { path, dev: 1, ino, head }), offset }
+        let file = Arc::new(FileId { path, dev: 1, ino, born: Some(ino), head });
+        let tail = Tail { at: offset, len: 1, crc: 7 };
+        FileMark { file, offset, tail, finished: offset == 9 }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What can go wrong with a source, and whether waiting helps.
 
 use std::fmt;
+use std::time::Duration;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -20,6 +21,9 @@ pub enum ErrorKind {
     Corrupt,
     /// The source has ended and will not go on, such as a command that failed.
     Closed,
+    /// Too much is in flight, and nothing was taken: what `EAGAIN` is to a socket. Try again, after
+    /// [`Error::retry_after`] if that is known.
+    WouldBlock,
     /// Anything that an adapter of another crate reports.
     Other,
 }
@@ -34,6 +38,7 @@ pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
     retryable: bool,
+    retry_after: Option<Duration>,
     cause: Option<Cause>,
 }
 
@@ -41,7 +46,8 @@ impl Error {
     /// An error that will not pass by itself. The message names the place and the remedy.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into().into(), retryable: false, cause: None }
+        let message = message.into().into();
+        Self { kind, message, retryable: false, retry_after: None, cause: None }
     }
 
     /// Says that the source goes on by itself, and that this was only a report.
@@ -69,6 +75,20 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.retryable
+    }
+
+    /// When trying again may help: the earliest time at which there is anything left of a rate.
+    /// `None` if that is up to somebody else, such as whoever has to drop batches first.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Says when trying again may help.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
+use crate::parser::typed;
+
 /// A value in a log entry. Numbers keep their exact kind: an integer never goes through a float.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
@@ -33,31 +35,10 @@ impl Value {
     /// stays text. `007`, `+5` and `1e5` stay text too, since writing them back would change them.
     #[must_use]
     pub fn infer(word: &str) -> Self {
-        match word.as_bytes().first() {
-            Some(b't') if word == "true" => return Self::Bool(true),
-            Some(b'f') if word == "false" => return Self::Bool(false),
-            Some(b'0'..=b'9' | b'-') => {}
-            _ => return Self::Str(word.to_owned()),
+        match typed(word.as_bytes()) {
+            Some(value) => value.to_value(),
+            None => Self::Str(word.to_owned()),
         }
-        let digits = word.strip_prefix('-').unwrap_or(word);
-        let (whole, fraction) = match digits.split_once('.') {
-            Some((whole, fraction)) => (whole, Some(fraction)),
-            None => (digits, None),
-        };
-        let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !plain(whole) || (whole.len() > 1 && whole.starts_with('0')) {
-            return Self::Str(word.to_owned());
-        }
-        let typed = match fraction {
-            Some(fraction) if plain(fraction) => word.parse().ok().map(Self::Float),
-            Some(_) => None,
-            None if word == "-0" => None,
-            None => match word.parse() {
-                Ok(int) => Some(Self::Int(int)),
-                Err(_) => word.parse().ok().map(Self::UInt),
-            },
-        };
-        typed.unwrap_or_else(|| Self::Str(word.to_owned()))
     }
 
     /// The text, if it is text.
@@ -136,13 +117,18 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::List(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut values = BTreeMap::new();
-        while let Some((name, value)) = map.next_entry()? {
-            values.insert(name, value);
-        }
-        Ok(Value::Map(values))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        entries(map).map(Value::Map)
     }
+}
+
+/// Of a name that repeats, the first counts: so a reader may stop once it has what it wants.
+fn entries<'de, A: MapAccess<'de>>(mut map: A) -> Result<BTreeMap<String, Value>, A::Error> {
+    let mut values = BTreeMap::new();
+    while let Some((name, value)) = map.next_entry()? {
+        values.entry(name).or_insert(value);
+    }
+    Ok(values)
 }
 
 /// The fields of one entry, ordered by name.
@@ -178,6 +164,21 @@ impl Fields {
     /// Sets a field by its plain name, and gives back what was there.
     pub fn insert(&mut self, name: impl Into<String>, value: Value) -> Option<Value> {
         self.0.insert(name.into(), value)
+    }
+
+    /// Sets a field that is not there yet: of a name that repeats, the first counts.
+    pub(crate) fn insert_first(
+        &mut self,
+        name: impl Into<String> + AsRef<str>,
+        value: impl FnOnce() -> Value,
+    ) {
+        if !self.0.contains_key(name.as_ref()) {
+            self.0.insert(name.into(), value());
+        }
+    }
+
+    pub(crate) fn into_map(self) -> BTreeMap<String, Value> {
+        self.0
     }
 
     /// Adds one more value under a name that may repeat: the second makes it a list.
@@ -254,6 +255,20 @@ impl Serialize for Fields {
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(deserializer).map(Self)
+        deserializer.deserialize_map(FieldsVisitor).map(Self)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = BTreeMap<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        entries(map)
     }
 }

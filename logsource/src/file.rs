@@ -1,38 +1,49 @@
 //! Files, followed by name like `tail -n +0 -F`.
 
+mod catalog;
+mod content;
+mod discovery;
+mod disk;
+mod family;
 mod follower;
+mod health;
 mod identity;
-mod pattern;
+mod opening;
 mod reader;
 mod reading;
-mod watcher;
+mod table;
+
+#[cfg(fuzzing)]
+pub(crate) use self::content::memory::read_growing;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
-use self::follower::{Follower, Known};
-use self::identity::Opened;
-use self::pattern::Pattern;
-use self::reader::{Opening, Reader, Start};
+use self::catalog::Catalog;
+use self::discovery::Patterns;
+use self::disk::Real;
+use self::health::Status;
+use self::opening::{Opening, Start};
+use self::reader::{Reader, Settings};
 use self::reading::Shared;
+use self::table::Follower;
+use crate::budget::Limits;
+use crate::framing::MAX_BYTES;
 use crate::metrics::{Count, SourceMetrics};
 use crate::shell::{Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
-    Batch, Chunk, Cursor, Error, Health, HealthState, LogSource, Metrics, Origin, Parser, Position,
-    SourceKind,
+    Batch, Budget, Chunk, Cursor, Error, Framing, Health, LogSource, Metrics, Origin, Parser,
+    Position, SourceKind,
 };
 
 /// Batches that are read ahead of the consumer: few, so that they are still in the cache.
 const READ_AHEAD: usize = 2;
-
-/// A slab, and so a line, is not larger than this.
-const MAX_BYTES: usize = 256 << 20;
 
 /// How a [`FileSource`] learns that something was written.
 #[non_exhaustive]
@@ -50,22 +61,23 @@ pub enum Watch {
 ///
 /// The *name* is followed. A file that is renamed away is read to its end before the one that
 /// takes its name; a writer that goes on with the renamed file is read for five seconds more. A
-/// file that is cut short is read from its start, and if a copy of it (`copytruncate`) holds what
-/// was not read yet, that comes first; what was read of it and not acknowledged does not come
-/// again, so rotate by renaming where that matters. A missing file is waited for, and read from its
-/// first byte once it appears.
+/// file that is cut short, or written anew in place, is read from its start, and if a copy of it
+/// (`copytruncate`) holds what was not read or not acknowledged yet, that comes first. A missing
+/// file is waited for, and read from its first byte once it appears.
 ///
 /// Lines end with `\n` or `\r\n`; blank ones are dropped. A last line without its end is held
 /// until that is written.
 ///
-/// With an offset file, acknowledged places are written to it about once a second and when the
-/// stream is dropped. Without one they are kept in memory, for [`Position::Resume`] within the
-/// process. Use an offset file for one source only.
+/// With an offset file, acknowledged places are written to it within 50 ms, synced within a second
+/// and when the stream is dropped. While that cannot be (a full disk), it is told as a retryable
+/// error and tried again, and reading goes on. Without one they are kept in memory, for
+/// [`Position::Resume`] within the process. Use an offset file for one source only: it is locked
+/// while a source has it.
 #[derive(Debug)]
 pub struct FileSource {
     shared: Shared,
     store: Arc<Store>,
-    pattern: Pattern,
+    patterns: Patterns,
     poll_interval: Duration,
     watch: Watch,
     status: Arc<Status>,
@@ -76,31 +88,42 @@ pub struct FileSource {
 #[derive(Debug, Clone)]
 #[must_use = "nothing is followed before it is built"]
 pub struct FileSourceBuilder {
-    path: PathBuf,
+    include: Vec<PathBuf>,
+    exclude: Vec<PathBuf>,
+    max_files: usize,
     id: Option<String>,
     labels: BTreeMap<String, String>,
     parser: Parser,
     offset_file: Option<PathBuf>,
     poll_interval: Duration,
     watch: Watch,
-    max_line_bytes: usize,
+    framing: Framing,
     batch_bytes: usize,
+    limits: Limits,
     metrics: Metrics,
 }
 
 impl FileSource {
-    /// Follows a path. Its last component may be a pattern, as in `/var/log/*.log`.
+    /// Follows a path, or the files that a pattern names, as in `/var/log/**/*.log`.
+    ///
+    /// A pattern is as in a shell: `*` and `?` stay within a name, `[a-z]` and `[!a-z]` are one
+    /// character, `**` is any number of directories, `{a,b}` is either, and `\` takes what follows
+    /// as it is. A leading dot is matched by a dot alone. Links are followed, to files and to
+    /// directories. A file of that very name wins over a pattern.
     pub fn builder(path: impl Into<PathBuf>) -> FileSourceBuilder {
         FileSourceBuilder {
-            path: path.into(),
+            include: vec![path.into()],
+            exclude: Vec::new(),
+            max_files: 100_000,
             id: None,
             labels: BTreeMap::new(),
             parser: Parser::default(),
             offset_file: None,
             poll_interval: Duration::from_millis(250),
             watch: Watch::Auto,
-            max_line_bytes: 1 << 20,
+            framing: Framing::new(),
             batch_bytes: 128 << 10,
+            limits: Limits::default(),
             metrics: Metrics::default(),
         }
     }
@@ -113,7 +136,28 @@ impl FileSource {
 }
 
 impl FileSourceBuilder {
-    /// The source's name within the program; the path if not set.
+    /// Follows these, too: a path, or a pattern as in [`FileSource::builder`].
+    pub fn include(mut self, path: impl Into<PathBuf>) -> Self {
+        self.include.push(path.into());
+        self
+    }
+
+    /// Leaves files out, though they are included. A pattern that is relative may begin at any
+    /// directory, as in `*.gz` or `archive/*.log`. One that matches a directory leaves out all that
+    /// is in it.
+    pub fn exclude(mut self, pattern: impl Into<PathBuf>) -> Self {
+        self.exclude.push(pattern.into());
+        self
+    }
+
+    /// More files than this are not followed, and a retryable error tells of them; 100,000 if not
+    /// set.
+    pub fn max_files(mut self, files: usize) -> Self {
+        self.max_files = files;
+        self
+    }
+
+    /// The source's name within the program; the first path if not set.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
@@ -150,9 +194,15 @@ impl FileSourceBuilder {
         self
     }
 
-    /// Lines longer than this are cut, and counted; 1 MiB if not set.
+    /// How bytes become lines; those of [`Framing::new`] if not set.
+    pub fn framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// Short for [`Framing::max_line_bytes`].
     pub fn max_line_bytes(mut self, bytes: usize) -> Self {
-        self.max_line_bytes = bytes;
+        self.framing = self.framing.max_line_bytes(bytes);
         self
     }
 
@@ -160,6 +210,19 @@ impl FileSourceBuilder {
     /// cache. About ten times this much memory is used.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bytes;
+        self
+    }
+
+    /// A budget to share with other sources, beside its own; none if not set.
+    pub fn budget(mut self, shared: &Budget) -> Self {
+        self.limits.shared = Some(shared.clone());
+        self
+    }
+
+    /// How much memory its batches may take until they are dropped; 256 MiB if not set. Above
+    /// 85 % of it nothing is read: the files are the buffer.
+    pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
+        self.limits.own_bytes = bytes;
         self
     }
 
@@ -174,28 +237,36 @@ impl FileSourceBuilder {
     /// # Errors
     /// If a setting cannot be, or the offset file cannot be written.
     pub fn build(self) -> Result<FileSource, Error> {
-        let pattern = Pattern::new(&self.path)?;
-        let within = |bytes: usize| (1..=MAX_BYTES).contains(&bytes);
-        if !within(self.max_line_bytes) || !within(self.batch_bytes) {
-            return Err(Error::invalid("a line and a batch can have from 1 byte to 256 MiB"));
+        if self.max_files == 0 {
+            return Err(Error::invalid("`max_files` cannot be 0: nothing would be followed"));
+        }
+        let patterns = Patterns::new(&self.include, &self.exclude)?.limit(self.max_files);
+        self.framing.check()?;
+        if !(1..=MAX_BYTES).contains(&self.batch_bytes) {
+            return Err(Error::invalid("a batch can have from 1 byte to 256 MiB"));
         }
         if self.poll_interval.is_zero() {
             return Err(Error::invalid("the poll interval cannot be zero"));
         }
         let store = Store::new(self.offset_file);
         store.check()?;
-        let id = self.id.unwrap_or_else(|| self.path.to_string_lossy().into_owned());
+        let id = self.id.unwrap_or_else(|| {
+            self.include.first().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+        });
+        let metrics = self.metrics.register(&id, SourceKind::File);
         let shared = Shared {
-            metrics: self.metrics.register(&id, SourceKind::File),
+            intake: self.limits.intake(&metrics),
+            metrics,
             origin: Arc::new(Origin::new(id, SourceKind::File, self.labels, self.parser)),
             pool: Pool::new(self.batch_bytes),
-            max_line: self.max_line_bytes,
+            framing: self.framing,
             store: None,
         };
+        store.counted_by(&shared.metrics);
         Ok(FileSource {
             shared,
             store,
-            pattern,
+            patterns,
             poll_interval: self.poll_interval,
             watch: self.watch,
             status: Arc::default(),
@@ -211,17 +282,18 @@ impl LogSource for FileSource {
     }
 
     async fn read(&self, from: Position, max: usize) -> Result<Chunk, Error> {
-        let (shared, pattern) = (self.shared.clone(), self.pattern.clone());
+        let (shared, patterns) = (self.shared.clone(), self.patterns.clone());
         let store = Arc::clone(&self.store);
-        off_thread(move || read(&shared, &store, &pattern, &from, max)).await
+        off_thread(move || read(&shared, &store, &patterns, &from, max)).await
     }
 
     fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>> {
         let shared = Shared { store: Some(Arc::clone(&self.store)), ..self.shared.clone() };
-        let (pattern, watch) = (self.pattern.clone(), self.watch);
-        let (poll_interval, status) = (self.poll_interval, Arc::clone(&self.status));
+        let (patterns, poll_interval) = (self.patterns.clone(), self.poll_interval);
+        let status = Arc::clone(&self.status);
         let wake = Wake::new().map_err(|cause| Error::io("cannot make an eventfd", cause));
-        let begun = wake.and_then(|wake| Ok((wake, Opening::new(&shared, &pattern, &from)?)));
+        let begun =
+            wake.and_then(|wake| Ok((wake, Opening::new(&shared, &patterns, self.watch, &from)?)));
         let (wake, opening) = match begun {
             Ok(begun) => begun,
             Err(error) => {
@@ -231,15 +303,15 @@ impl LogSource for FileSource {
         };
         let queue = Queue::new(READ_AHEAD, usize::MAX, wake);
         Box::pin(Tail::start("file", queue, move |queue| {
-            Reader { shared, pattern, poll_interval, watch, status, queue }.run(opening);
+            Reader::run(Settings { shared, patterns, poll_interval, status, queue }, opening);
         }))
     }
 
     async fn health_check(&self) -> Result<Health, Error> {
-        let (pattern, status) = (self.pattern.clone(), Arc::clone(&self.status));
-        let metrics = Arc::clone(&self.shared.metrics);
+        let (patterns, status) = (self.patterns.clone(), Arc::clone(&self.status));
+        let (metrics, intake) = (Arc::clone(&self.shared.metrics), Arc::clone(&self.shared.intake));
         off_thread(move || {
-            let mut health = look(&pattern, &status);
+            let mut health = intake.health(health::look(&patterns, &status), ticks());
             health.lag_bytes = Some(metrics.lag_bytes());
             Ok(health)
         })
@@ -251,7 +323,7 @@ impl LogSource for FileSource {
 fn read(
     shared: &Shared,
     store: &Arc<Store>,
-    pattern: &Pattern,
+    patterns: &Patterns,
     from: &Position,
     max: usize,
 ) -> Result<Chunk, Error> {
@@ -261,66 +333,17 @@ fn read(
     let metrics = Arc::new(SourceMetrics::new(SourceKind::File));
     let shared = &Shared { metrics, ..shared.clone() };
     let start = Start::new(&asking, from)?;
-    let known = Known::new(pattern.directory(), true);
+    let known = Catalog::new(true);
+    let walk = patterns.walk();
     let (mut batch, mut at_end, mut marks) = (None, true, Vec::new());
-    for path in start.paths(pattern) {
-        let mut follower = Follower::new(shared, &path, &known);
-        follower.begin(start.begin(&path)).map_err(|cause| trouble(&path, cause))?;
+    for path in start.paths(patterns, &walk) {
+        let mut follower = Follower::new(&Real, shared, &path, &known);
+        follower.begin(start.begin(&path), ticks()).map_err(|cause| trouble(&path, cause))?;
         if batch.is_none() && max > 0 {
             batch = follower.step(ticks(), max).map_err(|cause| trouble(&path, cause))?;
         }
-        at_end &= follower.is_at_end().map_err(|cause| trouble(&path, cause))?;
+        at_end &= follower.is_at_end(ticks()).map_err(|cause| trouble(&path, cause))?;
         marks.extend(follower.marks());
     }
     Ok(Chunk::new(batch, Cursor::of_files(marks), at_end))
-}
-
-fn look(pattern: &Pattern, status: &Status) -> Health {
-    let shown = pattern.directory().display();
-    let paths = pattern.paths();
-    if paths.is_empty() {
-        return Health::because(HealthState::Waiting, format!("no file in {shown} matches yet"));
-    }
-    let (mut readable, mut failed, mut missing) = (0, None, None);
-    for path in paths {
-        match Opened::open(&path) {
-            Ok(Some(_)) => readable += 1,
-            Ok(None) => missing = Some(format!("{} does not exist yet", path.display())),
-            Err(cause) => {
-                let error = Error::io(format!("cannot read {}", path.display()), cause);
-                failed.get_or_insert(error.to_string());
-            }
-        }
-    }
-    let trouble = status.lock().values().next().cloned();
-    match (failed, trouble, missing) {
-        (Some(failed), ..) if readable == 0 => Health::because(HealthState::Failed, failed),
-        (Some(trouble), ..) | (None, Some(trouble), _) => {
-            Health::because(HealthState::Degraded, trouble)
-        }
-        (None, None, Some(missing)) => Health::because(HealthState::Waiting, missing),
-        (None, None, None) => Health::ready(),
-    }
-}
-
-/// What is wrong now, by path.
-#[derive(Debug, Default)]
-struct Status(Mutex<BTreeMap<PathBuf, String>>);
-
-impl Status {
-    /// Notes a trouble. Says whether it is news.
-    fn trouble(&self, path: &Path, what: String) -> bool {
-        let mut troubles = self.lock();
-        let is_news = troubles.get(path) != Some(&what);
-        troubles.insert(path.to_owned(), what);
-        is_news
-    }
-
-    fn resolve(&self, path: &Path) {
-        self.lock().remove(path);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<PathBuf, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -15,10 +15,11 @@ use futures_core::stream::BoxStream;
 
 use self::child::Follower;
 use self::query::Query;
-use crate::shell::{Queue, Store, Tail, Wake, off_thread};
+use crate::budget::{Intake, Limits};
+use crate::shell::{Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
-    Batch, Chunk, Error, Health, HealthState, LogSource, Metrics, Origin, Parser, Position,
+    Batch, Budget, Chunk, Error, Health, HealthState, LogSource, Metrics, Origin, Parser, Position,
     SourceKind,
 };
 
@@ -44,6 +45,7 @@ pub struct JournaldSource {
     query: Query,
     store: Arc<Store>,
     pool: Arc<Pool>,
+    intake: Arc<Intake>,
     health: Arc<Mutex<Health>>,
     metrics: Metrics,
 }
@@ -57,6 +59,7 @@ pub struct JournaldSourceBuilder {
     labels: BTreeMap<String, String>,
     parser: Parser,
     offset_file: Option<PathBuf>,
+    limits: Limits,
     metrics: Metrics,
 }
 
@@ -69,6 +72,7 @@ impl JournaldSource {
             labels: BTreeMap::new(),
             parser: Parser::default(),
             offset_file: None,
+            limits: Limits::default(),
             metrics: Metrics::default(),
         }
     }
@@ -85,6 +89,7 @@ impl JournaldSource {
             origin: Arc::clone(&self.origin),
             store: Arc::clone(&self.store),
             pool: Arc::clone(&self.pool),
+            intake: Arc::clone(&self.intake),
             counters: self.metrics.register(self.origin.id(), SourceKind::Journald),
             health: Arc::clone(&self.health),
         }
@@ -172,6 +177,19 @@ impl JournaldSourceBuilder {
         self
     }
 
+    /// A budget to share with other sources, beside its own; none if not set.
+    pub fn budget(mut self, shared: &Budget) -> Self {
+        self.limits.shared = Some(shared.clone());
+        self
+    }
+
+    /// How much memory its batches may take until they are dropped; 256 MiB if not set. Above
+    /// 85 % of it the journal is not read.
+    pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
+        self.limits.own_bytes = bytes;
+        self
+    }
+
     /// The counters to count with; ones of its own if not set.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -187,13 +205,15 @@ impl JournaldSourceBuilder {
         let store = Store::new(self.offset_file);
         store.check()?;
         let id = self.id.unwrap_or_else(|| "journald".to_owned());
-        self.metrics.register(&id, SourceKind::Journald);
+        let counters = self.metrics.register(&id, SourceKind::Journald);
+        store.counted_by(&counters);
         let health = Health::because(HealthState::Waiting, "the journal is not being followed");
         Ok(JournaldSource {
             origin: Arc::new(Origin::new(id, SourceKind::Journald, self.labels, self.parser)),
             query: self.query,
             store,
             pool: Pool::new(SLAB_BYTES),
+            intake: self.limits.intake(&counters),
             health: Arc::new(Mutex::new(health)),
             metrics: self.metrics,
         })
@@ -225,7 +245,8 @@ impl LogSource for JournaldSource {
     }
 
     async fn health_check(&self) -> Result<Health, Error> {
-        Ok(self.health.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(self.intake.health(health, ticks()))
     }
 }
 

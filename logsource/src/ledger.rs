@@ -49,20 +49,17 @@ impl Book {
         Ack::in_ledger(Slot { book: Arc::clone(self), ticket, settled: false })
     }
 
-    /// Nothing is told from here on: the thing that places were told of is no more. A place that is
-    /// being told now has been told when this returns.
-    #[cfg(feature = "file")]
-    pub(crate) fn close(&self) {
-        let mut ledger = lock(&self.ledger);
-        ledger.slots.clear();
-        ledger.frozen = true;
-    }
-
     /// Whether everything that was issued is acknowledged.
     #[cfg(feature = "file")]
     pub(crate) fn is_settled(&self) -> bool {
         let ledger = lock(&self.ledger);
         ledger.slots.is_empty() && !ledger.frozen
+    }
+
+    /// Whether a batch was lost, so that nothing behind it can ever count.
+    #[cfg(feature = "file")]
+    pub(crate) fn is_frozen(&self) -> bool {
+        lock(&self.ledger).frozen
     }
 
     /// The lock is held while telling, so that places are told in their order.

@@ -4,7 +4,7 @@
 //!
 //! - A [`LogSource`] is somewhere that entries come from: files ([`FileSource`]), a command's
 //!   output ([`CommandSource`]), standard input ([`StdinSource`]), the systemd journal
-//!   ([`JournaldSource`]), or an adapter of yours. It can be [read](LogSource::read) (what is
+//!   ([`JournaldSource`]), the program itself ([`PushSource`]), or an adapter of yours. It can be [read](LogSource::read) (what is
 //!   there now), [tailed](LogSource::tail) (a stream that goes on) and asked for its
 //!   [health](LogSource::health_check).
 //! - A [`Batch`] is what it yields: one slab of bytes, and a table of where its lines are. Framing
@@ -51,11 +51,23 @@
 //! A source can also be found from a description, as a command line has it:
 //! `Registry::default().detect("journald:unit=nginx.service")`; see [`Registry`].
 //!
+//! # Back-pressure
+//!
+//! What is bounded is memory, in bytes: that of the batches which were read and not yet dropped,
+//! for each source by itself (`max_in_flight_bytes`, 256 MiB) and for several together
+//! ([`Budget`]). Up to 85 % of it nothing is limited. Above, files, the journal and pipes that may
+//! block are read no further until batches were dropped, which holds their writers back or costs
+//! them nothing; health says so if that lasts for ten seconds. A producer that cannot pause is
+//! let in at a rate of 1000 lines a second, and where that is used up gets
+//! [`ErrorKind::WouldBlock`], with nothing taken ([`Pusher::try_push`]), or is dropped and counted
+//! ([`Overflow`]). One batch of each source is always let in, so nothing waits for itself. To keep
+//! a line for long without its batch, copy it out with [`EntryRef::to_entry`].
+//!
 //! # Threads
 //!
-//! Every `tail` has one plain thread that watches, reads, and writes offsets; the stream is its
-//! far end, and works on any runtime. Nothing here starts a runtime, installs a handler or prints:
-//! reports go to `tracing` and to [`Metrics`].
+//! Every `tail` of what is outside has one plain thread that watches and reads; the stream is its
+//! far end, and works on any runtime. Every offset file has one that writes it. Nothing here
+//! starts a runtime, installs a handler or prints: reports go to `tracing` and to [`Metrics`].
 //!
 //! # Features
 //!
@@ -65,7 +77,10 @@
 //! - `conformance`: the suite that every adapter passes, for the tests of yours.
 
 mod ack;
+mod admission;
 mod batch;
+mod budget;
+mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod cursor;
@@ -89,33 +104,40 @@ mod parser;
 mod pipe;
 #[cfg(any(feature = "stdout", feature = "journald"))]
 mod process;
+mod push;
+mod refusals;
 mod registry;
 #[cfg(any(feature = "file", feature = "stdout", feature = "journald"))]
 mod shell;
-#[cfg_attr(
-    not(any(feature = "file", feature = "stdout", feature = "journald")),
-    expect(dead_code, reason = "slabs are pooled for the adapters of this crate")
-)]
 mod slab;
 mod source;
 
 pub use ack::{Ack, Delivery};
 pub use async_trait::async_trait;
 pub use batch::{Batch, EntryRef};
+pub use budget::Budget;
 pub use cursor::{Cursor, Edge, Position};
 pub use entry::LogEntry;
 pub use error::{Error, ErrorKind};
 pub use fields::{Fields, Value};
 #[cfg(feature = "file")]
 pub use file::{FileSource, FileSourceBuilder, Watch};
+#[cfg(all(feature = "encoding", any(feature = "file", feature = "stdout")))]
+pub use framing::Encoding;
+#[cfg(feature = "file")]
+pub use framing::kubernetes_labels;
+#[cfg(any(feature = "file", feature = "stdout"))]
+pub use framing::{Framing, Join, LongLines, Multiline};
 #[cfg(feature = "journald")]
 pub use journald::{JournaldSource, JournaldSourceBuilder};
-pub use metrics::{Count, DropReason, Metrics, SourceMetrics};
+pub use metrics::{Count, DropReason, Gauge, Metrics, SourceMetrics};
 pub use origin::{Origin, SourceKind};
-pub use parser::{Parsed, Parser};
+pub use parser::{Delimited, Extracted, Extractor, KeyValue, Parsed, Parser, ValueRef};
 #[cfg(feature = "stdout")]
 pub use pipe::{CommandSource, CommandSourceBuilder, Overflow, StdinSource, StdinSourceBuilder};
 #[cfg(any(feature = "stdout", feature = "journald"))]
 pub use process::Stderr;
+pub use push::{PushSource, PushSourceBuilder, Pusher};
+pub use refusals::Refused;
 pub use registry::{Adapter, DetectOptions, Registry};
 pub use source::{Chunk, Entries, Health, HealthState, LogSource, LogSourceExt};

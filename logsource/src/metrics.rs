@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::SourceKind;
+use crate::refusals::{Refusals, Refused};
 
 /// The counters of any number of sources. Clones share them; hand one to every source's builder.
 ///
@@ -19,25 +20,40 @@ pub struct Metrics {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropReason {
-    /// A line was longer than the limit; its end was cut off.
+    /// A line was longer than the limit; its end was cut off, or all of it dropped.
     LineTooLong,
     /// The buffer was full, and its oldest lines made room.
     OverflowOldest,
     /// The buffer was full, and the newest lines were not taken.
     OverflowNewest,
-    /// A file was rotated away or deleted before it was read to its end.
+    /// The buffer was nearly full, and the producer was over its rate.
+    RateLimited,
+    /// A file was rotated away or deleted before it was opened, or while nobody was reading.
     RotatedAway,
+    /// A file was cut short before it was read to its end, and no copy of it was found.
+    Truncated,
+    /// A deleted file was let go of before it was read to its end: too many bytes were held so.
+    HeldTooMuch,
+    /// Zero bytes that no writer wrote, such as a file has after it was cut under its writer.
+    Hole,
+    /// Part of a compressed file cannot be read.
+    Damaged,
     /// A record was not in the format that it should be in.
     Unreadable,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 10] = [
         Self::LineTooLong,
         Self::OverflowOldest,
         Self::OverflowNewest,
+        Self::RateLimited,
         Self::RotatedAway,
+        Self::Truncated,
+        Self::HeldTooMuch,
+        Self::Hole,
+        Self::Damaged,
         Self::Unreadable,
     ];
 
@@ -48,7 +64,12 @@ impl DropReason {
             Self::LineTooLong => "line_too_long",
             Self::OverflowOldest => "overflow_oldest",
             Self::OverflowNewest => "overflow_newest",
+            Self::RateLimited => "rate_limited",
             Self::RotatedAway => "rotated_away",
+            Self::Truncated => "truncated",
+            Self::HeldTooMuch => "held_too_much",
+            Self::Hole => "hole",
+            Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",
         }
     }
@@ -60,7 +81,9 @@ pub struct SourceMetrics {
     kind: SourceKind,
     counts: [AtomicU64; Count::ALL.len()],
     dropped: [AtomicU64; DropReason::ALL.len()],
-    lag: AtomicU64,
+    dropped_bytes: [AtomicU64; DropReason::ALL.len()],
+    gauges: [AtomicU64; Gauge::ALL.len()],
+    refusals: Mutex<Refusals>,
 }
 
 /// What is counted, beside drops.
@@ -77,28 +100,58 @@ pub enum Count {
     Acked,
     /// Entries that did not parse, counted when they were parsed.
     Malformed,
-    /// Times that a file was renamed away and another took its name.
+    /// Files that were found and are read.
+    Files,
+    /// Files that were gone on with where an earlier run had been.
+    Resumed,
+    /// Files that were found and are not read: too old, or nothing but what was read already.
+    Ignored,
+    /// Files that were removed once they were read and acknowledged.
+    Removed,
+    /// Times that a file was renamed away and another took its name, or was copied and cut.
     Rotations,
     /// Times that a file was cut short or written anew in place.
     Truncations,
+    /// Times that everything was looked at anew, since events were lost.
+    Rescans,
+    /// Times that reading paused, since too many bytes were in flight.
+    Stalls,
+    /// Times that acknowledged places were written down.
+    Commits,
     /// Troubles with the source, those that pass by themselves included.
     Errors,
     /// Times that a child process was started again.
     Restarts,
+    /// Pieces that were taken off lines, or off groups of lines, that are longer than the limit.
+    Split,
+    /// Messages of containers that were handed on without their end, since it did not come.
+    Partial,
+    /// Lines with bytes that are not valid in their encoding, and were replaced.
+    Undecodable,
 }
 
 impl Count {
     /// Everything that is counted.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 19] = [
         Self::Lines,
         Self::Bytes,
         Self::Batches,
         Self::Acked,
         Self::Malformed,
+        Self::Files,
+        Self::Resumed,
+        Self::Ignored,
+        Self::Removed,
         Self::Rotations,
         Self::Truncations,
+        Self::Rescans,
+        Self::Stalls,
+        Self::Commits,
         Self::Errors,
         Self::Restarts,
+        Self::Split,
+        Self::Partial,
+        Self::Undecodable,
     ];
 
     /// The name, as in `birl_logsource_lines_total`.
@@ -110,10 +163,67 @@ impl Count {
             Self::Batches => "batches",
             Self::Acked => "acked",
             Self::Malformed => "malformed",
+            Self::Files => "files",
+            Self::Resumed => "resumed",
+            Self::Ignored => "ignored",
+            Self::Removed => "removed",
             Self::Rotations => "rotations",
             Self::Truncations => "truncations",
+            Self::Rescans => "rescans",
+            Self::Stalls => "stalls",
+            Self::Commits => "commits",
             Self::Errors => "errors",
             Self::Restarts => "restarts",
+            Self::Split => "split",
+            Self::Partial => "partial",
+            Self::Undecodable => "undecodable",
+        }
+    }
+}
+
+/// What goes up and down.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gauge {
+    /// Bytes written and not yet read when the source last looked.
+    LagBytes,
+    /// How long the oldest byte not yet read has been there, in seconds; 0 if all is read.
+    LagSeconds,
+    /// Files that are open.
+    OpenFiles,
+    /// Files that are followed, open or not.
+    WatchedFiles,
+    /// Disk space of deleted files that are still being read, in bytes.
+    HeldBytes,
+    /// Memory of batches that are read and not yet dropped, in bytes.
+    InFlightBytes,
+    /// 1 if files are polled, since events cannot be had for some of them.
+    Polling,
+}
+
+impl Gauge {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::LagBytes,
+        Self::LagSeconds,
+        Self::OpenFiles,
+        Self::WatchedFiles,
+        Self::HeldBytes,
+        Self::InFlightBytes,
+        Self::Polling,
+    ];
+
+    /// The name, as in `birl_logsource_lag_bytes`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LagBytes => "lag_bytes",
+            Self::LagSeconds => "lag_seconds",
+            Self::OpenFiles => "open_files",
+            Self::WatchedFiles => "watched_files",
+            Self::HeldBytes => "held_bytes",
+            Self::InFlightBytes => "in_flight_bytes",
+            Self::Polling => "polling",
         }
     }
 }
@@ -151,8 +261,14 @@ impl Metrics {
 
 impl SourceMetrics {
     pub(crate) fn new(kind: SourceKind) -> Self {
-        let (counts, dropped) = (Default::default(), Default::default());
-        Self { kind, counts, dropped, lag: AtomicU64::new(0) }
+        Self {
+            kind,
+            counts: Default::default(),
+            dropped: Default::default(),
+            dropped_bytes: Default::default(),
+            gauges: Default::default(),
+            refusals: Mutex::default(),
+        }
     }
 
     /// The way in.
@@ -167,17 +283,43 @@ impl SourceMetrics {
         self.counts[count as usize].load(Relaxed)
     }
 
-    /// How many lines were dropped, or cut, for this reason. With
-    /// [`DropReason::RotatedAway`] it is files, since what was in them is not known.
+    /// How many lines were dropped, or cut, for this reason. It is files where what was in them is
+    /// not known ([`DropReason::RotatedAway`]).
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize].load(Relaxed)
     }
 
+    /// How many bytes were dropped for this reason, as far as that is known.
+    #[must_use]
+    pub fn dropped_bytes(&self, reason: DropReason) -> u64 {
+        self.dropped_bytes[reason as usize].load(Relaxed)
+    }
+
+    /// What producers were refused since there was no room: the keys that were refused most, at
+    /// most 64 of them, and all others together. It was not taken, so it is not dropped either,
+    /// unless the producer did that.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Refused> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).all()
+    }
+
+    /// Counts a refusal, for adapters of other crates.
+    pub fn refuse(&self, key: Option<&str>, lines: u64, bytes: u64) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.count(key, (lines, bytes));
+    }
+
+    /// What goes up and down.
+    #[must_use]
+    pub fn gauge(&self, gauge: Gauge) -> u64 {
+        self.gauges[gauge as usize].load(Relaxed)
+    }
+
     /// How many bytes were written and not yet read when the source last looked.
     #[must_use]
     pub fn lag_bytes(&self) -> u64 {
-        self.lag.load(Relaxed)
+        self.gauge(Gauge::LagBytes)
     }
 
     /// Counts on, for adapters of other crates.
@@ -190,9 +332,23 @@ impl SourceMetrics {
         self.dropped[reason as usize].fetch_add(lines, Relaxed);
     }
 
-    /// Sets the lag, for adapters of other crates.
-    pub fn set_lag_bytes(&self, bytes: u64) {
-        self.lag.store(bytes, Relaxed);
+    /// Counts the bytes of a drop, for adapters of other crates.
+    pub fn drop_bytes(&self, reason: DropReason, bytes: u64) {
+        self.dropped_bytes[reason as usize].fetch_add(bytes, Relaxed);
+    }
+
+    /// Adds to what is set from several threads at once.
+    pub(crate) fn raise(&self, gauge: Gauge, by: u64) {
+        self.gauges[gauge as usize].fetch_add(by, Relaxed);
+    }
+
+    pub(crate) fn lower(&self, gauge: Gauge, by: u64) {
+        self.gauges[gauge as usize].fetch_sub(by, Relaxed);
+    }
+
+    /// Sets what goes up and down, for adapters of other crates.
+    pub fn set(&self, gauge: Gauge, value: u64) {
+        self.gauges[gauge as usize].store(value, Relaxed);
     }
 }
 
@@ -203,12 +359,15 @@ mod exposition {
     use prometheus::proto::MetricFamily;
     use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 
-    use super::{Count, DropReason, Metrics};
+    use super::{Count, DropReason, Gauge, Metrics};
 
     struct Families {
         counts: Vec<(Count, IntCounterVec)>,
         dropped: IntCounterVec,
-        lag: IntGaugeVec,
+        dropped_bytes: IntCounterVec,
+        refused: IntCounterVec,
+        refused_bytes: IntCounterVec,
+        gauges: Vec<(Gauge, IntGaugeVec)>,
     }
 
     impl Families {
@@ -222,18 +381,32 @@ mod exposition {
                 let name = count.as_str();
                 Some((count, counter(name, format!("Total {name} of a log source."), "kind")?))
             });
-            let lag = Opts::new("birl_logsource_lag_bytes", "Bytes written and not yet read.");
+            let gauges = Gauge::ALL.into_iter().map(|gauge| {
+                let name = gauge.as_str();
+                let help = format!("The {} of a log source.", name.replace('_', " "));
+                let opts = Opts::new(format!("birl_logsource_{name}"), help);
+                Some((gauge, IntGaugeVec::new(opts, &["source", "kind"]).ok()?))
+            });
+            let dropped_bytes = "Total bytes dropped, as far as known.";
+            let refused = "Total lines that were refused since there was no room, by producer.";
+            let refused_bytes = "Total bytes that were refused, by producer.";
             Some(Self {
                 counts: counts.collect::<Option<_>>()?,
                 dropped: counter("dropped", "Total lines dropped or cut.".into(), "reason")?,
-                lag: IntGaugeVec::new(lag, &["source", "kind"]).ok()?,
+                dropped_bytes: counter("dropped_bytes", dropped_bytes.into(), "reason")?,
+                refused: counter("refused", refused.into(), "key")?,
+                refused_bytes: counter("refused_bytes", refused_bytes.into(), "key")?,
+                gauges: gauges.collect::<Option<_>>()?,
             })
         }
 
         fn each(&self, mut visit: impl FnMut(&dyn Collector)) {
             self.counts.iter().for_each(|(_, family)| visit(family));
             visit(&self.dropped);
-            visit(&self.lag);
+            visit(&self.dropped_bytes);
+            visit(&self.refused);
+            visit(&self.refused_bytes);
+            self.gauges.iter().for_each(|(_, family)| visit(family));
         }
     }
 
@@ -259,14 +432,20 @@ mod exposition {
                     family.with_label_values(&[id.as_str(), kind]).inc_by(source.get(*count));
                 }
                 for reason in DropReason::ALL {
-                    let dropped = source.dropped(reason);
-                    families
-                        .dropped
-                        .with_label_values(&[id.as_str(), reason.as_str()])
-                        .inc_by(dropped);
+                    let labels = &[id.as_str(), reason.as_str()];
+                    families.dropped.with_label_values(labels).inc_by(source.dropped(reason));
+                    let bytes = source.dropped_bytes(reason);
+                    families.dropped_bytes.with_label_values(labels).inc_by(bytes);
                 }
-                let lag = i64::try_from(source.lag_bytes()).unwrap_or(i64::MAX);
-                families.lag.with_label_values(&[id.as_str(), kind]).set(lag);
+                for refused in source.refused() {
+                    let labels = &[id.as_str(), refused.key.as_deref().unwrap_or("other")];
+                    families.refused.with_label_values(labels).inc_by(refused.lines);
+                    families.refused_bytes.with_label_values(labels).inc_by(refused.bytes);
+                }
+                for (gauge, family) in &families.gauges {
+                    let value = i64::try_from(source.gauge(*gauge)).unwrap_or(i64::MAX);
+                    family.with_label_values(&[id.as_str(), kind]).set(value);
+                }
             }
             let mut found = Vec::new();
             families.each(|family| found.extend(family.collect()));

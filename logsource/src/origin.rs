@@ -16,6 +16,8 @@ pub enum SourceKind {
     Stdout,
     /// The systemd journal.
     Journald,
+    /// What the program itself hands in.
+    Push,
     /// An adapter of another crate, by its name.
     Other(&'static str),
 }
@@ -28,6 +30,7 @@ impl SourceKind {
             Self::File => "file",
             Self::Stdout => "stdout",
             Self::Journald => "journald",
+            Self::Push => "push",
             Self::Other(name) => name,
         }
     }

@@ -4,26 +4,16 @@ mod command;
 mod pump;
 mod reader;
 
-use crate::cursor::Place;
-use crate::{Cursor, Error, Position};
-
 pub use command::{CommandSource, CommandSourceBuilder};
 pub use reader::{StdinSource, StdinSourceBuilder};
-
-/// The bytes that a position passes over.
-fn skipped(from: &Position) -> Result<u64, Error> {
-    match from {
-        Position::At(Cursor(Place::Count(bytes))) => Ok(*bytes),
-        Position::At(cursor) => {
-            Err(Error::invalid(format!("`{cursor}` is not a place in a stream of bytes")))
-        }
-        _ => Ok(0),
-    }
-}
 
 /// What happens when the buffer between a pipe and its consumer is full.
 ///
 /// A file needs no such policy: there the file is the buffer.
+///
+/// Where more than 85 % of a [`Budget`](crate::Budget) is in flight, a pipe that blocks is not read
+/// either; the two others go on with 1000 lines and 1 MiB a second, drop what is above that, and
+/// count it as [rate-limited](crate::DropReason::RateLimited).
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Overflow {

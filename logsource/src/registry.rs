@@ -22,6 +22,10 @@ pub struct DetectOptions {
     pub state_dir: Option<PathBuf>,
     /// The counters to count with.
     pub metrics: Metrics,
+    /// How bytes become lines, where the source is made of bytes: files, standard input, the output
+    /// of a command. [`Framing::from_words`](crate::Framing::from_words) takes it from words.
+    #[cfg(any(feature = "file", feature = "stdout"))]
+    pub framing: crate::Framing,
     /// The source's name within the program; from the description if not set.
     pub id: Option<String>,
 }

@@ -7,7 +7,6 @@ mod wake;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 pub(crate) use queue::{Pushed, Queue, Tail};
 #[cfg(any(feature = "file", feature = "journald"))]
@@ -17,19 +16,8 @@ pub use store::reread_offsets;
 pub(crate) use wake::{Wake, wait};
 
 use self::queue::Finishing;
+pub(crate) use crate::clock::{now, ticks};
 use crate::{Error, ErrorKind};
-
-/// The wall clock.
-#[expect(clippy::disallowed_methods, reason = "a shell stamps what it reads")]
-pub(crate) fn now() -> SystemTime {
-    SystemTime::now()
-}
-
-/// The monotonic clock.
-#[expect(clippy::disallowed_methods, reason = "a shell waits")]
-pub(crate) fn ticks() -> std::time::Instant {
-    std::time::Instant::now()
-}
 
 /// Starts a thread of this crate.
 pub(crate) fn spawn(

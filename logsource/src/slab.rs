@@ -53,6 +53,11 @@ pub(crate) struct Table {
     /// As many as lines, or none.
     pub(crate) records: Vec<Record>,
     pub(crate) fields: Vec<Field>,
+    /// How far the stream is read after each line, counted from where it was before the first;
+    /// empty if the slab is the stream itself, byte for byte.
+    pub(crate) ends: Vec<u32>,
+    /// How far it is read after all of them.
+    pub(crate) end: u64,
     pub(crate) pool: Option<Arc<Pool>>,
 }
 
@@ -60,7 +65,87 @@ impl Table {
     /// Lines in memory of its own.
     pub(crate) fn of_lines(slab: Bytes, lines: Vec<Span>) -> Self {
         let filled = slab.len();
-        Self { slab, filled, lines, records: Vec::new(), fields: Vec::new(), pool: None }
+        let blank = Blank { lines, ..Blank::default() };
+        let mut table = Self::of_blank(blank, filled, filled as u64, None);
+        table.slab = slab;
+        table
+    }
+
+    /// What was read into a slab: so many bytes of it, from so many bytes of the stream.
+    pub(crate) fn of_blank(blank: Blank, filled: usize, end: u64, pool: Option<Arc<Pool>>) -> Self {
+        let Blank { slab, lines, records, fields, ends } = blank;
+        Self { slab: slab.freeze(), filled, lines, records, fields, ends, end, pool }
+    }
+
+    /// How far the stream is read after a line, blank lines after it included, counted from where
+    /// it was before the first.
+    pub(crate) fn end_of(&self, index: usize) -> u64 {
+        match (self.ends.get(index), self.lines.get(index + 1)) {
+            (_, None) => self.end,
+            (Some(end), _) => (*end).into(),
+            (None, Some(next)) => next.start.into(),
+        }
+    }
+
+    /// Keeps the first lines only.
+    ///
+    /// Not fewer than take the stream on: several entries may be of one line, and whoever asks for
+    /// them one by one would get the first for ever.
+    pub(crate) fn truncate(&mut self, mut lines: usize) {
+        while lines > 0 && lines < self.lines.len() && self.end_of(lines - 1) == 0 {
+            lines += 1;
+        }
+        if lines >= self.lines.len() {
+            return;
+        }
+        self.end = if lines == 0 { 0 } else { self.end_of(lines - 1) };
+        let next = self.lines.get(lines).map_or(0, |line| line.start as usize);
+        self.filled = self.filled.min(next);
+        self.lines.truncate(lines);
+        self.records.truncate(lines);
+        self.ends.truncate(lines);
+    }
+
+    /// Leaves out the first lines.
+    pub(crate) fn skip(&mut self, lines: usize) {
+        self.lines.drain(..lines.min(self.lines.len()));
+        self.records.drain(..lines.min(self.records.len()));
+        self.ends.drain(..lines.min(self.ends.len()));
+    }
+
+    /// The same once more, over the same memory, which goes back to no pool.
+    pub(crate) fn view(&self) -> Self {
+        Self {
+            slab: self.slab.clone(),
+            filled: self.filled,
+            lines: self.lines.clone(),
+            records: self.records.clone(),
+            fields: self.fields.clone(),
+            ends: self.ends.clone(),
+            end: self.end,
+            pool: None,
+        }
+    }
+
+    /// What it takes in memory, in bytes, whether used or not.
+    pub(crate) fn memory(&self) -> usize {
+        let of = |count: usize, each: usize| count.saturating_mul(each);
+        size_of::<Self>()
+            + self.slab.len()
+            + of(self.lines.capacity(), size_of::<Span>())
+            + of(self.records.capacity(), size_of::<Record>())
+            + of(self.fields.capacity(), size_of::<Field>())
+            + of(self.ends.capacity(), size_of::<u32>())
+    }
+
+    /// A few lines do not keep a whole slab, so that a bound in bytes is one.
+    pub(crate) fn compacted(self) -> Self {
+        if self.filled >= self.slab.len() / 4 {
+            return self;
+        }
+        let mut copy = self.view();
+        copy.slab = Bytes::copy_from_slice(self.slab.get(..self.filled).unwrap_or_default());
+        copy
     }
 
     /// The fields of a record.
@@ -89,6 +174,7 @@ impl Drop for Table {
             std::mem::swap(&mut blank.lines, &mut self.lines);
             std::mem::swap(&mut blank.records, &mut self.records);
             std::mem::swap(&mut blank.fields, &mut self.fields);
+            std::mem::swap(&mut blank.ends, &mut self.ends);
             pool.put(blank);
         }
     }
@@ -101,6 +187,7 @@ pub(crate) struct Blank {
     pub(crate) lines: Vec<Span>,
     pub(crate) records: Vec<Record>,
     pub(crate) fields: Vec<Field>,
+    pub(crate) ends: Vec<u32>,
 }
 
 /// A few slabs of one size.
@@ -130,6 +217,7 @@ impl Pool {
         blank.lines.clear();
         blank.records.clear();
         blank.fields.clear();
+        blank.ends.clear();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < Self::KEPT {
             free.push(blank);

@@ -1,85 +1,143 @@
-//! Which file this is, whatever it is called now.
+//! Which file this is, whatever it is called now: its inode, how it begins, and what stands before
+//! the place that was reached.
 
-use std::collections::HashSet;
-use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::cursor::{FileMark, Head};
+use super::content::Content;
+use super::disk::{Disk, Handle, Stat};
+use crate::cursor::{FileId, FileMark, Head, Tail};
 
-/// The first bytes of a file that tell it from another one of the same inode number.
+/// The first bytes of a file that tell it from another one.
 const HEAD_BYTES: usize = 1024;
+
+/// The bytes before a place that tell it from the same place in another file.
+const TAIL_BYTES: usize = 256;
 
 /// How far back the beginning of an unfinished last line is looked for.
 const PARTIAL_BYTES: u64 = 64 * 1024;
 
-/// A directory with more entries than this is not searched for renamed files.
-const MAX_ENTRIES: usize = 100_000;
-
-/// An open regular file.
+/// An open regular file, and what it is known by.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) file: File,
-    pub(super) dev: u64,
-    pub(super) ino: u64,
-    pub(super) size: u64,
-    pub(super) age: Age,
+pub(super) struct Opened<F> {
+    pub(super) content: Content<F>,
+    pub(super) stat: Stat,
     pub(super) head: Head,
 }
 
-impl Opened {
+impl<F: Handle> Opened<F> {
     /// Opens a file; `None` if there is none.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-        // Not blocking: opening a named pipe would wait for its writer.
-        let file = match OpenOptions::new().read(true).custom_flags(nonblock).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            let what = "not a regular file; read it with the command `cat` instead";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
-        let head = head(&file)?;
-        let (dev, ino) = inode(&meta);
-        Ok(Some(Self { file, dev, ino, size: meta.len(), age: age(&meta), head }))
+    pub(super) fn open(disk: &impl Disk<File = F>, path: &Path) -> io::Result<Option<Self>> {
+        let Some(file) = disk.open(path)? else { return Ok(None) };
+        let stat = file.stat()?;
+        let mut content = Content::new(file)?;
+        let head = head(&mut content)?;
+        Ok(Some(Self { content, stat, head }))
     }
 
     /// Whether this is the file that was read before. Device numbers may change when the machine
-    /// restarts, so a checksum of the beginning stands in for the device, unless it is empty.
-    pub(super) fn is(&self, mark: &FileMark) -> bool {
-        self.ino == mark.file.ino
-            && (self.dev == mark.file.dev || mark.file.head.len > 0)
-            && begins_with(&self.file, mark.file.head)
+    /// restarts, so how it begins stands in for the device, unless it is empty.
+    pub(super) fn is(&mut self, mark: &FileMark) -> bool {
+        self.stat.ino == mark.file.ino
+            && (self.stat.dev == mark.file.dev || mark.file.head.len > 0)
+            && is_same_birth(self.stat.born, mark.file.born)
+            && self.holds(mark)
+    }
+
+    /// Whether everything that was read up to the mark is in here, so that reading may go on at
+    /// its offset: in the file itself, in a copy, or in an archive of it.
+    pub(super) fn holds(&mut self, mark: &FileMark) -> bool {
+        let plain = !self.content.is_packed();
+        if plain && self.stat.size < mark.offset {
+            return false;
+        }
+        begins_with(&mut self.content, mark.file.head)
+            && stands(&mut self.content, mark.tail)
+            && (plain || self.reaches(mark.offset))
+    }
+
+    /// Whether it is a copy or an archive, perhaps an unfinished one, of what was read up to the
+    /// mark. A short beginning says little: then it must not hold more than was read.
+    pub(super) fn is_copy_of(&mut self, mark: &FileMark) -> bool {
+        if mark.file.head.len == 0 || !begins_with(&mut self.content, mark.file.head) {
+            return false;
+        }
+        if !self.reaches(mark.tail.at) {
+            return true;
+        }
+        stands(&mut self.content, mark.tail)
+            && (!is_short(mark.file.head) || !self.reaches(mark.offset + 1))
+    }
+
+    /// The mark that says that all of it was read.
+    pub(super) fn whole(&mut self, path: &Arc<Path>) -> FileMark {
+        let Stat { dev, ino, size, .. } = self.stat;
+        let born = birth(&self.stat);
+        let file = FileId { path: Arc::clone(path), dev, ino, born, head: self.head };
+        let tail = tail(&mut self.content, size).unwrap_or_default();
+        FileMark { file: Arc::new(file), offset: size, tail, finished: false }
+    }
+
+    fn reaches(&mut self, offset: u64) -> bool {
+        if !self.content.is_packed() {
+            return self.stat.size >= offset;
+        }
+        let Some(last) = offset.checked_sub(1) else { return true };
+        self.content.read_at(&mut [0], last).is_ok_and(|read| read == 1)
     }
 
     /// Where only what comes from now on begins. A last line without its line end is not over
     /// yet: it begins there.
-    pub(super) fn end(&self) -> io::Result<u64> {
-        let from = self.size.saturating_sub(PARTIAL_BYTES);
-        let mut last = vec![0; usize::try_from(self.size - from).unwrap_or(0)];
-        self.file.read_exact_at(&mut last, from)?;
-        let newline = memchr::memrchr(b'\n', &last);
-        Ok(match newline {
+    pub(super) fn end(&mut self) -> io::Result<u64> {
+        if self.content.is_packed() {
+            return self.end_of_packed();
+        }
+        let size = self.stat.size;
+        let from = size.saturating_sub(PARTIAL_BYTES);
+        let mut last = vec![0; usize::try_from(size - from).unwrap_or(0)];
+        let read = fill(&mut self.content, &mut last, from)?;
+        Ok(match memchr::memrchr(b'\n', last.get(..read).unwrap_or_default()) {
             Some(at) => from + at as u64 + 1,
             None if from == 0 => 0,
-            None => self.size,
+            None => size,
         })
+    }
+
+    /// Nobody appends to an archive.
+    fn end_of_packed(&mut self) -> io::Result<u64> {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut end = 0;
+        loop {
+            match self.content.read_at(&mut buffer, end)? {
+                0 => return Ok(end),
+                read => end += read as u64,
+            }
+        }
     }
 }
 
-pub(super) fn inode(meta: &Metadata) -> (u64, u64) {
-    (meta.dev(), meta.ino())
+/// The time of birth as it is kept.
+pub(super) fn birth(stat: &Stat) -> Option<u64> {
+    nanoseconds(stat.born?)
+}
+
+fn nanoseconds(time: SystemTime) -> Option<u64> {
+    u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
+}
+
+/// A file system that knows no times of birth cannot contradict.
+pub(super) fn is_same_birth(now: Option<SystemTime>, then: Option<u64>) -> bool {
+    match (now.and_then(nanoseconds), then) {
+        (Some(now), Some(then)) => now == then,
+        _ => true,
+    }
 }
 
 /// The checksum of the first bytes that are there.
-pub(super) fn head(file: &File) -> io::Result<Head> {
-    checksum(file, HEAD_BYTES)
+pub(super) fn head<F: Handle>(content: &mut Content<F>) -> io::Result<Head> {
+    checksum(content, 0, HEAD_BYTES).map(|(len, crc)| Head { len, crc })
 }
 
 /// Whether a head may still grow.
@@ -87,104 +145,51 @@ pub(super) fn is_short(head: Head) -> bool {
     (head.len as usize) < HEAD_BYTES
 }
 
-/// Whether the file still begins with the same bytes.
-pub(super) fn begins_with(file: &File, head: Head) -> bool {
+/// Whether a content still begins with the same bytes.
+pub(super) fn begins_with<F: Handle>(content: &mut Content<F>, head: Head) -> bool {
     let len = (head.len as usize).min(HEAD_BYTES);
-    checksum(file, len).is_ok_and(|found| found == head)
+    checksum(content, 0, len).is_ok_and(|found| found == (head.len, head.crc))
 }
 
-fn checksum(file: &File, len: usize) -> io::Result<Head> {
+/// What stands before a place. Of an archive that would mean to decode it again, and nobody writes
+/// into one.
+pub(super) fn tail<F: Handle>(content: &mut Content<F>, at: u64) -> io::Result<Tail> {
+    if content.is_packed() {
+        return Ok(Tail::default());
+    }
+    let from = at.saturating_sub(TAIL_BYTES as u64);
+    let (len, crc) = checksum(content, from, usize::try_from(at - from).unwrap_or(0))?;
+    Ok(Tail { at, len, crc })
+}
+
+/// Whether the same bytes still stand before a place.
+pub(super) fn stands<F: Handle>(content: &mut Content<F>, tail: Tail) -> bool {
+    let len = tail.len.min(TAIL_BYTES as u32);
+    let from = tail.at.saturating_sub(len.into());
+    checksum(content, from, len as usize).is_ok_and(|found| found == (tail.len, tail.crc))
+}
+
+fn checksum<F: Handle>(content: &mut Content<F>, from: u64, len: usize) -> io::Result<(u32, u32)> {
     let mut bytes = [0; HEAD_BYTES];
+    let bytes = &mut bytes[..len.min(HEAD_BYTES)];
+    let filled = fill(content, bytes, from)?;
+    let crc = crc32fast::hash(bytes.get(..filled).unwrap_or_default());
+    Ok((u32::try_from(filled).unwrap_or(0), crc))
+}
+
+fn fill<F: Handle>(content: &mut Content<F>, into: &mut [u8], from: u64) -> io::Result<usize> {
     let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut bytes[filled..len], filled as u64)? {
+    while let Some(room) = into.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match content.read_at(room, from + filled as u64)? {
             0 => break,
             read => filled += read,
         }
     }
-    let crc = crc32fast::hash(&bytes[..filled]);
-    Ok(Head { len: u32::try_from(filled).unwrap_or(0), crc })
+    Ok(filled)
 }
 
-/// The names in the directory of `path`, with their inode numbers.
-fn neighbors(path: &Path) -> Vec<(PathBuf, u64)> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let Ok(entries) = std::fs::read_dir(parent.unwrap_or(Path::new("."))) else {
-        return Vec::new();
-    };
-    let entries = entries.filter_map(Result::ok).take(MAX_ENTRIES);
-    entries.map(|entry| (entry.path(), entry.ino())).collect()
-}
-
-/// The file that was read before, under whatever name it has now in the same directory.
-pub(super) fn find(path: &Path, mark: &FileMark) -> Option<Opened> {
-    let same_ino = neighbors(path).into_iter().filter(|(_, ino)| *ino == mark.file.ino);
-    same_ino
-        .filter_map(|(path, _)| Opened::open(&path).ok().flatten())
-        .find(|opened| opened.is(mark))
-}
-
-/// Orders files by when they came to be. The clock of a file system ticks every few milliseconds:
-/// one time alone may be the same.
-pub(super) type Age = (Option<SystemTime>, Option<SystemTime>, i64, i64);
-
-pub(super) fn age(meta: &Metadata) -> Age {
-    (meta.created().ok(), meta.modified().ok(), meta.ctime(), meta.ctime_nsec())
-}
-
-/// Tells a directory's entry from another one that has its inode number later.
-pub(super) type Born = (u64, Option<SystemTime>);
-
-/// Everything that is in a directory now.
-pub(super) fn entries(directory: &Path) -> HashSet<Born> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return HashSet::new() };
-    let metas = entries.filter_map(Result::ok).take(MAX_ENTRIES).map(|entry| entry.metadata());
-    metas.filter_map(Result::ok).map(|meta| (meta.ino(), meta.created().ok())).collect()
-}
-
-/// The rotated files of `path`, oldest first: its name, then numbers, dates or `old`. Compressed
-/// ones are left out.
-pub(super) fn rotated(path: &Path) -> Vec<(PathBuf, Metadata)> {
-    let Some(name) = path.file_name() else { return Vec::new() };
-    let is_rotated = |other: &Path| {
-        let found = other.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-        found.strip_prefix(name.as_bytes()).is_some_and(is_rotation)
-    };
-    let siblings = neighbors(path).into_iter().filter(|(other, _)| is_rotated(other));
-    let mut found: Vec<(PathBuf, Metadata)> = siblings
-        .filter_map(|(other, _)| {
-            let meta = std::fs::symlink_metadata(&other).ok()?;
-            meta.is_file().then_some((other, meta))
-        })
-        .collect();
-    found.sort_by_key(|(_, meta)| age(meta));
-    found
-}
-
-/// Whether this is what a rotation puts behind a name: `.1`, `-20261123`, `.2026-11-23T08:00:00`,
-/// `.old`. What else there is (`-worker.log` behind `app`) is another log.
-fn is_rotation(suffix: &[u8]) -> bool {
-    let mut parts = suffix.split(|byte| b".-_".contains(byte));
-    // Nothing stands before the first separator.
-    parts.next() == Some(b"")
-        && suffix.len() > 1
-        && !suffix.ends_with(b".log")
-        && parts.all(|part| part == b"old" || part.first().is_some_and(u8::is_ascii_digit))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rotations_are_told_from_other_logs() {
-        let yes = [".1", "-20261123", ".2026-11-23T08:00:00", "_3", ".old", "-20261123.1"];
-        let no = ["", ".", "1", ".log", "-worker.log", "-worker2", ".1.gz", "ication.log", ".bak"];
-        for suffix in yes {
-            assert!(is_rotation(suffix.as_bytes()), "{suffix}");
-        }
-        for suffix in no {
-            assert!(!is_rotation(suffix.as_bytes()), "{suffix}");
-        }
-    }
+/// Orders the files of one log by when they were last written. A rename keeps that time, and so
+/// does who compresses.
+pub(super) fn age(path: &Path, stat: &Stat) -> impl Ord + use<> {
+    (stat.modified, super::family::ordinal(path))
 }

@@ -1,337 +1,397 @@
-//! The thread of a `tail`: looks, reads, hands on, and writes down how far it was acknowledged.
+//! The thread of a `tail`: looks, reads, hands on, and tells what is wrong.
 
-use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::follower::{Begin, Follower, Known};
-use super::pattern::Pattern;
+use super::catalog::Catalog;
+use super::discovery::{Idle, Nap, Pace, Patterns, Seen, Walk, Watcher};
+use super::disk::{Disk, Real};
+use super::health::Status;
+use super::opening::Opening;
 use super::reading::Shared;
-use super::watcher::Watcher;
-use super::{Status, Watch};
-use crate::cursor::FileMark;
-use crate::metrics::Count;
+use super::table::{Follower, Table};
+use crate::metrics::{Count, Gauge};
 use crate::shell::{Pushed, Queue, ticks, wait};
-use crate::{Batch, Edge, Error, Position};
+use crate::{Batch, Error};
 
-/// How often acknowledged places are written to disk.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// How often it is told what is wrong, and how far behind it is.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 
-/// How often everything is looked at, though no event came.
-const SAFETY: Duration = Duration::from_secs(1);
+/// How soon what failed is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How often places of files that are gone are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
+/// While directories come that hold directories that hold files, so often it is looked again.
+const MAX_LOOKS: usize = 8;
+
+/// About what a look at one file takes.
+const LOOK: Duration = Duration::from_micros(5);
+
 type Items = Queue<Result<Batch, Error>>;
 
-pub(super) struct Reader<'a> {
+/// What a `tail` is asked for.
+pub(super) struct Settings<'a> {
     pub(super) shared: Shared,
-    pub(super) pattern: Pattern,
+    pub(super) patterns: Patterns,
     pub(super) poll_interval: Duration,
-    pub(super) watch: Watch,
     pub(super) status: Arc<Status>,
     pub(super) queue: &'a Items,
 }
 
-/// What is the same for every name of a source: where it begins.
-#[derive(Debug)]
-pub(super) struct Start {
-    marks: BTreeMap<PathBuf, Vec<FileMark>>,
-    /// For names that no mark speaks of.
-    otherwise: Begin,
+/// Reads what is ready, in turn, and else waits for what happens.
+pub(super) struct Reader<'a> {
+    settings: Settings<'a>,
+    catalog: Catalog,
+    table: Table,
+    watcher: Watcher,
+    seen: Seen,
+    rescan: Pace,
+    poll: Pace,
+    nap: Nap,
+    note_at: Instant,
+    forget_at: Instant,
+    /// What the last look at everything could not look at.
+    unseen: HashSet<PathBuf>,
+    /// What is polled.
+    blind: Vec<PathBuf>,
 }
 
-impl Start {
-    /// Reads the position, and for [`Position::Resume`] the acknowledged places.
-    pub(super) fn new(shared: &Shared, from: &Position) -> Result<Self, Error> {
-        let all = || Begin::After(Vec::new());
-        let (marks, otherwise) = match from {
-            Position::Start => (Vec::new(), Begin::Edge(Edge::Start)),
-            Position::End => (Vec::new(), Begin::Edge(Edge::End)),
-            Position::At(cursor) if cursor.is_of_files() => (cursor.files().to_vec(), all()),
-            Position::At(cursor) => {
-                return Err(Error::invalid(format!("`{cursor}` is not a place in a file")));
-            }
-            Position::Resume { otherwise } => {
-                let places = match &shared.store {
-                    Some(store) => store.places()?,
-                    None => BTreeMap::new(),
-                };
-                let marks = places.values().flat_map(|place| place.files().iter().cloned());
-                let begin = if places.is_empty() { Begin::Edge(*otherwise) } else { all() };
-                (marks.collect(), begin)
-            }
+impl<'a> Reader<'a> {
+    /// Runs until nobody takes what is read.
+    pub(super) fn run(settings: Settings<'a>, opening: Opening) {
+        let Opening { catalog, table, watcher, troubles, broken } = opening;
+        let now = ticks();
+        let mut reader = Self {
+            poll: Pace::of_polls(now, settings.poll_interval),
+            settings,
+            catalog,
+            table,
+            watcher,
+            seen: Seen::default(),
+            rescan: Pace::of_rescans(now),
+            nap: Nap::new(now),
+            note_at: now + NOTE_EVERY,
+            forget_at: now + FORGET_EVERY,
+            unseen: HashSet::new(),
+            blind: Vec::new(),
         };
-        let mut by_path = BTreeMap::<_, Vec<_>>::new();
-        for mark in marks {
-            by_path.entry(mark.file.path.clone()).or_default().push(mark);
-        }
-        Ok(Self { marks: by_path, otherwise })
-    }
-
-    /// The names to begin with: those with a mark first, so that a file that was renamed is
-    /// followed under the name that its mark speaks of.
-    pub(super) fn paths(&self, pattern: &Pattern) -> Vec<PathBuf> {
-        let matched = pattern.paths();
-        let is_ours = |path: &Path| {
-            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-            pattern.matches(name) && path.parent() == Some(pattern.directory())
-        };
-        let mut paths: Vec<PathBuf> =
-            self.marks.keys().filter(|path| is_ours(path)).cloned().collect();
-        paths.extend(matched.into_iter().filter(|path| !self.marks.contains_key(path)));
-        paths
-    }
-
-    pub(super) fn begin(&self, path: &Path) -> Begin {
-        match self.marks.get(path) {
-            Some(marks) => Begin::After(marks.clone()),
-            None => self.otherwise.clone(),
-        }
-    }
-}
-
-/// What a `tail` begins with. It is found on the calling thread, so that the end is where it is
-/// when `tail` is called: what is written after that is new.
-#[derive(Debug)]
-pub(super) struct Opening {
-    known: Known,
-    followers: Vec<Follower>,
-    troubles: Vec<(PathBuf, std::io::Error)>,
-    /// Why the acknowledged places are lost.
-    broken: Option<Error>,
-}
-
-impl Opening {
-    pub(super) fn new(shared: &Shared, pattern: &Pattern, from: &Position) -> Result<Self, Error> {
-        // Read first even if an explicit position is a new beginning: a file that another version
-        // wrote is not written over.
-        let broken = match &shared.store {
-            Some(store) => store.recover()?,
-            None => None,
-        };
-        let start = Start::new(shared, from)?;
-        if let Some(store) = &shared.store {
-            // From now on this is not a first run, whether or not anything was there to read.
-            store.set("run", &crate::Cursor::of_files(Vec::new()));
-        }
-        let known = Known::new(pattern.directory(), pattern.is_glob());
-        let (mut followers, mut troubles) = (Vec::new(), Vec::new());
-        for path in start.paths(pattern) {
-            let mut follower = Follower::new(shared, &path, &known);
-            if let Err(cause) = follower.begin(start.begin(&path)) {
-                troubles.push((path, cause));
-            }
-            followers.push(follower);
-        }
-        Ok(Self { known, followers, troubles, broken })
-    }
-}
-
-impl Reader<'_> {
-    pub(super) fn run(mut self, opening: Opening) {
-        let Opening { known, mut followers, troubles, broken } = opening;
-        let mut watcher = match self.watch {
-            Watch::Auto => Watcher::new(),
-            Watch::Poll => Watcher::none(),
-        };
-        watcher.cover_all(self.pattern.directory(), followers.iter().map(Follower::path));
         if let Some(error) = broken {
-            self.shared.metrics.add(Count::Errors, 1);
-            self.queue.push((Err(error), 0));
+            reader.settings.shared.metrics.add(Count::Errors, 1);
+            reader.settings.queue.push((Err(error), 0));
         }
         for (path, cause) in troubles {
-            self.report(&path, cause);
+            reader.report(&path, cause);
         }
-        self.turn(&mut followers, &mut watcher, &known);
-        self.flush();
+        reader.look_at_all(now);
+        reader.turn();
+        if let Some(store) = &reader.settings.shared.store {
+            // What is wrong is told below.
+            store.flush().ok();
+        }
+        reader.tell_of_store();
     }
 
-    fn turn(&mut self, followers: &mut Vec<Follower>, watcher: &mut Watcher, known: &Known) {
-        let mut timers = Timers::new(ticks());
-        // Everything is read until it is at its end, then only what gives a reason to.
-        let mut look = true;
-        while !self.queue.is_abandoned() {
+    fn turn(&mut self) {
+        while !self.settings.queue.is_abandoned() {
             let now = ticks();
-            let was_reading = look;
-            if look {
-                look = self.read_all(followers, watcher, now);
-            }
-            if timers.flush.due(now) {
-                self.note(followers);
-                self.flush();
-            }
-            if timers.forget.due(now) {
-                self.forget(known);
-            }
-            if look {
-                continue;
-            }
-            if was_reading {
-                self.note(followers);
-            }
-            let whole = watcher.is_whole();
-            let pause = if whole { self.poll_interval.max(SAFETY) } else { self.poll_interval };
-            let files: Vec<BorrowedFd<'_>> = watcher.fd().into_iter().collect();
-            let told = wait(self.queue.wake(), &files, pause.min(FLUSH_EVERY));
-            look = told && watcher.drain(&self.pattern);
-            if timers.safety.due_every(ticks(), pause) {
-                look = true;
-                watcher.cover_all(self.pattern.directory(), followers.iter().map(Follower::path));
-            }
-            if look && self.pattern.is_glob() {
-                self.discover(followers, watcher, known);
+            self.attend(now);
+            // They are read next anyway.
+            self.table.forget_news();
+            match self.table.next() {
+                Some(path) => self.read(&path, now),
+                None => {
+                    self.note();
+                    self.wait(now);
+                }
             }
         }
     }
 
-    /// One batch of every name, and again until there is nothing. Says whether it was stopped
-    /// before it was through.
-    fn read_all(
-        &mut self,
-        followers: &mut [Follower],
-        watcher: &mut Watcher,
-        now: Instant,
-    ) -> bool {
-        let mut more = false;
-        for index in 0..followers.len() {
-            let Some(follower) = followers.get_mut(index) else { continue };
-            match follower.step(now, usize::MAX) {
-                Ok(Some(batch)) => {
-                    more = true;
-                    if !self.hand_on(batch, followers, watcher) {
-                        return false;
-                    }
-                }
-                Ok(None) => self.status.resolve(follower.path()),
-                Err(cause) => {
-                    let path = follower.path().to_owned();
-                    self.report(&path, cause);
-                }
-            }
+    /// Sees what has happened, and does what is due.
+    fn attend(&mut self, now: Instant) {
+        self.take_events(now);
+        if self.rescan.is_due(now) {
+            self.look_at_all(now);
+        } else if self.poll.is_due(now) && !self.blind.is_empty() {
+            self.look_at_blind(now);
         }
-        more
+        self.table.ripen(now);
+        if now >= self.note_at {
+            self.note_at = now + NOTE_EVERY;
+            self.table.note_ready();
+            self.note();
+            self.tell_of_store();
+        }
+        if now >= self.forget_at {
+            self.forget_at = now + FORGET_EVERY;
+            self.forget();
+        }
     }
 
-    /// Hands a batch on, and waits while there is no room. Renames are noticed even then: a file
-    /// that is renamed twice while the consumer is slow must not be missed.
-    fn hand_on(&self, batch: Batch, followers: &mut [Follower], watcher: &mut Watcher) -> bool {
-        let mut item = Ok(batch);
-        let mut flushed = ticks();
+    /// One batch of a file, if it has any.
+    fn read(&mut self, path: &Arc<Path>, now: Instant) {
+        let Some(follower) = self.table.follower(path) else { return };
+        match follower.step(now, usize::MAX) {
+            Ok(Some(batch)) => {
+                self.table.note(path);
+                self.table.again(path, now);
+                self.hand_on(batch);
+            }
+            Ok(None) => {
+                let next_look = follower.next_look(now);
+                let is_over = follower.is_idle() && !self.is_meant(path);
+                self.settings.status.resolve(path);
+                self.table.note(path);
+                if is_over {
+                    return self.table.remove(path);
+                }
+                if let Some(at) = next_look {
+                    self.table.later(path, at);
+                }
+                if self.watcher.blind(path).is_some() {
+                    let files = self.table.len();
+                    let pace = Idle::new(self.settings.poll_interval, files, LOOK);
+                    self.table.later(path, now + pace.interval(self.table.idle(path, now)));
+                }
+            }
+            Err(cause) => {
+                self.report(path, cause);
+                self.table.later(path, now + RETRY_AFTER.min(self.settings.poll_interval));
+            }
+        }
+    }
+
+    /// Whether a path is to be followed though there is nothing to read now.
+    fn is_meant(&self, path: &Path) -> bool {
+        let named = self.settings.patterns.named();
+        named.binary_search_by(|name| name.as_path().cmp(path)).is_ok()
+            || Real.stat(path).is_ok_and(|stat| stat.is_some())
+    }
+
+    /// Hands a batch on, and waits while there is no room for it, or in memory for a next one.
+    /// Renames are noticed even then: a file that is renamed twice while the consumer is slow must
+    /// not be missed.
+    fn hand_on(&mut self, batch: Batch) {
+        let mut item = Some(Ok(batch));
         loop {
-            match self.queue.try_push(item, 0) {
-                Pushed::Taken => return !self.queue.is_abandoned(),
-                Pushed::Full(back) => item = back,
+            let Settings { queue, shared, .. } = &self.settings;
+            if let Some(batch) = item.take()
+                && let Pushed::Full(back) = queue.try_push(batch, 0)
+            {
+                item = Some(back);
             }
-            let files: Vec<BorrowedFd<'_>> = watcher.fd().into_iter().collect();
-            let told = wait(self.queue.wake(), &files, FLUSH_EVERY);
-            if self.queue.is_abandoned() {
-                return false;
+            let rouser = || queue.wake().rouser();
+            if queue.is_abandoned() || (item.is_none() && shared.intake.admits(rouser, ticks())) {
+                return;
             }
-            let mut look = told && watcher.drain(&self.pattern);
-            if ticks().saturating_duration_since(flushed) >= FLUSH_EVERY {
-                flushed = ticks();
-                self.flush();
-                look |= !watcher.is_whole();
-            }
-            if look {
-                for follower in followers.iter_mut() {
+            self.wait(ticks());
+            let now = ticks();
+            self.attend(now);
+            for path in self.table.take_news() {
+                if let Some(follower) = self.table.follower(&path) {
                     // Trouble shows again, and is told, when it is read next.
-                    follower.look().ok();
+                    follower.look(now).ok();
                 }
             }
         }
     }
 
-    /// Follows what matches the pattern since the last look, from its first byte.
-    fn discover(&self, followers: &mut Vec<Follower>, watcher: &mut Watcher, known: &Known) {
-        let old: HashSet<PathBuf> = followers.iter().map(|f| f.path().to_owned()).collect();
-        for path in self.pattern.paths() {
-            if !old.contains(&path) {
-                watcher.cover_target(&path);
-                followers.push(Follower::new(&self.shared, &path, known));
-            }
+    /// Waits until something happens or is due.
+    fn wait(&mut self, now: Instant) {
+        let mut until = self.note_at.min(self.rescan.due());
+        if !self.blind.is_empty() {
+            until = until.min(self.poll.due());
         }
-        followers.retain(|follower| !follower.is_idle() || follower.path().exists());
+        until = self.table.next_due().map_or(until, |due| due.min(until));
+        let files: Vec<BorrowedFd<'_>> = self.watcher.fd().into_iter().collect();
+        let timeout = until.saturating_duration_since(now);
+        if wait(self.settings.queue.wake(), &files, timeout) {
+            let nap = self.nap.left(ticks());
+            if !nap.is_zero() {
+                std::thread::sleep(nap);
+            }
+            self.nap.begin(ticks());
+        }
     }
 
-    fn forget(&self, known: &Known) {
-        let Ok(entries) = std::fs::read_dir(self.pattern.directory()) else { return };
-        let there: HashSet<u64> = entries
-            .filter_map(Result::ok)
-            .map(|entry| std::os::unix::fs::DirEntryExt::ino(&entry))
-            .collect();
-        known.forget(|ino| there.contains(&ino));
-        if let Some(store) = &self.shared.store {
+    fn take_events(&mut self, now: Instant) {
+        let Self { watcher, table, seen, .. } = self;
+        let patterns = &self.settings.patterns;
+        watcher.drain(patterns, |path| table.cares(path), seen);
+        if seen.is_empty() {
+            return;
+        }
+        let mut seen = std::mem::take(seen);
+        for path in seen.touched.drain() {
+            if !self.table.touch(&path) {
+                self.meet(&path, now);
+            } else if self.table.follower(&path).is_some_and(|follower| follower.is_idle()) {
+                // It may be the new name of one that is still read under its old one.
+                self.table.touch_busy();
+            }
+        }
+        if !seen.changed.is_empty() {
+            self.look_in(&seen.changed, now);
+        }
+        if seen.lost_events {
+            self.settings.shared.metrics.add(Count::Rescans, 1);
+            self.table.touch_busy();
+            self.look_at_all(now);
+        }
+        seen.clear();
+        self.seen = seen;
+    }
+
+    /// Something happened to a path that is not followed.
+    fn meet(&mut self, path: &Path, now: Instant) {
+        if !self.settings.patterns.matches(path) {
+            self.table.touch_busy();
+        } else if Real.stat(path).is_ok_and(|stat| stat.is_some_and(|stat| stat.is_file)) {
+            self.follow(path, now);
+        }
+    }
+
+    /// Follows a file that came, from its first byte.
+    fn follow(&mut self, path: &Path, now: Instant) {
+        let Settings { shared, patterns, .. } = &self.settings;
+        if self.table.len() < patterns.most() {
+            let follower = Follower::new(&Real, shared, &path.into(), &self.catalog);
+            self.table.add(follower, now);
+        }
+    }
+
+    /// Looks at everything: what came, what changed, what is gone.
+    fn look_at_all(&mut self, now: Instant) {
+        self.table.begin_round();
+        let begun = ticks();
+        let mut walk = self.settings.patterns.walk();
+        let mut is_new = self.watcher.cover(&walk, now);
+        for _ in 1..MAX_LOOKS {
+            self.merge(&walk, now);
+            if !is_new {
+                break;
+            }
+            walk = self.settings.patterns.walk();
+            is_new = self.watcher.extend(&walk, now);
+        }
+        self.table.end_round();
+        self.tell_of_walk(walk);
+        self.blind = self.watcher.polled().map(|(path, _)| path.to_owned()).collect();
+        self.tell_of_polling();
+        self.rescan.done(now, ticks().saturating_duration_since(begun));
+    }
+
+    /// Looks at what no event tells of.
+    fn look_at_blind(&mut self, now: Instant) {
+        let begun = ticks();
+        let directory = |path: &PathBuf| match self.watcher.is_directory(path) {
+            true => Some(path.clone()),
+            false => path.parent().map(Path::to_owned),
+        };
+        let directories: HashSet<PathBuf> = self.blind.iter().filter_map(directory).collect();
+        self.look_in(&directories, now);
+        self.poll.done(now, ticks().saturating_duration_since(begun));
+    }
+
+    fn look_in(&mut self, directories: &HashSet<PathBuf>, now: Instant) {
+        for _ in 0..MAX_LOOKS {
+            let walk = self.settings.patterns.walk_in(directories);
+            let is_new = self.watcher.extend(&walk, now);
+            self.merge(&walk, now);
+            if !is_new {
+                break;
+            }
+        }
+    }
+
+    fn merge(&mut self, walk: &Walk, now: Instant) {
+        for found in &walk.found {
+            if !self.table.see(&found.path, &found.stat) {
+                self.follow(&found.path, now);
+            }
+        }
+    }
+
+    /// Forgets the places of files that are nowhere any more.
+    fn forget(&self) {
+        let mut there = HashSet::new();
+        for directory in self.watcher.directories() {
+            match Real.list(directory) {
+                Ok(entries) => there.extend(entries.into_iter().map(|(_, ino)| ino)),
+                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+                // What cannot be listed may hold any of them.
+                Err(_) => return,
+            }
+        }
+        self.catalog.retain(|ino| there.contains(&ino));
+        if let Some(store) = &self.settings.shared.store {
             store.retain(|place| {
                 place.files().iter().all(|mark| {
-                    there.contains(&mark.file.ino) || known.is_held((mark.file.dev, mark.file.ino))
+                    let inode = (mark.file.dev, mark.file.ino);
+                    there.contains(&inode.1) || self.catalog.is_held(inode)
                 })
             });
         }
     }
 
-    fn note(&self, followers: &[Follower]) {
-        let lag = followers.iter().map(Follower::lag).sum();
-        self.shared.metrics.set_lag_bytes(lag);
+    fn note(&self) {
+        let metrics = &self.settings.shared.metrics;
+        metrics.set(Gauge::LagBytes, self.table.lag());
+        metrics.set(Gauge::WatchedFiles, self.table.len() as u64);
+    }
+
+    fn tell_of_polling(&self) {
+        let Settings { shared, status, .. } = &self.settings;
+        shared.metrics.set(Gauge::Polling, self.watcher.is_polling().into());
+        let what = self.watcher.polled().find(|(_, why)| why.is_trouble());
+        status.polling(what.map(|(path, why)| {
+            let path = super::discovery::or_current(path).display();
+            format!("{path} is polled: {why}")
+        }));
+    }
+
+    fn tell_of_walk(&mut self, walk: Walk) {
+        let was = std::mem::take(&mut self.unseen);
+        for (path, cause) in walk.troubles {
+            if path.as_os_str().is_empty() {
+                // It is about the patterns.
+                self.tell(Path::new("*"), Error::new(crate::ErrorKind::Io, cause.to_string()));
+                self.unseen.insert("*".into());
+                continue;
+            }
+            self.report(&path, cause);
+            self.unseen.insert(path);
+        }
+        for path in was.difference(&self.unseen) {
+            self.settings.status.resolve(path);
+        }
+    }
+
+    fn report(&self, path: &Path, cause: std::io::Error) {
+        self.tell(path, Error::io(format!("cannot read {}", path.display()), cause));
     }
 
     /// A trouble that may pass is told once, and counted each time.
-    fn report(&self, path: &Path, cause: std::io::Error) {
-        self.shared.metrics.add(Count::Errors, 1);
-        let error = Error::io(format!("cannot read {}", path.display()), cause).retryable();
-        if self.status.trouble(path, error.to_string()) {
-            self.queue.push((Err(error), 0));
+    fn tell(&self, path: &Path, error: Error) {
+        let Settings { shared, status, queue, .. } = &self.settings;
+        shared.metrics.add(Count::Errors, 1);
+        let error = error.retryable();
+        if status.trouble(path, error.to_string()) {
+            queue.push((Err(error), 0));
         }
     }
 
-    fn flush(&self) {
-        let Some(store) = &self.shared.store else { return };
-        if let Err(error) = store.flush() {
-            self.shared.metrics.add(Count::Errors, 1);
-            let error = error.retryable();
-            if self.status.trouble(Path::new(""), error.to_string()) {
-                self.queue.push((Err(error), 0));
-            }
-        } else {
-            self.status.resolve(Path::new(""));
+    /// The store writes by itself. If it cannot, that is told here.
+    fn tell_of_store(&self) {
+        let Some(store) = &self.settings.shared.store else { return };
+        match store.trouble() {
+            Some(error) => self.tell(Path::new(""), error),
+            None => self.settings.status.resolve(Path::new("")),
         }
-    }
-}
-
-/// When each of the regular duties is due.
-struct Timers {
-    flush: Timer,
-    safety: Timer,
-    forget: Timer,
-}
-
-struct Timer {
-    last: Instant,
-    every: Duration,
-}
-
-impl Timers {
-    fn new(now: Instant) -> Self {
-        let timer = |every| Timer { last: now, every };
-        Self { flush: timer(FLUSH_EVERY), safety: timer(SAFETY), forget: timer(FORGET_EVERY) }
-    }
-}
-
-impl Timer {
-    fn due(&mut self, now: Instant) -> bool {
-        self.due_every(now, self.every)
-    }
-
-    fn due_every(&mut self, now: Instant, every: Duration) -> bool {
-        let due = now.saturating_duration_since(self.last) >= every;
-        if due {
-            self.last = now;
-        }
-        due
     }
 }

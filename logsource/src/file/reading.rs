@@ -1,18 +1,22 @@
 //! One open file, read from one offset on.
 
+mod carried;
+
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::carried::{Handed, Left};
+use super::content::{Content, State};
+use super::disk::{Handle, Stat};
 use super::identity::{self, Opened};
-use crate::cursor::{FileId, FileMark, Place};
-use crate::framing::Framer;
+use crate::budget::Intake;
+use crate::cursor::{FileId, FileMark, Place, Tail};
+use crate::framing::{Framer, Framing, kubernetes_labels};
 use crate::ledger::Book;
-use crate::metrics::{Count, DropReason, SourceMetrics};
+use crate::metrics::{DropReason, SourceMetrics};
 use crate::shell::{Store, now};
 use crate::slab::Pool;
 use crate::{Ack, Batch, Cursor, Origin};
@@ -23,29 +27,51 @@ pub(super) struct Shared {
     pub(super) origin: Arc<Origin>,
     pub(super) metrics: Arc<SourceMetrics>,
     pub(super) pool: Arc<Pool>,
-    pub(super) max_line: usize,
+    pub(super) intake: Arc<Intake>,
+    pub(super) framing: Framing,
     /// Where acknowledged places go; none for a `read`, which moves nothing.
     pub(super) store: Option<Arc<Store>>,
 }
 
 /// A file, how far it is read, and who is told how far it is acknowledged.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct Reading<F> {
     shared: Shared,
     path: Arc<Path>,
     labels: Arc<BTreeMap<String, String>>,
-    file: File,
+    content: Content<F>,
     id: Arc<FileId>,
     framer: Framer,
     /// The offset of the slab's first byte.
     base: u64,
     /// The offset to read at.
     at: u64,
-    book: Option<Arc<Book>>,
-    /// Its time of modification at the last look.
-    modified: (i64, i64),
+    /// What stands before `base`, or a little before that.
+    tail: Tail,
+    account: Account,
+    /// How it was at the last look.
+    size: u64,
+    /// There is a hole at `at`, and what stands before it was not taken yet.
+    at_hole: bool,
+    /// Its last line goes on at the start of the file behind it: it is a copy of what that was.
+    pub(super) is_copy: bool,
     /// When it was last seen to grow, or lost its name.
     pub(super) touched: Instant,
+    /// Everything was read at the last look, so that it may have been cut since.
+    rested: bool,
+    /// What cannot be unpacked is counted.
+    is_damage_told: bool,
+    /// What was resumed here is of these files.
+    left: Vec<Left>,
+    /// What was held here goes on in the next file.
+    handed: Option<Handed>,
+}
+
+/// Who is told how far a content is acknowledged, and under which key that is kept.
+#[derive(Debug)]
+pub(super) struct Account {
+    book: Option<Arc<Book>>,
+    pub(super) key: Arc<str>,
 }
 
 /// What one look into a file gave.
@@ -57,60 +83,18 @@ pub(super) enum Filled {
     Last,
     /// Nothing new.
     Nothing,
+    /// It is not the file any more that was read up to here.
+    Cut,
 }
 
-impl Reading {
-    pub(super) fn new(shared: &Shared, path: &Arc<Path>, opened: Opened, offset: u64) -> Self {
-        let mut labels = shared.origin.labels().as_ref().clone();
-        labels.insert("path".to_owned(), path.to_string_lossy().into_owned());
-        let Opened { file, dev, ino, head, .. } = opened;
-        let id = Arc::new(FileId { path: path.to_path_buf(), dev, ino, head });
-        let mut reading = Self {
-            shared: shared.clone(),
-            path: Arc::clone(path),
-            labels: Arc::new(labels),
-            file,
-            id,
-            framer: Framer::new(Arc::clone(&shared.pool), shared.max_line),
-            base: offset,
-            at: offset,
-            book: None,
-            modified: (0, 0),
-            touched: crate::shell::ticks(),
-        };
-        reading.open_book();
-        reading
-    }
-
-    /// From here on acknowledgements count for the file as it is now. The place is told at once,
-    /// so that a run that never acknowledged anything begins again where this one did.
-    fn open_book(&mut self) {
-        // If the file is written anew in place, acks of the old content say nothing any more.
-        if let Some(old) = &self.book {
-            old.close();
-        }
-        let Some(store) = &self.shared.store else { return };
-        let (store, key) = (Arc::clone(store), self.key());
-        store.set(&key, &self.place(self.base));
-        self.book = Some(Book::new(move |place| store.set(&key, place)));
-    }
-
-    pub(super) fn key(&self) -> String {
-        format!("{}:{}:{}", self.id.dev, self.id.ino, self.path.display())
-    }
-
-    /// Whether the file has no name left.
-    pub(super) fn is_deleted(&self) -> bool {
-        self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
-    }
-
-    pub(super) fn head(&self) -> crate::cursor::Head {
-        self.id.head
-    }
-
-    /// The place after everything that was taken as batches.
-    pub(super) fn mark(&self) -> FileMark {
-        FileMark { file: Arc::clone(&self.id), offset: self.base }
+impl Account {
+    /// Nothing is acknowledged yet. The place is told at once, so that a run that never
+    /// acknowledged anything begins again where this one did.
+    pub(super) fn open(shared: &Shared, key: Arc<str>, from: &Cursor) -> Self {
+        let Some(store) = &shared.store else { return Self { book: None, key } };
+        store.set(&key, from);
+        let (store, told) = (Arc::clone(store), Arc::clone(&key));
+        Self { book: Some(Book::new(move |place| store.set(&told, place))), key }
     }
 
     /// Whether every batch is acknowledged.
@@ -118,20 +102,114 @@ impl Reading {
         self.book.as_ref().is_none_or(|book| book.is_settled())
     }
 
+    /// Whether a batch was dropped, so that nothing behind it can ever count.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.book.as_ref().is_some_and(|book| book.is_frozen())
+    }
+}
+
+impl<F: Handle> Reading<F> {
+    /// Reads a file from an offset on. With no account it opens one of its own.
+    pub(super) fn new(
+        shared: &Shared,
+        path: &Arc<Path>,
+        opened: Opened<F>,
+        offset: u64,
+        account: Result<Account, Arc<str>>,
+        now: Instant,
+    ) -> Self {
+        let mut labels = BTreeMap::new();
+        if shared.framing.is_of_containers() {
+            labels.extend(kubernetes_labels(path).unwrap_or_default());
+        }
+        labels.extend(shared.origin.labels().as_ref().clone());
+        labels.insert("path".to_owned(), path.to_string_lossy().into_owned());
+        let Opened { mut content, stat, head } = opened;
+        let born = identity::birth(&stat);
+        let id = FileId { path: Arc::clone(path), dev: stat.dev, ino: stat.ino, born, head };
+        // If it cannot be read now it says so when it is.
+        let tail = identity::tail(&mut content, offset).unwrap_or_default();
+        let mut reading = Self {
+            shared: shared.clone(),
+            path: Arc::clone(path),
+            labels: Arc::new(labels),
+            content,
+            id: Arc::new(id),
+            framer: Framer::new(Arc::clone(&shared.pool), &shared.framing),
+            base: offset,
+            at: offset,
+            tail,
+            account: Account { book: None, key: "".into() },
+            size: stat.size,
+            at_hole: false,
+            is_copy: false,
+            touched: now,
+            rested: true,
+            is_damage_told: false,
+            left: Vec::new(),
+            handed: None,
+        };
+        reading.framer.begin(offset);
+        if offset > 0 {
+            let mut first = [0; 4];
+            let len = reading.content.read_at(&mut first, 0).unwrap_or(0);
+            reading.framer.know(&first[..len]);
+        }
+        let place = reading.place(offset);
+        reading.account = account.unwrap_or_else(|key| Account::open(shared, key, &place));
+        reading
+    }
+
+    pub(super) fn key(&self) -> &Arc<str> {
+        &self.account.key
+    }
+
+    pub(super) fn inode(&self) -> (u64, u64) {
+        (self.id.dev, self.id.ino)
+    }
+
+    pub(super) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Whether this is the file that a name stands for.
+    pub(super) fn is(&self, stat: &Stat) -> bool {
+        self.inode() == stat.inode() && identity::is_same_birth(stat.born, self.id.born)
+    }
+
+    /// The place after everything that was taken as batches, here or in the next file.
+    pub(super) fn mark(&self) -> FileMark {
+        let held = self.handed.as_ref().and_then(Handed::held);
+        held.unwrap_or_else(|| self.own_mark(self.base))
+    }
+
+    fn own_mark(&self, offset: u64) -> FileMark {
+        let file = Arc::clone(&self.id);
+        FileMark { file, offset, tail: self.tail, finished: false }
+    }
+
     /// Reads once, unless the slab is full.
-    pub(super) fn fill(&mut self) -> io::Result<Filled> {
+    pub(super) fn fill(&mut self, now: Instant) -> io::Result<Filled> {
         let room = self.framer.room();
-        if room.is_empty() {
+        let space = room.len();
+        if space == 0 {
             return Ok(Filled::More);
         }
-        let space = room.len();
-        let read = loop {
-            match self.file.read_at(room, self.at) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
+        let read = self.content.read_at(room, self.at)?;
+        if read > 0 && room.first() == Some(&0) {
+            // Of a file that was cut since the look began, this may be a hole from its start on.
+            if self.is_cut()? {
+                return Ok(Filled::Cut);
             }
-        };
-        self.framer.fed(read);
+            if self.skip_hole()? {
+                return Ok(Filled::More);
+            }
+        }
+        self.framer.fed(read, now);
+        if read == 0 {
+            self.framer.expire(now);
+            self.tell_damage();
+        }
         self.at += read as u64;
         Ok(match read {
             0 => Filled::Nothing,
@@ -140,18 +218,96 @@ impl Reading {
         })
     }
 
+    /// Begins a look. Says whether the file was cut since the last one.
+    pub(super) fn begin_look(&mut self) -> io::Result<bool> {
+        Ok(std::mem::take(&mut self.rested) && self.is_cut()?)
+    }
+
+    /// Everything that is there was read.
+    pub(super) fn end_look(&mut self) {
+        self.rested = true;
+    }
+
+    /// Ends the last line: nobody will write to this file any more.
+    pub(super) fn finish(&mut self) {
+        self.framer.finish();
+    }
+
+    /// Nothing came for a while: of a packed file, lets go of the memory that it takes, and of what
+    /// is held back for want of more. Says whether there may be something to read for that.
+    pub(super) fn rest(&mut self) -> bool {
+        self.content.park();
+        let waits = self.content.state() == State::Growing;
+        if waits {
+            self.content.finish();
+        }
+        waits
+    }
+
+    /// Whether it was compressed.
+    pub(super) fn is_packed(&self) -> bool {
+        self.content.is_packed()
+    }
+
+    /// Counts what cannot be unpacked.
+    fn tell_damage(&mut self) {
+        let lost = self.content.unreadable().unwrap_or(0);
+        if lost == 0 || std::mem::replace(&mut self.is_damage_told, true) {
+            return;
+        }
+        let (path, state) = (self.path.display(), self.content.state());
+        tracing::warn!(%path, ?state, "part of a packed file cannot be read");
+        self.shared.metrics.drop_lines(DropReason::Damaged, 1);
+        self.shared.metrics.drop_bytes(DropReason::Damaged, lost);
+    }
+
+    /// Whether nobody can write to it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.content.is_complete()
+    }
+
     /// Whether the slab must be taken before more can be read.
     pub(super) fn is_full(&mut self) -> bool {
-        self.framer.room().is_empty()
+        self.at_hole || self.framer.room().is_empty()
+    }
+
+    /// Whether there is anything to take.
+    pub(super) fn has_lines(&self) -> bool {
+        self.framer.has_lines()
+    }
+
+    /// If nothing was ever written from here on up to some place, goes on there.
+    fn skip_hole(&mut self) -> io::Result<bool> {
+        if self.content.is_packed() {
+            return Ok(false);
+        }
+        let data = match self.content.file().next_data(self.at)? {
+            Some(data) => data,
+            None => self.content.file().stat()?.size,
+        };
+        if data <= self.at {
+            return Ok(false);
+        }
+        // What stands before it is a line. It must be taken first: offsets would not be the
+        // slab's any more.
+        self.framer.finish();
+        self.at_hole = !self.framer.is_empty();
+        if !self.at_hole {
+            self.shared.metrics.drop_bytes(DropReason::Hole, data - self.at);
+            self.shared.metrics.drop_lines(DropReason::Hole, 1);
+            (self.base, self.at) = (data, data);
+            self.framer.begin(data);
+        }
+        Ok(true)
     }
 
     /// Whether no whole line is left, after a `take`.
-    pub(super) fn is_at_end(&mut self) -> io::Result<bool> {
+    pub(super) fn is_at_end(&mut self, now: Instant) -> io::Result<bool> {
         // What a `take` left over is read again from where it stopped.
-        self.framer.clear();
+        self.framer.begin(self.base);
         self.at = self.base;
         loop {
-            let filled = self.fill()?;
+            let filled = self.fill(now)?;
             if self.framer.has_lines() {
                 return Ok(false);
             }
@@ -164,32 +320,41 @@ impl Reading {
 
     /// Takes the finished lines as a batch, at most `max` of them.
     pub(super) fn take(&mut self, max: usize) -> Option<Batch> {
+        self.at_hole = false;
         let mut framed = self.framer.take()?;
-        let base = self.base;
+        let (started, base) = (self.base, self.place(self.base));
         let metrics = Arc::clone(&self.shared.metrics);
-        metrics.drop_lines(DropReason::LineTooLong, framed.too_long);
+        framed.tally.count(&metrics);
         self.base += framed.consumed;
-        if let Some(line) = framed.table.lines.get(max) {
+        if framed.table.lines.len() > max {
             // Only a `read` asks for fewer lines than there are, and it goes no further.
-            framed.table.filled = line.start as usize;
-            framed.table.lines.truncate(max);
-            self.base = base + framed.table.filled as u64;
+            framed.table.truncate(max);
+            self.base = started + framed.table.end;
         }
+        if let Ok(tail) = identity::tail(&mut self.content, self.base) {
+            self.tail = tail;
+        }
+        let left = if framed.carried { std::mem::take(&mut self.left) } else { Vec::new() };
         if framed.table.lines.is_empty() {
+            left.into_iter().for_each(|left| left.ack.done());
             return None;
         }
         self.grow_head();
-        let cursor = self.place(self.base);
-        let ack = match &self.book {
-            Some(book) => book.issue(cursor.clone()),
+        let place = self.place(self.base);
+        let ack = match &self.account.book {
+            Some(book) => book.issue(place.clone()),
             None => Ack::nothing(),
         };
+        let (cursor, ack) = Left::join(left, place, ack);
         let batch = Batch::new(Arc::clone(&self.shared.origin), framed.table, now(), cursor)
             .of_file(Arc::clone(&self.path), Arc::clone(&self.labels))
-            .based_at(self.place(base))
+            .based_at(base)
             .with_ack(ack);
         // A `read` is no progress, so it counts nothing.
-        Some(if self.book.is_some() { batch.counted_by(&metrics) } else { batch })
+        Some(match &self.account.book {
+            Some(_) => batch.counted_by(&metrics).charged_to(&self.shared.intake),
+            None => batch,
+        })
     }
 
     /// Everything that is held, an unfinished last line too: it is all there ever was.
@@ -200,41 +365,67 @@ impl Reading {
         })
     }
 
-    /// Ends the last line: nobody will write to this file any more.
-    pub(super) fn finish(&mut self) {
-        self.framer.finish();
-    }
-
-    /// Whether the file has become shorter than what was read of it, or is as long and another.
+    /// Whether the file is not the one any more that was read up to here: it is shorter, or does
+    /// not begin or go on as it did.
     pub(super) fn is_cut(&mut self) -> io::Result<bool> {
-        let meta = self.file.metadata()?;
-        let modified = (meta.mtime(), meta.mtime_nsec());
-        let is_written = std::mem::replace(&mut self.modified, modified) != modified;
-        let is_other = || !identity::begins_with(&self.file, self.id.head);
-        Ok(meta.len() < self.at || (is_written && meta.len() == self.at && is_other()))
+        let stat = self.content.file().stat()?;
+        if self.content.is_packed() {
+            return Ok(false);
+        }
+        if stat.size < self.at {
+            return Ok(true);
+        }
+        self.size = stat.size;
+        Ok(!identity::stands(&mut self.content, self.tail)
+            || !identity::begins_with(&mut self.content, self.id.head))
     }
 
-    /// Begins anew: the file was written anew in place.
-    pub(super) fn restart(&mut self) -> io::Result<()> {
-        self.shared.metrics.add(Count::Truncations, 1);
-        self.framer.clear();
-        (self.base, self.at) = (0, 0);
-        let mut id = self.id.as_ref().clone();
-        id.head = identity::head(&self.file)?;
-        self.id = Arc::new(id);
-        self.open_book();
-        Ok(())
+    /// Whether the file is shorter than what was read of it.
+    pub(super) fn is_shorter(&self) -> bool {
+        self.stat().is_ok_and(|stat| stat.size < self.at)
+    }
+
+    /// Begins anew: the file was written anew in place. Gives the account of what it was.
+    pub(super) fn restart(&mut self, key: Arc<str>) -> io::Result<Account> {
+        self.content.restart()?;
+        let (head, stat) = (identity::head(&mut self.content)?, self.content.file().stat()?);
+        self.framer.begin(0);
+        self.is_damage_told = false;
+        (self.base, self.at, self.tail) = (0, 0, Tail::default());
+        (self.size, self.at_hole) = (stat.size, false);
+        self.left.clear();
+        self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
+        let account = Account::open(&self.shared, key, &self.place(0));
+        Ok(std::mem::replace(&mut self.account, account))
+    }
+
+    /// How many bytes were there at the last look, and were not read.
+    pub(super) fn unread(&self) -> u64 {
+        self.size.saturating_sub(self.at)
+    }
+
+    /// How it is on disk now.
+    pub(super) fn stat(&self) -> io::Result<Stat> {
+        self.content.file().stat()
     }
 
     /// How much is written and not yet taken.
     pub(super) fn lag(&self) -> u64 {
-        let size = self.file.metadata().map_or(0, |meta| meta.len());
+        if self.content.is_packed() {
+            return self.content.lag().unwrap_or(0);
+        }
+        let size = self.content.file().stat().map_or(0, |stat| stat.size);
         size.saturating_sub(self.base)
+    }
+
+    /// When what is held is handed on though its rest did not come.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.framer.next_deadline()
     }
 
     /// Whether part of a line is held.
     pub(super) fn has_partial(&self) -> bool {
-        self.framer.pending() > 0
+        self.framer.pending() > 0 || self.is_resumed()
     }
 
     fn grow_head(&mut self) {
@@ -242,7 +433,7 @@ impl Reading {
             return;
         }
         // If it cannot be read now, the shorter one still tells the file.
-        if let Ok(head) = identity::head(&self.file)
+        if let Ok(head) = identity::head(&mut self.content)
             && head != self.id.head
         {
             self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
@@ -250,6 +441,6 @@ impl Reading {
     }
 
     fn place(&self, offset: u64) -> Cursor {
-        Cursor(Place::File(FileMark { file: Arc::clone(&self.id), offset }))
+        Cursor(Place::File(self.own_mark(offset)))
     }
 }

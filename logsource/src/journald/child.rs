@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::input::{Input, READ_PATIENCE, silent};
 use super::query::{Begin, Query};
+use crate::budget::Intake;
 use crate::cursor::Place;
 use crate::ledger::Book;
 use crate::metrics::{Count, DropReason, SourceMetrics};
@@ -37,6 +38,7 @@ pub(super) struct Follower {
     pub(super) origin: Arc<Origin>,
     pub(super) store: Arc<Store>,
     pub(super) pool: Arc<Pool>,
+    pub(super) intake: Arc<Intake>,
     pub(super) counters: Arc<SourceMetrics>,
     pub(super) health: Arc<Mutex<Health>>,
 }
@@ -109,6 +111,8 @@ impl Follower {
             self.pause(backoff, queue);
             backoff = (backoff * 2).min(BACKOFF.1);
         }
+        // What is wrong is told below.
+        self.store.flush().ok();
         self.flush(queue);
     }
 
@@ -240,7 +244,15 @@ impl Follower {
             if session.queue.is_abandoned() {
                 return Ok(Over::Abandoned);
             }
-            let read = match input.read(TICK, session.queue.wake()) {
+            let wake = session.queue.wake();
+            let read = if self.intake.admits(|| wake.rouser(), ticks()) {
+                input.read(TICK, wake)
+            } else {
+                // A pipe that is not read holds the child back.
+                wait(wake, &[], TICK);
+                Ok(None)
+            };
+            let read = match read {
                 Ok(read) => read,
                 Err(error) => {
                     if error.kind() == ErrorKind::Corrupt {
@@ -286,7 +298,7 @@ impl Follower {
             return;
         };
         let ack = session.book.issue(cursor);
-        let mut item = Ok(batch.with_ack(ack).counted_by(&self.counters));
+        let mut item = Ok(batch.with_ack(ack).counted_by(&self.counters).charged_to(&self.intake));
         let mut ticked = ticks();
         while !session.queue.is_abandoned() {
             match session.queue.try_push(item, 0) {
@@ -341,10 +353,10 @@ impl Follower {
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
     }
 
+    /// The store writes by itself. If it cannot, that is told here.
     fn flush(&self, queue: &Queue<Result<Batch, Error>>) {
-        if let Err(error) = self.store.flush() {
+        if let Some(error) = self.store.trouble() {
             self.counters.add(Count::Errors, 1);
-            let error = error.retryable();
             let health = Health::because(HealthState::Degraded, error.to_string());
             let mut shown = self.health.lock().unwrap_or_else(PoisonError::into_inner);
             if *shown != health {

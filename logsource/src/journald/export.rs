@@ -104,7 +104,7 @@ impl Exported {
     /// Says how many bytes were read into the room, and finds the entries that they finish.
     pub(super) fn fed(&mut self, bytes: usize) -> Result<(), Unreadable> {
         self.filled = (self.filled + bytes).min(self.blank.slab.len());
-        let Blank { slab, lines, records, fields } = &mut self.blank;
+        let Blank { slab, lines, records, fields, .. } = &mut self.blank;
         let slab = &slab[..self.filled];
         loop {
             let first = fields.len();
@@ -143,11 +143,10 @@ impl Exported {
             next.slab.resize(rest, 0);
         }
         next.slab[..rest].copy_from_slice(&self.blank.slab[self.framed..self.filled]);
-        let Blank { slab, lines, records, fields } = std::mem::replace(&mut self.blank, next);
+        let full = std::mem::replace(&mut self.blank, next);
         let filled = std::mem::replace(&mut self.framed, 0);
         self.filled = rest;
-        let (slab, pool) = (slab.freeze(), Some(Arc::clone(&self.pool)));
-        Some(Table { slab, filled, lines, records, fields, pool })
+        Some(Table::of_blank(full, filled, filled as u64, Some(Arc::clone(&self.pool))))
     }
 }
 

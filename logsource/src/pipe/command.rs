@@ -12,13 +12,14 @@ use futures_core::stream::BoxStream;
 
 use super::Overflow;
 use super::pump::{Input, Pump, Settings, Stopped};
+use crate::budget::Limits;
 use crate::cursor::Place;
 use crate::metrics::Count;
 use crate::process::{Process, Stderr};
-use crate::shell::{Queue, Tail, Wake, off_thread};
+use crate::shell::{Queue, Tail, Wake, off_thread, ticks};
 use crate::{
-    Batch, Chunk, Cursor, Error, ErrorKind, Health, HealthState, LogSource, Metrics, Origin,
-    Parser, Position, SourceKind,
+    Batch, Budget, Chunk, Cursor, Error, ErrorKind, Framing, Health, HealthState, LogSource,
+    Metrics, Origin, Parser, Position, SourceKind,
 };
 
 /// When a command has been silent for this long, a `read` has seen what there is now.
@@ -59,9 +60,10 @@ pub struct CommandSourceBuilder {
     labels: BTreeMap<String, String>,
     parser: Parser,
     stderr: Stderr,
-    max_line_bytes: usize,
+    framing: Framing,
     buffer_bytes: usize,
     overflow: Overflow,
+    limits: Limits,
     metrics: Metrics,
 }
 
@@ -80,9 +82,10 @@ impl CommandSource {
             labels: BTreeMap::new(),
             parser: Parser::default(),
             stderr: Stderr::default(),
-            max_line_bytes: 1 << 20,
+            framing: Framing::new(),
             buffer_bytes: 1 << 20,
             overflow: Overflow::default(),
+            limits: Limits::default(),
             metrics: Metrics::default(),
         }
     }
@@ -94,7 +97,7 @@ impl CommandSource {
     }
 
     fn run(&self, from: &Position) -> Result<Run, Error> {
-        let skip = super::skipped(from)?;
+        let skip = from.skipped()?;
         let Some((program, arguments)) = self.line.split_first() else {
             return Err(Error::invalid("there is no command to run"));
         };
@@ -145,9 +148,15 @@ impl CommandSourceBuilder {
         self
     }
 
-    /// Lines longer than this are cut, and counted; 1 MiB if not set.
+    /// How bytes become lines; those of [`Framing::new`] if not set.
+    pub fn framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// Short for [`Framing::max_line_bytes`].
     pub fn max_line_bytes(mut self, bytes: usize) -> Self {
-        self.max_line_bytes = bytes;
+        self.framing = self.framing.max_line_bytes(bytes);
         self
     }
 
@@ -160,6 +169,19 @@ impl CommandSourceBuilder {
     /// What happens when the buffer is full; [`Overflow::Block`] if not set.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
+        self
+    }
+
+    /// A budget to share with other sources, beside its own; none if not set.
+    pub fn budget(mut self, shared: &Budget) -> Self {
+        self.limits.shared = Some(shared.clone());
+        self
+    }
+
+    /// How much memory its batches may take until they are dropped; 256 MiB if not set. Above
+    /// 85 % of it [`Overflow`] says what happens.
+    pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
+        self.limits.own_bytes = bytes;
         self
     }
 
@@ -177,16 +199,18 @@ impl CommandSourceBuilder {
         if self.line.first().is_none_or(|program| program.is_empty()) {
             return Err(Error::invalid("there is no command to run; name a program"));
         }
-        super::reader::check_sizes(self.max_line_bytes, self.buffer_bytes)?;
+        super::reader::check(&self.framing, self.buffer_bytes)?;
         let id = self.id.unwrap_or_else(|| {
             let words: Vec<_> = self.line.iter().map(|word| word.to_string_lossy()).collect();
             format!("stdout:{}", words.join(" "))
         });
+        let metrics = self.metrics.register(&id, SourceKind::Stdout);
         let settings = Settings {
-            metrics: self.metrics.register(&id, SourceKind::Stdout),
+            intake: self.limits.intake(&metrics),
+            metrics,
             origin: Arc::new(Origin::new(id, SourceKind::Stdout, self.labels, self.parser)),
             pool: Settings::pool(),
-            max_line: self.max_line_bytes,
+            framing: self.framing,
             buffer_bytes: self.buffer_bytes,
             overflow: self.overflow,
         };
@@ -237,7 +261,8 @@ impl LogSource for CommandSource {
     }
 
     async fn health_check(&self) -> Result<Health, Error> {
-        Ok(self.health.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(self.settings.intake.health(health, ticks()))
     }
 }
 

@@ -4,18 +4,23 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Overflow;
+use crate::admission::{Admission, Rate};
+use crate::budget::Intake;
 use crate::cursor::Place;
-use crate::framing::Framer;
+use crate::framing::{Framer, Framing};
 use crate::metrics::{DropReason, SourceMetrics};
-use crate::shell::{Pushed, Queue, now, wait};
-use crate::slab::{Pool, Table};
+use crate::shell::{Pushed, Queue, now, ticks, wait};
+use crate::slab::Pool;
 use crate::{Batch, Cursor, Error, Origin};
 
 /// How much is read from a pipe at once: what a pipe holds.
 const READ_BYTES: usize = 64 << 10;
+
+/// How long to wait where nothing but an event ends it.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What a batch costs beside its bytes.
 const BATCH_WEIGHT: usize = 512;
@@ -53,9 +58,10 @@ pub(super) struct Settings {
     pub(super) origin: Arc<Origin>,
     pub(super) metrics: Arc<SourceMetrics>,
     pub(super) pool: Arc<Pool>,
-    pub(super) max_line: usize,
+    pub(super) framing: Framing,
     pub(super) buffer_bytes: usize,
     pub(super) overflow: Overflow,
+    pub(super) intake: Arc<Intake>,
 }
 
 impl Settings {
@@ -70,6 +76,7 @@ pub(super) struct Pump {
     settings: Settings,
     input: Input,
     framer: Framer,
+    admission: Admission,
     taken: u64,
     /// Bytes to pass over first.
     skip: u64,
@@ -86,8 +93,10 @@ pub(super) enum Stopped {
 
 impl Pump {
     pub(super) fn new(settings: Settings, input: Input, skip: u64) -> Self {
-        let framer = Framer::new(Arc::clone(&settings.pool), settings.max_line);
-        Self { settings, input, framer, taken: skip, skip, at_eof: false }
+        let mut framer = Framer::new(Arc::clone(&settings.pool), &settings.framing);
+        framer.begin(skip);
+        let admission = Admission::new(Rate::default());
+        Self { settings, input, framer, admission, taken: skip, skip, at_eof: false }
     }
 
     pub(super) fn is_at_eof(&self) -> bool {
@@ -104,14 +113,19 @@ impl Pump {
             if self.at_eof {
                 return Stopped::Eof;
             }
+            let Settings { intake, overflow, .. } = &self.settings;
+            if *overflow == Overflow::Block && !intake.admits(|| queue.wake().rouser(), ticks()) {
+                // A pipe that is not read holds its writer back; what is held waits for that, too.
+                wait(queue.wake(), &[], IDLE);
+                continue;
+            }
             let ready = match self.input.fd() {
-                Some(fd) => wait(queue.wake(), &[fd], Duration::from_secs(60)),
+                Some(fd) => wait(queue.wake(), &[fd], self.patience(IDLE)),
                 None => true,
             };
             if !ready {
-                continue;
-            }
-            if let Err(error) = self.read_once() {
+                self.framer.expire(ticks());
+            } else if let Err(error) = self.read_once() {
                 return Stopped::Failed(error);
             }
             while let Some(batch) = self.batch() {
@@ -129,11 +143,24 @@ impl Pump {
                 return Ok(Some(batch));
             }
             let Some(fd) = self.input.fd() else { return Ok(None) };
-            if self.at_eof || !wait(&never, &[fd], within) {
+            if self.at_eof {
                 return Ok(None);
             }
-            self.read_once()?;
+            let patience = self.patience(within);
+            if wait(&never, &[fd], patience) {
+                self.read_once()?;
+            } else if patience < within {
+                self.framer.expire(ticks());
+            } else {
+                return Ok(None);
+            }
         }
+    }
+
+    /// How long to wait for more: not past the time when what is held comes without it.
+    fn patience(&self, within: Duration) -> Duration {
+        let left = |deadline: Instant| deadline.saturating_duration_since(ticks());
+        self.framer.next_deadline().map_or(within, |deadline| left(deadline).min(within))
     }
 
     fn read_once(&mut self) -> io::Result<()> {
@@ -154,7 +181,7 @@ impl Pump {
             room.copy_within(skipped..read, 0);
             self.skip -= skipped as u64;
         }
-        self.framer.fed(read - skipped);
+        self.framer.fed(read - skipped, ticks());
         if read == 0 {
             self.at_eof = true;
             self.framer.finish();
@@ -167,22 +194,32 @@ impl Pump {
             let framed = self.framer.take()?;
             let base = Cursor(Place::Count(self.taken));
             self.taken += framed.consumed;
-            self.settings.metrics.drop_lines(DropReason::LineTooLong, framed.too_long);
+            framed.tally.count(&self.settings.metrics);
             if framed.table.lines.is_empty() {
                 continue;
             }
-            let table = compact(framed.table);
+            let table = framed.table.compacted();
             let (origin, cursor) =
                 (Arc::clone(&self.settings.origin), Cursor(Place::Count(self.taken)));
             return Some(Batch::new(origin, table, now(), cursor).based_at(base));
         }
     }
 
-    fn put(&self, batch: Batch, queue: &Queue<Result<Batch, Error>>) {
+    fn put(&mut self, batch: Batch, queue: &Queue<Result<Batch, Error>>) {
         let weight = weight(&batch);
-        let lines = batch.len() as u64;
-        let metrics = &self.settings.metrics;
-        let mut item = Ok(batch.counted_by(metrics));
+        let (lines, bytes) = (batch.len(), batch.bytes());
+        let Settings { metrics, intake, overflow, .. } = &self.settings;
+        let dropped = |reason, lines: usize, bytes: usize| {
+            metrics.drop_lines(reason, lines as u64);
+            metrics.drop_bytes(reason, bytes as u64);
+        };
+        let batch = batch.counted_by(metrics);
+        if *overflow != Overflow::Block
+            && self.admission.admit(intake.room(), (lines, bytes), ticks()).is_err()
+        {
+            return dropped(DropReason::RateLimited, lines, bytes);
+        }
+        let mut item = Ok(batch.charged_to(intake));
         while !queue.is_abandoned() {
             match queue.try_push(item, weight) {
                 Pushed::Taken => return,
@@ -191,18 +228,17 @@ impl Pump {
             if queue.is_abandoned() {
                 break;
             }
-            match self.settings.overflow {
+            match overflow {
                 Overflow::Block => {
-                    wait(queue.wake(), &[], Duration::from_secs(60));
+                    wait(queue.wake(), &[], IDLE);
                 }
                 Overflow::DropOldest => {
                     if let Some(Ok(shed)) = queue.shed() {
-                        metrics.drop_lines(DropReason::OverflowOldest, shed.len() as u64);
+                        dropped(DropReason::OverflowOldest, shed.len(), shed.bytes());
                     }
                 }
                 Overflow::DropNewest => {
-                    metrics.drop_lines(DropReason::OverflowNewest, lines);
-                    return;
+                    return dropped(DropReason::OverflowNewest, lines, bytes);
                 }
             }
         }
@@ -214,15 +250,4 @@ impl Pump {
 /// What a batch costs in memory.
 pub(super) fn weight(batch: &Batch) -> usize {
     batch.bytes() + batch.len() * 8 + BATCH_WEIGHT
-}
-
-/// A few lines do not keep a whole slab, so that a bound in bytes is one.
-fn compact(mut table: Table) -> Table {
-    if table.filled >= table.slab.len() / 4 {
-        return table;
-    }
-    let slab = bytes::Bytes::copy_from_slice(table.slab.get(..table.filled).unwrap_or_default());
-    let lines = table.lines.as_slice().to_vec();
-    table.lines.clear();
-    Table::of_lines(slab, lines)
 }

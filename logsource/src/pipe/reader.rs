@@ -11,12 +11,14 @@ use futures_core::stream::BoxStream;
 
 use super::Overflow;
 use super::pump::{Input, Pump, Settings, Stopped, weight};
+use crate::budget::Limits;
 use crate::cursor::Place;
+use crate::framing::MAX_BYTES;
 use crate::metrics::Count;
-use crate::shell::{Queue, Tail, Wake, off_thread};
+use crate::shell::{Queue, Tail, Wake, off_thread, ticks};
 use crate::{
-    Batch, Chunk, Cursor, Error, ErrorKind, Health, HealthState, LogSource, Metrics, Origin,
-    Parser, Position, SourceKind,
+    Batch, Budget, Chunk, Cursor, Error, ErrorKind, Framing, Health, HealthState, LogSource,
+    Metrics, Origin, Parser, Position, SourceKind,
 };
 
 /// Standard input, or anything else that can be read to an end.
@@ -48,9 +50,10 @@ pub struct StdinSourceBuilder {
     id: String,
     labels: BTreeMap<String, String>,
     parser: Parser,
-    max_line_bytes: usize,
+    framing: Framing,
     buffer_bytes: usize,
     overflow: Overflow,
+    limits: Limits,
     metrics: Metrics,
 }
 
@@ -88,9 +91,10 @@ impl StdinSourceBuilder {
             id: "stdin".to_owned(),
             labels: BTreeMap::new(),
             parser: Parser::default(),
-            max_line_bytes: 1 << 20,
+            framing: Framing::new(),
             buffer_bytes: 1 << 20,
             overflow: Overflow::default(),
+            limits: Limits::default(),
             metrics: Metrics::default(),
         }
     }
@@ -113,9 +117,15 @@ impl StdinSourceBuilder {
         self
     }
 
-    /// Lines longer than this are cut, and counted; 1 MiB if not set.
+    /// How bytes become lines; those of [`Framing::new`] if not set.
+    pub fn framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// Short for [`Framing::max_line_bytes`].
     pub fn max_line_bytes(mut self, bytes: usize) -> Self {
-        self.max_line_bytes = bytes;
+        self.framing = self.framing.max_line_bytes(bytes);
         self
     }
 
@@ -131,6 +141,19 @@ impl StdinSourceBuilder {
         self
     }
 
+    /// A budget to share with other sources, beside its own; none if not set.
+    pub fn budget(mut self, shared: &Budget) -> Self {
+        self.limits.shared = Some(shared.clone());
+        self
+    }
+
+    /// How much memory its batches may take until they are dropped; 256 MiB if not set. Above
+    /// 85 % of it [`Overflow`] says what happens.
+    pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
+        self.limits.own_bytes = bytes;
+        self
+    }
+
     /// The counters to count with; ones of its own if not set.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -142,12 +165,14 @@ impl StdinSourceBuilder {
     /// # Errors
     /// If standard input cannot be opened, or a size cannot be.
     pub fn build(self) -> Result<StdinSource, Error> {
-        check_sizes(self.max_line_bytes, self.buffer_bytes)?;
+        check(&self.framing, self.buffer_bytes)?;
+        let metrics = self.metrics.register(&self.id, SourceKind::Stdout);
         let settings = Settings {
-            metrics: self.metrics.register(&self.id, SourceKind::Stdout),
+            intake: self.limits.intake(&metrics),
+            metrics,
             origin: Arc::new(Origin::new(self.id, SourceKind::Stdout, self.labels, self.parser)),
             pool: Settings::pool(),
-            max_line: self.max_line_bytes,
+            framing: self.framing,
             buffer_bytes: self.buffer_bytes,
             overflow: self.overflow,
         };
@@ -158,11 +183,12 @@ impl StdinSourceBuilder {
 }
 
 /// Bounds that both pipe sources share.
-pub(super) fn check_sizes(max_line: usize, buffer: usize) -> Result<(), Error> {
-    if (1..=256 << 20).contains(&max_line) && (1..=256 << 20).contains(&buffer) {
+pub(super) fn check(framing: &Framing, buffer: usize) -> Result<(), Error> {
+    framing.check()?;
+    if (1..=MAX_BYTES).contains(&buffer) {
         return Ok(());
     }
-    Err(Error::invalid("a line and a buffer can have from 1 byte to 256 MiB"))
+    Err(Error::invalid("a buffer can have from 1 byte to 256 MiB"))
 }
 
 #[async_trait]
@@ -172,7 +198,7 @@ impl LogSource for StdinSource {
     }
 
     async fn read(&self, from: Position, max: usize) -> Result<Chunk, Error> {
-        super::skipped(&from)?;
+        from.skipped()?;
         let (state, room) = (Arc::clone(&self.state), self.settings.buffer_bytes);
         off_thread(move || lock(&state).read(&from, max, room)).await
     }
@@ -181,7 +207,7 @@ impl LogSource for StdinSource {
         let failed = |error| {
             Box::pin(Tail::failed(Queue::new(1, usize::MAX, Wake::none()), error)) as BoxStream<_>
         };
-        if let Err(error) = super::skipped(&from) {
+        if let Err(error) = from.skipped() {
             return failed(error);
         }
         let wake = match Wake::new() {
@@ -199,7 +225,8 @@ impl LogSource for StdinSource {
         for batch in state.held.drain(..) {
             let weight = weight(&batch);
             if let Some(batch) = batch.after(&from) {
-                queue.push((Ok(batch.counted_by(&self.settings.metrics)), weight));
+                let Settings { metrics, intake, .. } = &self.settings;
+                queue.push((Ok(batch.counted_by(metrics).charged_to(intake)), weight));
             }
         }
         drop(state);
@@ -226,7 +253,8 @@ impl LogSource for StdinSource {
     }
 
     async fn health_check(&self) -> Result<Health, Error> {
-        Ok(lock(&self.state).health.clone())
+        let health = lock(&self.state).health.clone();
+        Ok(self.settings.intake.health(health, ticks()))
     }
 }
 

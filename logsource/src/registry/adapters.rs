@@ -47,6 +47,7 @@ impl Adapter for Stdin {
             return None;
         }
         let mut builder = crate::StdinSource::builder()
+            .framing(options.framing.clone())
             .parser(options.parser.clone())
             .metrics(options.metrics.clone());
         for (name, value) in &options.labels {
@@ -89,6 +90,7 @@ impl Adapter for Command {
             Err(error) => return Some(Err(error)),
         };
         let mut builder = crate::CommandSource::builder(words)
+            .framing(options.framing.clone())
             .id(options.id.as_deref().unwrap_or(what))
             .parser(options.parser.clone())
             .metrics(options.metrics.clone());
@@ -201,6 +203,7 @@ impl Adapter for File {
         }
         let id = options.id.as_deref().unwrap_or(what);
         let mut builder = crate::FileSource::builder(what)
+            .framing(options.framing.clone())
             .id(id)
             .parser(options.parser.clone())
             .metrics(options.metrics.clone());

@@ -1,329 +1,419 @@
 //! The offset file: how far each thing has been acknowledged.
 //!
-//! Text, so that it can be looked at: a line with the format's name and version, one line of JSON
-//! per place, and a checksum. It is replaced as a whole, by rename, with file and directory
-//! synced; the one before is kept beside it, for the day that the disk has lost the newest.
+//! Places move in memory. A thread appends those that moved to the file at most 50 ms later, all
+//! of them with one write, and syncs it at most a second later; a commit that was slower than 50 ms
+//! is followed by the next at once. The file begins with everything that was known (a snapshot),
+//! and is begun anew, beside the old one and then renamed over it, when it has grown too long, when
+//! a process writes its first place, and after any failure: what was appended then may be torn.
+//!
+//! While it cannot be written, as on a full disk, places go on moving in memory, and writing is
+//! tried again.
+
+mod disk;
+mod format;
+mod places;
+mod recovery;
+mod schedule;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind as Io, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
+use self::disk::{Disk, Locked, Os};
+#[cfg(all(fuzzing, feature = "file"))]
+pub use self::format::reread_offsets;
+use self::places::Places;
+use self::recovery::Trouble;
+use self::schedule::{Due, Schedule};
+use self::writer::Writer;
+use crate::metrics::{Count, SourceMetrics};
+use crate::shell::ticks;
 use crate::{Cursor, Error, ErrorKind};
-
-const FORMAT: &str = "birl-offsets 1";
 
 /// Places by key; in memory alone if there is no path.
 #[derive(Debug)]
 pub(crate) struct Store {
-    path: Option<PathBuf>,
+    shared: Arc<Shared>,
+}
+
+/// What the store has in common with its thread.
+#[derive(Debug)]
+struct Shared {
     state: Mutex<State>,
-    /// Held while writing, so that two writers do not mix.
-    writing: Mutex<()>,
+    /// Tells the thread that there is something to do.
+    work: Condvar,
+    /// None if there is no path. Locked before the state where both are.
+    writer: Option<Mutex<Writer>>,
+    metrics: OnceLock<Arc<SourceMetrics>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    places: BTreeMap<String, Cursor>,
-    loaded: bool,
-    dirty: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Line {
-    key: String,
-    #[serde(flatten)]
-    place: Cursor,
+    places: Places,
+    schedule: Schedule,
+    is_loaded: bool,
+    /// What was read was written by another process, which may not have synced it.
+    is_inherited: bool,
+    /// Why a part of the file is not used, until the file is put aside.
+    damage: Option<String>,
+    /// That it is, until that is told.
+    report: Option<String>,
+    /// When the file was written by who had it before.
+    written_at: Option<SystemTime>,
+    /// Why it cannot be written now.
+    trouble: Option<(ErrorKind, String)>,
+    thread: Option<JoinHandle<()>>,
+    is_over: bool,
 }
 
 impl Store {
     pub(crate) fn new(path: Option<PathBuf>) -> Arc<Self> {
-        Arc::new(Self { path, state: Mutex::default(), writing: Mutex::default() })
+        Self::on(path, Box::new(Os::default()))
+    }
+
+    fn on(path: Option<PathBuf>, disk: Box<dyn Disk>) -> Arc<Self> {
+        let shared = Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            writer: path.map(|path| Mutex::new(Writer::new(path, disk))),
+            metrics: OnceLock::new(),
+        };
+        Arc::new(Self { shared: Arc::new(shared) })
+    }
+
+    /// Counts [`Count::Commits`] from here on.
+    pub(crate) fn counted_by(&self, metrics: &Arc<SourceMetrics>) {
+        self.shared.metrics.set(Arc::clone(metrics)).ok();
     }
 
     /// Every place, by key. Reads the file the first time.
     pub(crate) fn places(&self) -> Result<BTreeMap<String, Cursor>, Error> {
-        let mut state = self.lock();
-        if let (false, Some(path)) = (state.loaded, &self.path) {
-            state.places = load(path)?;
+        if let Some(mut writer) = self.shared.writer() {
+            self.shared.load(&mut writer)?;
         }
-        state.loaded = true;
-        Ok(state.places.clone())
+        let state = self.shared.state();
+        Ok(state.places.iter().map(|(key, place)| (key.to_string(), place.clone())).collect())
     }
 
-    /// Finds out whether the file can be used. A broken one is put aside, and nothing was ever
-    /// acknowledged then; the error says so, for who reads on.
+    /// Takes the file for this store alone, and finds out whether it can be used. One that is
+    /// damaged is kept aside: what it says before the damage is used, or nothing was ever
+    /// acknowledged if it says nothing. The error says so, for who reads on.
     ///
     /// # Errors
-    /// If it cannot be read at all, or is of another version.
+    /// If it is in use, cannot be read at all, or is of another version.
     pub(crate) fn recover(&self) -> Result<Option<Error>, Error> {
-        let (path, error) = match (&self.path, self.places()) {
-            (Some(path), Err(error)) if error.kind() == ErrorKind::Corrupt => (path, error),
-            (_, other) => return other.map(|_| None),
-        };
-        let aside = beside(path, ".broken");
-        for copy in [beside(path, ".old"), path.clone()] {
-            // If it cannot be renamed it is written over, which is no worse for who reads on.
-            fs::rename(copy, &aside).ok();
-        }
-        let mut state = self.lock();
-        (state.loaded, state.dirty) = (true, true);
-        tracing::warn!(path = %path.display(), %error, "offsets are lost");
-        let message = format!(
-            "the offset file {} was broken: reading begins as on a first run, and the file is kept \
-             as {}",
-            path.display(),
-            aside.display()
-        );
-        Ok(Some(Error::new(ErrorKind::Corrupt, message).with_cause(error).retryable()))
+        let Some(mut writer) = self.shared.writer() else { return Ok(None) };
+        self.shared.open(&mut writer)?;
+        let mut state = self.shared.state();
+        state.written_at = std::fs::metadata(writer.path()).and_then(|meta| meta.modified()).ok();
+        let report = state.report.take();
+        Ok(report.map(|message| Error::new(ErrorKind::Corrupt, message).retryable()))
     }
 
-    /// When places were last written down.
+    /// When places were last written down before [`recover`](Self::recover).
     #[cfg(feature = "file")]
-    pub(crate) fn written_at(&self) -> Option<std::time::SystemTime> {
-        fs::metadata(self.path.as_ref()?).and_then(|meta| meta.modified()).ok()
+    pub(crate) fn written_at(&self) -> Option<SystemTime> {
+        self.shared.state().written_at
     }
 
+    /// Moves a place. It is written by itself, soon.
     pub(crate) fn set(&self, key: &str, place: &Cursor) {
-        let mut state = self.lock();
-        state.dirty = true;
-        match state.places.get_mut(key) {
-            Some(old) => *old = place.clone(),
-            None => {
-                state.places.insert(key.to_owned(), place.clone());
-            }
+        let mut state = self.shared.state();
+        if state.places.set(key, place) {
+            self.moved(state);
         }
+    }
+
+    /// Whether a place is kept under this key.
+    #[cfg(feature = "file")]
+    pub(crate) fn contains(&self, key: &str) -> bool {
+        self.shared.state().places.contains(key)
     }
 
     #[cfg(feature = "file")]
     pub(crate) fn remove(&self, key: &str) {
-        let mut state = self.lock();
-        state.dirty |= state.places.remove(key).is_some();
+        let mut state = self.shared.state();
+        if state.places.remove(key) {
+            self.moved(state);
+        }
     }
 
     /// Forgets the places that are not worth keeping.
     #[cfg(feature = "file")]
     pub(crate) fn retain(&self, keep: impl Fn(&Cursor) -> bool) {
-        let mut state = self.lock();
-        let before = state.places.len();
-        state.places.retain(|_, place| keep(place));
-        state.dirty |= state.places.len() < before;
+        let mut state = self.shared.state();
+        if state.places.retain(keep) {
+            self.moved(state);
+        }
     }
 
-    /// Writes the file if anything moved since it was written.
-    pub(crate) fn flush(&self) -> Result<(), Error> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.lock();
-        if !std::mem::take(&mut state.dirty) {
-            return Ok(());
+    fn moved(&self, mut state: MutexGuard<'_, State>) {
+        if self.shared.writer.is_none() || !state.schedule.is_first() {
+            return;
         }
-        let text = encode(&state.places);
-        drop(state);
-        text.and_then(|text| write(path, &text)).inspect_err(|_| self.lock().dirty = true)
+        state.schedule.moved(ticks());
+        if state.thread.is_some() {
+            drop(state);
+            self.shared.work.notify_one();
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        match super::spawn("offsets", move || shared.run()) {
+            Ok(thread) => state.thread = Some(thread),
+            // Whoever flushes writes, and the first place that moves after that tries again.
+            Err(error) => state.trouble = Some((error.kind(), error.to_string())),
+        }
+    }
+
+    /// Returns once everything is written and synced.
+    ///
+    /// # Errors
+    /// If it cannot be written. It is kept in memory and tried again.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.shared.commit(true)
+    }
+
+    /// Why places cannot be written now, or not yet again; it is tried by itself.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        let state = self.shared.state();
+        state.trouble.as_ref().map(|(kind, message)| Error::new(*kind, message.clone()).retryable())
+    }
+
+    /// Since when there are places that would not survive the machine: not longer than about a
+    /// second, unless the disk is in trouble. Who reads may bound by it how far they run ahead.
+    #[allow(dead_code, reason = "for readers that bound how far they run ahead")]
+    pub(crate) fn uncommitted_since(&self) -> Option<Instant> {
+        self.shared.writer.as_ref()?;
+        self.shared.state().schedule.oldest()
     }
 
     /// Finds out before the first line whether the file can be written.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let probe = beside(path, ".new");
-        File::create(&probe).map_err(|cause| {
-            let doing = format!("cannot write the offset file {}", path.display());
-            Error::io(doing, cause)
-        })?;
-        fs::remove_file(probe).ok();
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let Some(mut writer) = self.shared.writer() else { return Ok(()) };
+        writer.check().map_err(|cause| cannot("write", writer.path(), cause))
     }
 }
 
 impl Drop for Store {
     /// Acknowledgements may come after the stream was dropped; the last of them is written here.
     fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.is_over = true;
+        let thread = state.thread.take();
+        drop(state);
+        self.shared.work.notify_one();
+        if let Some(thread) = thread {
+            // One that panicked has nothing more to write.
+            thread.join().ok();
+        }
         if let Err(error) = self.flush() {
             tracing::warn!(%error, "offsets are not written");
         }
     }
 }
 
-fn encode(places: &BTreeMap<String, Cursor>) -> Result<String, Error> {
-    let mut text = format!("{FORMAT}\n");
-    for (key, place) in places {
-        let line = Line { key: key.clone(), place: place.clone() };
-        let line = serde_json::to_string(&line).map_err(|cause| {
-            Error::new(ErrorKind::Io, "cannot encode an offset").with_cause(cause)
-        })?;
-        text.push_str(&line);
-        text.push('\n');
+impl Shared {
+    /// The thread: writes when that is due, until the store is gone.
+    fn run(&self) {
+        loop {
+            let mut state = self.state();
+            let sync = loop {
+                if state.is_over {
+                    return;
+                }
+                let now = ticks();
+                state = match state.schedule.due(now) {
+                    Due::Write => break false,
+                    Due::Sync => break true,
+                    Due::Nothing => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                    Due::At(then) => {
+                        let waited = self.work.wait_timeout(state, then - now);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
+            };
+            drop(state);
+            // The state knows of a failure, and when to try again.
+            self.commit(sync).ok();
+        }
     }
-    let sum = crc32fast::hash(text.as_bytes());
-    text.push_str(&format!("crc32 {sum:08x}\n"));
-    Ok(text)
-}
 
-fn decode(text: &str) -> Result<BTreeMap<String, Cursor>, String> {
-    let version = text.lines().next().unwrap_or_default();
-    if version != FORMAT {
-        return Err(format!("it begins with `{version}` where `{FORMAT}` should be"));
-    }
-    let sum_at = text.trim_end_matches('\n').rfind('\n').map_or(0, |at| at + 1);
-    let (body, sum) = text.split_at(sum_at);
-    if sum != format!("crc32 {:08x}\n", crc32fast::hash(body.as_bytes())) {
-        return Err("its checksum is wrong".to_owned());
-    }
-    let lines = body.lines().skip(1);
-    let places = lines.map(|line| {
-        let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        Ok((line.key, line.place))
-    });
-    places.collect()
-}
-
-/// The version of a file that a later program wrote.
-fn other_version(text: &str) -> Option<u32> {
-    let version = text.lines().next()?.strip_prefix("birl-offsets ")?.parse().ok()?;
-    (version > 1).then_some(version)
-}
-
-/// The newest copy that is whole. None is no error: then nothing was ever acknowledged.
-fn load(path: &Path) -> Result<BTreeMap<String, Cursor>, Error> {
-    let mut trouble = None;
-    for copy in [path.to_owned(), beside(path, ".old")] {
-        let text = match fs::read(&copy) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == Io::NotFound => continue,
-            Err(cause) => {
-                let doing = format!("cannot read the offset file {}", copy.display());
-                return Err(Error::io(doing, cause));
+    /// Writes what moved, if anything did that is not written and synced as asked for.
+    fn commit(&self, sync: bool) -> Result<(), Error> {
+        let Some(mut writer) = self.writer() else { return Ok(()) };
+        let state = self.state();
+        if state.schedule.oldest().is_none() && !(sync && state.is_inherited) {
+            return Ok(());
+        }
+        drop(state);
+        let begun = ticks();
+        let done = self.write(&mut writer, sync);
+        let now = ticks();
+        let mut state = self.state();
+        match &done {
+            Ok(is_synced) => {
+                state.schedule.written(*is_synced, now.saturating_duration_since(begun));
+                // What is written first is everything, synced.
+                state.is_inherited = false;
+                if state.trouble.take().is_some() {
+                    tracing::info!(path = %writer.path().display(), "offsets are written again");
+                }
+                if let Some(metrics) = self.metrics.get() {
+                    metrics.add(Count::Commits, 1);
+                }
             }
+            Err(error) => {
+                state.places.distrust();
+                state.schedule.failed(now);
+                let trouble = (error.kind(), error.to_string());
+                if state.trouble.as_ref() != Some(&trouble) {
+                    tracing::warn!(%error, "offsets are not written; it is tried again");
+                    state.trouble = Some(trouble);
+                }
+            }
+        }
+        done.map(|_| ())
+    }
+
+    /// Says whether it was synced.
+    fn write(&self, writer: &mut Writer, sync: bool) -> Result<bool, Error> {
+        // Done before the first place moved, unless the disk was in trouble then.
+        self.open(writer)?;
+        take(writer)?.map_err(|cause| cannot("write", writer.path(), cause))?;
+        let everything = writer.wants_everything();
+        let mut state = self.state();
+        state.schedule.taken();
+        let everything = state.places.take(everything, &mut writer.changes);
+        drop(state);
+        let done = if everything { writer.replace() } else { writer.append(sync) };
+        done.map_err(|cause| cannot("write", writer.path(), cause))?;
+        Ok(sync || everything)
+    }
+
+    /// Locks and reads the file, as far as that is not done. A damaged one is put aside.
+    fn open(&self, writer: &mut Writer) -> Result<(), Error> {
+        if !writer.is_locked() {
+            match take(writer)? {
+                // Who had it before may have gone on since it was read.
+                Ok(()) => self.state().unload(),
+                // Told when it cannot be written either.
+                Err(error) => tracing::debug!(%error, "the offset file is not locked"),
+            }
+        }
+        let damage = match self.load(writer) {
+            Ok(()) => self.state().damage.take().map(|why| (why, "is damaged", "what is whole")),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                let why = self.state().damage.take();
+                Some((why.unwrap_or_default(), "was broken", ""))
+            }
+            Err(error) => return Err(error),
         };
-        if let Some(version) = other_version(&text) {
-            return Err(Error::invalid(format!(
+        let Some((why, what, used)) = damage else { return Ok(()) };
+        let aside = writer.put_aside();
+        let (path, aside) = (writer.path().display(), aside.display());
+        let remains = match used {
+            "" => "reading begins as on a first run".to_owned(),
+            _ => format!("{used} of it is used, so that entries may come again"),
+        };
+        let message = format!(
+            "the offset file {path} {what} ({why}): {remains}, and the file is kept as {aside}"
+        );
+        tracing::warn!("{message}");
+        let mut state = self.state();
+        state.is_loaded = true;
+        state.report = Some(message);
+        Ok(())
+    }
+
+    /// Reads the file, unless that is done.
+    fn load(&self, writer: &mut Writer) -> Result<(), Error> {
+        if self.state().is_loaded {
+            return Ok(());
+        }
+        let path = writer.path().display().to_string();
+        let found = writer.find().map_err(|trouble| match trouble {
+            Trouble::Unreadable(cause) => cannot("read", writer.path(), cause),
+            Trouble::Version(name, version) => Error::invalid(format!(
                 "the offset file {} is of version {version}, which this program does not know; \
                  use the program that wrote it, or delete the file (and its .old) to begin as on a \
                  first run",
-                copy.display()
-            )));
-        }
-        match decode(&text) {
-            Ok(places) => {
-                if let Some(trouble) = trouble {
-                    let path = path.display();
-                    tracing::warn!(%path, trouble, "offset file broken, the one before is used");
-                }
-                return Ok(places);
+                writer.name(name).display()
+            )),
+            Trouble::Broken(why) => {
+                let message = format!(
+                    "the offset file {path} cannot be used: {why}; delete it (and its .old) to \
+                     begin as on a first run",
+                );
+                self.state().damage = Some(why);
+                Error::new(ErrorKind::Corrupt, message)
             }
-            Err(why) => trouble = trouble.or(Some(why)),
-        }
+        })?;
+        let mut state = self.state();
+        state.places.load(found.told.places);
+        // Only who has locked it writes it again.
+        state.is_inherited = writer.is_locked() && found.told.is_whole;
+        state.damage = found.told.damage;
+        state.is_loaded = true;
+        Ok(())
     }
-    match trouble {
-        None => Ok(BTreeMap::new()),
-        Some(why) => Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "the offset file {} cannot be used: {why}; delete it (and its .old) to begin \
-                 as on a first run",
-                path.display()
-            ),
-        )),
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> Option<MutexGuard<'_, Writer>> {
+        Some(self.writer.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let attempt = || {
-        let (new, old) = (beside(path, ".new"), beside(path, ".old"));
-        let mut file = File::create(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
-        match fs::rename(path, &old) {
-            Err(error) if error.kind() == Io::NotFound => fs::write(&old, text)?,
-            other => other?,
+impl State {
+    /// Forgets what was read, unless something came on top of it.
+    fn unload(&mut self) {
+        if self.schedule.oldest().is_none() {
+            self.places = Places::default();
+            self.is_loaded = false;
         }
-        fs::rename(&new, path)?;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+/// Takes the file for this store alone. The inner error is one that may pass.
+///
+/// # Errors
+/// If somebody else has it.
+fn take(writer: &mut Writer) -> Result<std::io::Result<()>, Error> {
+    if writer.is_locked() {
+        return Ok(Ok(()));
+    }
+    let who = match writer.lock() {
+        Ok(Locked::Ours) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error)),
+        Ok(Locked::Taken(who)) => who,
     };
-    attempt().map_err(|cause| {
-        Error::io(format!("cannot write the offset file {}", path.display()), cause)
-    })
+    let path = writer.path().display();
+    Err(Error::invalid(match who {
+        Some(us) if us == std::process::id() => format!(
+            "the offset file {path} is in use by another source of this process (or of another \
+             container); give each source one of its own, and drop a source with its streams and \
+             batches before it is built anew"
+        ),
+        Some(process) => format!(
+            "the offset file {path} is in use by process {process}; stop that one, or give this \
+             one an offset file of its own"
+        ),
+        None => format!(
+            "the offset file {path} is in use by another process; stop that one, or give this \
+             one an offset file of its own"
+        ),
+    }))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// Reads an offset file, sealed with its right checksum if that is asked for. Gives whether it is
-/// one, and whether what is written of it is the same again.
-#[cfg(fuzzing)]
-#[must_use]
-pub fn reread_offsets(text: &str, seal: bool) -> (bool, bool) {
-    let mut text = text.to_owned();
-    if seal {
-        text = format!("{FORMAT}\n{text}\n");
-        text.push_str(&format!("crc32 {:08x}\n", crc32fast::hash(text.as_bytes())));
-    }
-    let Ok(places) = decode(&text) else { return (false, true) };
-    (true, encode(&places).is_ok_and(|again| decode(&again) == Ok(places)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reopened(path: &Path) -> Result<BTreeMap<String, Cursor>, Error> {
-        Store::new(Some(path.to_owned())).places()
-    }
-
-    #[test]
-    fn cut_anywhere_it_still_opens_with_the_copy_before() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("offsets");
-        let store = Store::new(Some(path.clone()));
-        for place in ["one", "two"] {
-            store.set("a\"b", &Cursor::from_text(place));
-            store.flush().unwrap();
-        }
-        let whole = fs::read(&path).unwrap();
-        assert_eq!(reopened(&path).unwrap()["a\"b"], Cursor::from_text("two"));
-        for len in 0..whole.len() {
-            fs::write(&path, &whole[..len]).unwrap();
-            assert_eq!(reopened(&path).unwrap()["a\"b"], Cursor::from_text("one"), "cut at {len}");
-        }
-    }
-
-    #[test]
-    fn a_file_of_a_later_version_is_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("offsets");
-        fs::write(&path, "birl-offsets 7\n").unwrap();
-        let error = Store::new(Some(path.clone())).recover().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("version 7"), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "birl-offsets 7\n");
-    }
-
-    #[test]
-    fn with_no_whole_copy_it_begins_anew_and_keeps_what_was_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("offsets");
-        fs::write(&path, "birl-offsets 1\nrubbish\n").unwrap();
-        fs::write(beside(&path, ".old"), "").unwrap();
-        assert_eq!(reopened(&path).unwrap_err().kind(), ErrorKind::Corrupt);
-        let store = Store::new(Some(path.clone()));
-        let said = store.recover().unwrap().unwrap();
-        assert!(said.is_retryable() && said.to_string().contains("first run"), "{said}");
-        assert!(fs::read_to_string(beside(&path, ".broken")).unwrap().contains("rubbish"));
-        assert!(store.places().unwrap().is_empty() && store.recover().unwrap().is_none());
-        store.set("a", &Cursor::from_text("one"));
-        store.flush().unwrap();
-        assert_eq!(reopened(&path).unwrap()["a"], Cursor::from_text("one"));
-    }
+fn cannot(doing: &str, path: &Path, cause: std::io::Error) -> Error {
+    Error::io(format!("cannot {doing} the offset file {}", path.display()), cause)
 }

@@ -1,17 +1,31 @@
 //! Waking a thread that waits for files.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use crate::budget::Rouse;
+
 /// A counter that a thread can wait for beside its other files.
 #[derive(Debug)]
-pub(crate) struct Wake(Option<OwnedFd>);
+pub(crate) struct Wake(Option<Arc<Counter>>);
+
+#[derive(Debug)]
+struct Counter(OwnedFd);
+
+impl Rouse for Counter {
+    fn rouse(&self) {
+        // Cannot fail: a counter that is full is awake.
+        rustix::io::write(&self.0, &1_u64.to_ne_bytes()).ok();
+    }
+}
 
 impl Wake {
     pub(crate) fn new() -> std::io::Result<Self> {
-        Ok(Self(Some(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)))
+        let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self(Some(Arc::new(Counter(fd)))))
     }
 
     /// For when nobody waits.
@@ -19,21 +33,27 @@ impl Wake {
         Self(None)
     }
 
-    /// Wakes whoever waits, now or later. Cannot fail: a counter that is full is awake.
+    /// Wakes whoever waits, now or later.
     pub(crate) fn signal(&self) {
-        if let Some(fd) = &self.0 {
-            rustix::io::write(fd, &1_u64.to_ne_bytes()).ok();
+        if let Some(counter) = &self.0 {
+            counter.rouse();
         }
     }
 
+    /// What wakes the same one, and keeps nothing alive.
+    pub(crate) fn rouser(&self) -> Weak<dyn Rouse> {
+        let counter = self.0.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        counter as Weak<dyn Rouse>
+    }
+
     pub(crate) fn reset(&self) {
-        if let Some(fd) = &self.0 {
-            rustix::io::read(fd, &mut [0_u8; 8]).ok();
+        if let Some(counter) = &self.0 {
+            rustix::io::read(&counter.0, &mut [0_u8; 8]).ok();
         }
     }
 
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.0.as_ref().map(AsFd::as_fd)
+        self.0.as_ref().map(|counter| counter.0.as_fd())
     }
 }
 

@@ -1,0 +1,145 @@
+//! What the follower asks of a file system. The one in use is the operating system's; tests have
+//! one in memory, where a rotation can be made to happen between any two steps.
+
+use std::fmt::Debug;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A directory with more entries than this is not searched for renamed files.
+const MAX_ENTRIES: usize = 100_000;
+
+/// A file system.
+pub(super) trait Disk: Clone + Debug + Send + Sync + 'static {
+    /// An open file.
+    type File: Handle;
+
+    /// Opens a regular file; `None` if there is none of that name.
+    fn open(&self, path: &Path) -> io::Result<Option<Self::File>>;
+
+    /// What a name stands for now, links followed; `None` if there is none of that name.
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>>;
+
+    /// The names in a directory with their inode numbers, links not followed.
+    fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>>;
+
+    /// The path that a symbolic link leads to in the end; `None` if it is none, or leads nowhere.
+    fn target(&self, path: &Path) -> Option<PathBuf>;
+}
+
+/// An open file.
+pub(super) trait Handle: Debug + Send + Sync + 'static {
+    /// Reads at an offset; 0 at the end.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// What it is now.
+    fn stat(&self) -> io::Result<Stat>;
+
+    /// The next offset, from this one on, at which something was ever written; `None` if there is
+    /// only a hole up to the end.
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
+}
+
+/// What a file system knows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) dev: u64,
+    pub(super) ino: u64,
+    pub(super) size: u64,
+    /// How many bytes of disk it takes.
+    pub(super) space: u64,
+    /// How many names it has.
+    pub(super) links: u64,
+    pub(super) modified: Option<SystemTime>,
+    pub(super) born: Option<SystemTime>,
+    pub(super) is_file: bool,
+}
+
+impl Stat {
+    /// Its device and inode number.
+    pub(super) fn inode(&self) -> (u64, u64) {
+        (self.dev, self.ino)
+    }
+}
+
+impl From<Metadata> for Stat {
+    fn from(meta: Metadata) -> Self {
+        Self {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            size: meta.len(),
+            space: meta.blocks().saturating_mul(512),
+            links: meta.nlink(),
+            modified: meta.modified().ok(),
+            born: meta.created().ok(),
+            is_file: meta.is_file(),
+        }
+    }
+}
+
+/// The operating system's.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Real;
+
+impl Disk for Real {
+    type File = File;
+
+    fn open(&self, path: &Path) -> io::Result<Option<File>> {
+        let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+        // Not blocking: opening a named pipe would wait for its writer.
+        let file = match OpenOptions::new().read(true).custom_flags(nonblock).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !file.metadata()?.is_file() {
+            let what = "not a regular file; read it with the command `cat` instead";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        Ok(Some(file))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        match std::fs::metadata(path) {
+            Ok(meta) => Ok(Some(meta.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+        let entries = std::fs::read_dir(directory)?.filter_map(Result::ok).take(MAX_ENTRIES);
+        Ok(entries.map(|entry| (entry.path(), entry.ino())).collect())
+    }
+
+    fn target(&self, path: &Path) -> Option<PathBuf> {
+        if path.is_symlink() { path.canonicalize().ok() } else { None }
+    }
+}
+
+impl Handle for File {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match FileExt::read_at(self, into, offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        self.metadata().map(Stat::from)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(self, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(at) => Ok(Some(at)),
+            Err(rustix::io::Errno::NXIO) => Ok(None),
+            // A file system that knows no holes has none.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(offset)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A file that was cut short or written anew in place.
+
+use std::io;
+use std::time::Instant;
+
+use super::{Follower, MAX_CHAIN, Sibling};
+use crate::cursor::FileMark;
+use crate::file::disk::Disk;
+use crate::file::identity::{self, Opened};
+use crate::file::reading::Reading;
+use crate::metrics::{Count, DropReason};
+
+impl<D: Disk> Follower<D> {
+    /// The file was cut in place. If a copy of it holds what was not read yet, that comes first,
+    /// and with it whatever was copied since; else what is held of it is all that is left.
+    pub(super) fn restart(&mut self, index: usize, now: Instant) -> io::Result<()> {
+        let Some(mut reading) = self.chain.remove(index) else { return Ok(()) };
+        if reading.is_resumed() {
+            // No copy has what an earlier file left here.
+            self.rest.extend(reading.take_rest());
+        }
+        let mark = reading.mark();
+        let copy = self.copy_of(&mark);
+        let key = match reading.stat() {
+            Ok(stat) => self.new_key(&stat),
+            Err(error) => return self.put_back(index, reading, error),
+        };
+        if copy.is_none() {
+            self.lose_rest(&mut reading);
+        }
+        let account = match reading.restart(key) {
+            Ok(account) => account,
+            Err(error) => return self.put_back(index, reading, error),
+        };
+        self.shared.metrics.add(Count::Truncations, 1);
+        let behind = self.chain.split_off(index.min(self.chain.len()));
+        match copy {
+            Some((sibling, file)) => {
+                self.shared.metrics.add(Count::Rotations, 1);
+                self.push(file, mark.offset, Some(Ok(account)), now);
+                self.push_copied_since(&sibling, now);
+            }
+            None => self.retired.push(account),
+        }
+        if let Some(last) = self.chain.back_mut() {
+            // A writer that was in the middle of a line goes on with it in the file that was cut.
+            last.is_copy = true;
+        }
+        self.chain.push_back(reading);
+        self.chain.extend(behind);
+        Ok(())
+    }
+
+    fn put_back(
+        &mut self,
+        index: usize,
+        reading: Reading<D::File>,
+        error: io::Error,
+    ) -> io::Result<()> {
+        self.chain.insert(index.min(self.chain.len()), reading);
+        Err(error)
+    }
+
+    /// What is held was read before the cut, unless the file is as long again: then it may be
+    /// anything.
+    fn lose_rest(&mut self, reading: &mut Reading<D::File>) {
+        let metrics = &self.shared.metrics;
+        metrics.drop_lines(DropReason::Truncated, 1);
+        metrics.drop_bytes(DropReason::Truncated, reading.unread());
+        if reading.is_shorter() {
+            self.rest.extend(reading.take_rest());
+        }
+    }
+
+    /// The copies that were made after that one, and the log written anew each time.
+    fn push_copied_since(&mut self, copy: &Sibling, now: Instant) {
+        let since = identity::age(&copy.path, &copy.stat);
+        let later = self.missed(|sibling, _| identity::age(&sibling.path, &sibling.stat) > since);
+        let room = MAX_CHAIN.saturating_sub(self.chain.len());
+        for (_, file) in later.into_iter().take(room) {
+            self.shared.metrics.add(Count::Rotations, 1);
+            self.shared.metrics.add(Count::Files, 1);
+            self.push(file, 0, None, now);
+        }
+    }
+
+    /// The newest copy or archive of what was read up to the mark, with that and perhaps more.
+    pub(super) fn copy_of(&self, mark: &FileMark) -> Option<(Sibling, Opened<D::File>)> {
+        if mark.file.head.len == 0 {
+            return None;
+        }
+        for sibling in self.siblings().into_iter().rev() {
+            if self.catalog.is_held(sibling.stat.inode()) {
+                continue;
+            }
+            let Ok(Some(mut file)) = Opened::open(&self.disk, &sibling.path) else { continue };
+            if file.holds(mark) {
+                return Some((sibling, file));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,86 @@
+//! How the files of a source are doing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::discovery::Patterns;
+use super::disk::{Disk, Real};
+use crate::{Error, Health, HealthState};
+
+/// More files than these are not tried, to see whether they can be read.
+const MAX_TRIED: usize = 64;
+
+/// What is wrong now.
+#[derive(Debug, Default)]
+pub(super) struct Status(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    troubles: BTreeMap<PathBuf, String>,
+    polling: Option<String>,
+}
+
+impl Status {
+    /// Notes a trouble with a path. Says whether it is news.
+    pub(super) fn trouble(&self, path: &Path, what: String) -> bool {
+        let troubles = &mut self.lock().troubles;
+        let is_news = troubles.get(path) != Some(&what);
+        troubles.insert(path.to_owned(), what);
+        is_news
+    }
+
+    pub(super) fn resolve(&self, path: &Path) {
+        let troubles = &mut self.lock().troubles;
+        if !troubles.is_empty() {
+            troubles.remove(path);
+        }
+    }
+
+    /// Notes what is polled that ought not to be, and why.
+    pub(super) fn polling(&self, why: Option<String>) {
+        self.lock().polling = why;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks whether the files can be read.
+pub(super) fn look(patterns: &Patterns, status: &Status) -> Health {
+    let walk = patterns.walk();
+    let (mut readable, mut failed) = (0, None);
+    let shown = |path: &Path| path.display().to_string();
+    for (path, cause) in walk.troubles {
+        let error = Error::io(format!("cannot read {}", shown(&path)), cause);
+        failed.get_or_insert(error.to_string());
+    }
+    for found in walk.found.iter().take(MAX_TRIED) {
+        match Real.open(&found.path) {
+            Ok(_) => readable += 1,
+            Err(cause) => {
+                let error = Error::io(format!("cannot read {}", shown(&found.path)), cause);
+                failed.get_or_insert(error.to_string());
+            }
+        }
+    }
+    let state = status.lock();
+    if let Some(failed) = failed.as_ref().filter(|_| readable == 0) {
+        return Health::because(HealthState::Failed, failed);
+    }
+    let trouble = state.troubles.values().next().cloned().or(failed);
+    if let Some(trouble) = trouble.or_else(|| state.polling.clone()) {
+        return Health::because(HealthState::Degraded, trouble);
+    }
+    let is_there = |path: &Path| walk.found.binary_search_by(|at| (*at.path).cmp(path)).is_ok();
+    if let Some(missing) = patterns.named().iter().find(|path| !is_there(path)) {
+        let missing = shown(missing);
+        return Health::because(HealthState::Waiting, format!("{missing} does not exist yet"));
+    }
+    if walk.found.is_empty() {
+        let what = format!("no file matches {} yet", patterns.shown());
+        return Health::because(HealthState::Waiting, what);
+    }
+    Health::ready()
+}

@@ -1,0 +1,253 @@
+//! The files of a source by name, and which of them to look at next.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::disk::{Real, Stat};
+use super::family;
+
+pub(super) type Follower = super::follower::Follower<Real>;
+
+/// A file is looked at when it was touched, or when it is due. Whatever else there is costs
+/// nothing.
+#[derive(Debug)]
+pub(super) struct Table {
+    files: HashMap<Arc<Path>, Entry>,
+    /// Those to be read, each once, in turn.
+    ready: VecDeque<Arc<Path>>,
+    /// Those that were touched since it was last asked.
+    news: Vec<Arc<Path>>,
+    /// Those that are to be looked at some time, whether touched or not.
+    due: BTreeSet<(Instant, Arc<Path>)>,
+    /// Those with files that were renamed away and are still being read.
+    busy: HashSet<Arc<Path>>,
+    /// How often everything was looked at.
+    round: u64,
+    lag: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    follower: Box<Follower>,
+    is_ready: bool,
+    due: Option<Instant>,
+    /// How it was at the last look at everything.
+    stamp: Option<Stamp>,
+    /// In which of those looks it was there.
+    round: u64,
+    /// When it was last seen to change.
+    changed: Instant,
+    lag: u64,
+}
+
+/// What changes when a file does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    size: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+impl From<&Stat> for Stamp {
+    fn from(stat: &Stat) -> Self {
+        Self { inode: stat.inode(), size: stat.size, modified: stat.modified }
+    }
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self {
+            files: HashMap::new(),
+            ready: VecDeque::new(),
+            news: Vec::new(),
+            due: BTreeSet::new(),
+            busy: HashSet::new(),
+            round: 0,
+            lag: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Adds a file; it is to be read.
+    pub(super) fn add(&mut self, follower: Follower, now: Instant) {
+        let path = Arc::clone(follower.path());
+        let entry = Entry {
+            follower: Box::new(follower),
+            is_ready: false,
+            due: None,
+            stamp: None,
+            round: self.round,
+            changed: now,
+            lag: 0,
+        };
+        self.remove(&path);
+        self.files.insert(Arc::clone(&path), entry);
+        self.touch(&path);
+    }
+
+    pub(super) fn remove(&mut self, path: &Path) {
+        let Some((path, entry)) = self.files.remove_entry(path) else { return };
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, Arc::clone(&path)));
+        }
+        self.busy.remove(&path);
+        self.lag -= entry.lag;
+    }
+
+    pub(super) fn follower(&mut self, path: &Path) -> Option<&mut Follower> {
+        self.files.get_mut(path).map(|entry| &mut *entry.follower)
+    }
+
+    /// Something may have happened to a file. Says whether it is one of these.
+    pub(super) fn touch(&mut self, path: &Path) -> bool {
+        let Some((path, _)) = self.files.get_key_value(path) else { return false };
+        let path = Arc::clone(path);
+        self.make_ready(&path);
+        self.news.push(path);
+        true
+    }
+
+    /// Something happened to a file that was renamed away.
+    pub(super) fn touch_busy(&mut self) {
+        for path in self.busy.iter().cloned().collect::<Vec<_>>() {
+            self.touch(&path);
+        }
+    }
+
+    /// Whether a path is that of a file that was renamed away and is still being read.
+    pub(super) fn cares(&self, path: &Path) -> bool {
+        let is_of = |base: &Arc<Path>| {
+            let names = path.file_name().zip(base.file_name());
+            path.parent() == base.parent()
+                && names.is_some_and(|(name, base)| family::is_rotation_of(name, base))
+        };
+        self.busy.iter().any(is_of)
+    }
+
+    /// A look at everything begins.
+    pub(super) fn begin_round(&mut self) {
+        self.round += 1;
+    }
+
+    /// A file was seen. Says whether it is one of these.
+    pub(super) fn see(&mut self, path: &Path, stat: &Stat) -> bool {
+        let Some(entry) = self.files.get_mut(path) else { return false };
+        entry.round = self.round;
+        let stamp = Some(Stamp::from(stat));
+        if entry.stamp != stamp {
+            entry.stamp = stamp;
+            self.touch(path);
+        }
+        true
+    }
+
+    /// A look at everything is over: what was not seen has lost its name.
+    pub(super) fn end_round(&mut self) {
+        let round = self.round;
+        let missing = self.files.iter_mut().filter(|(_, entry)| entry.round != round);
+        let missing = missing.filter_map(|(path, entry)| entry.stamp.take().map(|_| path));
+        for path in missing.cloned().collect::<Vec<_>>() {
+            self.touch(&path);
+        }
+    }
+
+    /// The next one to read.
+    pub(super) fn next(&mut self) -> Option<Arc<Path>> {
+        while let Some(path) = self.ready.pop_front() {
+            if let Some(entry) = self.files.get_mut(&path)
+                && std::mem::take(&mut entry.is_ready)
+            {
+                return Some(path);
+            }
+        }
+        None
+    }
+
+    /// Those that were touched since the last time.
+    pub(super) fn take_news(&mut self) -> Vec<Arc<Path>> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Nobody asks which were touched.
+    pub(super) fn forget_news(&mut self) {
+        self.news.clear();
+    }
+
+    /// A batch of it was read; the others come first, then there may be more.
+    pub(super) fn again(&mut self, path: &Arc<Path>, now: Instant) {
+        if let Some(entry) = self.files.get_mut(path) {
+            entry.changed = now;
+        }
+        self.make_ready(path);
+    }
+
+    /// It is to be looked at by then.
+    pub(super) fn later(&mut self, path: &Arc<Path>, at: Instant) {
+        let Some(entry) = self.files.get_mut(path) else { return };
+        if entry.due.is_some_and(|due| due <= at) {
+            return;
+        }
+        if let Some(due) = entry.due.replace(at) {
+            self.due.remove(&(due, Arc::clone(path)));
+        }
+        self.due.insert((at, Arc::clone(path)));
+    }
+
+    /// Touches those that are due.
+    pub(super) fn ripen(&mut self, now: Instant) {
+        while self.next_due().is_some_and(|due| due <= now) {
+            let Some((_, path)) = self.due.pop_first() else { break };
+            if let Some(entry) = self.files.get_mut(&path) {
+                entry.due = None;
+            }
+            self.touch(&path);
+        }
+    }
+
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// How long it has not changed.
+    pub(super) fn idle(&self, path: &Path, now: Instant) -> Duration {
+        let changed = self.files.get(path).map_or(now, |entry| entry.changed);
+        now.saturating_duration_since(changed)
+    }
+
+    /// Notes how far behind a file is, and whether it has others behind it.
+    pub(super) fn note(&mut self, path: &Arc<Path>) {
+        let Some(entry) = self.files.get_mut(path) else { return };
+        let lag = entry.follower.lag();
+        self.lag = self.lag - std::mem::replace(&mut entry.lag, lag) + lag;
+        if entry.follower.is_busy() {
+            self.busy.insert(Arc::clone(path));
+        } else {
+            self.busy.remove(path);
+        }
+    }
+
+    /// Notes how far behind those are that wait to be read.
+    pub(super) fn note_ready(&mut self) {
+        for path in self.ready.iter().cloned().collect::<Vec<_>>() {
+            self.note(&path);
+        }
+    }
+
+    /// How far behind all of them are, in bytes.
+    pub(super) fn lag(&self) -> u64 {
+        self.lag
+    }
+
+    fn make_ready(&mut self, path: &Arc<Path>) {
+        if let Some(entry) = self.files.get_mut(path)
+            && !std::mem::replace(&mut entry.is_ready, true)
+        {
+            self.ready.push_back(Arc::clone(path));
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! When places are written, and when what is written is synced.
+
+use std::time::{Duration, Instant};
+
+/// How long after a place moved it is written at the latest: from then on it survives the process.
+const WRITE_WITHIN: Duration = Duration::from_millis(50);
+
+/// How long after a place moved it is synced at the latest: from then on it survives the machine.
+const SYNC_WITHIN: Duration = Duration::from_secs(1);
+
+/// A commit that takes longer than this triggers an early flush: whatever moved meanwhile is
+/// written and synced at once, for the time that a slow disk takes is added to what is at risk.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// How long after a failure it is tried again: from this, doubled up to that.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nothing, until a place moves.
+    Nothing,
+    /// Nothing until then, unless a place moves.
+    At(Instant),
+    /// To write.
+    Write,
+    /// To write, and to sync.
+    Sync,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    /// When the oldest place moved that is not written.
+    unwritten: Option<Instant>,
+    /// When the oldest place moved that is written, and not synced.
+    unsynced: Option<Instant>,
+    is_slow: bool,
+    /// When it is tried again, and how long was waited for that.
+    retry: Option<(Instant, Duration)>,
+}
+
+impl Schedule {
+    /// Whether a place that moves now is the first.
+    pub(super) fn is_first(&self) -> bool {
+        self.unwritten.is_none()
+    }
+
+    /// A place moved.
+    pub(super) fn moved(&mut self, now: Instant) {
+        self.unwritten.get_or_insert(now);
+    }
+
+    /// Since when places have moved that are not synced.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.unsynced.or(self.unwritten)
+    }
+
+    pub(super) fn due(&self, now: Instant) -> Due {
+        let Some(oldest) = self.oldest() else { return Due::Nothing };
+        if let Some((again, _)) = self.retry {
+            return if again <= now { Due::Sync } else { Due::At(again) };
+        }
+        let within = |wait| if self.is_slow { Duration::ZERO } else { wait };
+        let sync = oldest + within(SYNC_WITHIN);
+        let write = self.unwritten.map_or(sync, |since| since + within(WRITE_WITHIN));
+        match () {
+            () if sync <= now => Due::Sync,
+            () if write <= now => Due::Write,
+            () => Due::At(write.min(sync)),
+        }
+    }
+
+    /// What moved until now is taken to be written.
+    pub(super) fn taken(&mut self) {
+        let unwritten = self.unwritten.take();
+        self.unsynced = self.unsynced.or(unwritten);
+    }
+
+    /// What was taken is written, and synced too if that is said.
+    pub(super) fn written(&mut self, is_synced: bool, took: Duration) {
+        self.retry = None;
+        self.is_slow = took > SLOW;
+        if is_synced {
+            self.unsynced = None;
+        }
+    }
+
+    /// What was taken may not be written, and what was written before may not be there.
+    pub(super) fn failed(&mut self, now: Instant) {
+        self.unwritten = self.oldest();
+        self.unsynced = None;
+        let pause = self.retry.map_or(BACKOFF.0, |(_, pause)| (pause * 2).min(BACKOFF.1));
+        self.retry = Some((now + pause, pause));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn places_are_written_within_50_ms_and_synced_within_a_second() {
+        let start = crate::shell::ticks();
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.due(start), Due::Nothing);
+        schedule.moved(start);
+        schedule.moved(start + 20 * MS);
+        assert_eq!(schedule.due(start), Due::At(start + 50 * MS));
+        assert_eq!(schedule.due(start + 50 * MS), Due::Write);
+        schedule.taken();
+        schedule.written(false, MS);
+        assert_eq!(schedule.due(start + 60 * MS), Due::At(start + 1000 * MS));
+        schedule.moved(start + 980 * MS);
+        assert_eq!(schedule.oldest(), Some(start));
+        assert_eq!(schedule.due(start + 990 * MS), Due::At(start + 1000 * MS));
+        assert_eq!(schedule.due(start + 1000 * MS), Due::Sync);
+        schedule.taken();
+        schedule.written(true, MS);
+        assert_eq!((schedule.due(start + 2000 * MS), schedule.oldest()), (Due::Nothing, None));
+    }
+
+    #[test]
+    fn after_a_slow_commit_the_next_does_not_wait() {
+        let start = crate::shell::ticks();
+        let mut schedule = Schedule::default();
+        schedule.moved(start);
+        schedule.taken();
+        schedule.moved(start + 10 * MS);
+        schedule.written(false, 51 * MS);
+        assert_eq!(schedule.due(start + 51 * MS), Due::Sync);
+        schedule.taken();
+        schedule.written(true, 50 * MS);
+        schedule.moved(start + 200 * MS);
+        assert_eq!(schedule.due(start + 200 * MS), Due::At(start + 250 * MS));
+    }
+
+    #[test]
+    fn failures_are_tried_again_with_growing_pauses() {
+        let mut now = crate::shell::ticks();
+        let mut schedule = Schedule::default();
+        schedule.moved(now);
+        let since = now;
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            schedule.taken();
+            schedule.failed(now);
+            schedule.moved(now);
+            let Due::At(again) = schedule.due(now) else { panic!("{schedule:?}") };
+            assert_eq!(schedule.due(again), Due::Sync);
+            pauses.push((again - now).as_millis());
+            now = again;
+        }
+        assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+        assert_eq!(schedule.oldest(), Some(since));
+        schedule.taken();
+        schedule.written(true, MS);
+        assert_eq!(schedule.due(now), Due::Nothing);
+    }
+}
