@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use birl_logsource::conformance::{Abilities, Fixture, run};
 use birl_logsource::{
-    CommandSource, Error, FileSource, JournaldSource, LogSource, Parser, StdinSource, Watch,
-    async_trait,
+    CommandSource, Error, FileSource, JournaldSource, LogSource, Parser, PushSource, Pusher,
+    StdinSource, Watch, async_trait,
 };
 
 use crate::support::{Place, append};
@@ -122,6 +122,41 @@ impl Fixture for Stdin {
 #[tokio::test(flavor = "multi_thread")]
 async fn stdin() {
     run(Stdin::new).await.unwrap();
+}
+
+/// What the test itself pushes.
+struct Pushed {
+    pusher: Pusher,
+    source: Option<PushSource>,
+}
+
+impl Pushed {
+    fn new() -> Self {
+        let (pusher, source) = PushSource::builder("app").build().unwrap();
+        Self { pusher, source: Some(source) }
+    }
+}
+
+#[async_trait]
+impl Fixture for Pushed {
+    async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
+        Ok(Box::new(self.source.take().expect("it is opened once")))
+    }
+
+    async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
+        self.pusher.push(lines.join("\n").as_bytes()).await
+    }
+
+    fn abilities(&self) -> Abilities {
+        let mut abilities = Abilities::default();
+        (abilities.replays, abilities.resumes, abilities.ends) = (false, false, false);
+        abilities
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn push() {
+    run(Pushed::new).await.unwrap();
 }
 
 /// A journal in the export format, and a stand-in for `journalctl` that knows the few options that

@@ -67,7 +67,8 @@ async fn rotations_under_load_lose_nothing_and_keep_the_order() {
         for n in 0..3000 {
             append(&log, format!("{n}\n"));
             if n % 300 == 299 {
-                fs::rename(&log, dir.join(format!("app.log.{n}"))).unwrap();
+                // Like dates, the names tell the order of files written at one tick of the clock.
+                fs::rename(&log, dir.join(format!("app.log.{}", 20_261_123 + n))).unwrap();
             }
         }
     });
@@ -130,7 +131,7 @@ async fn a_file_cut_in_place_is_read_from_its_start() {
     assert_eq!(lines(&mut stream, 2).await, ["header", "new"]);
     assert_eq!(count(&source, Count::Truncations), 1);
     // And its place is the new file's: nothing comes twice after a restart.
-    drop(stream);
+    drop((stream, source));
     append(&place.log, "newer\n");
     assert_eq!(lines(&mut self::source(&place).tail(RESUME), 1).await, ["newer"]);
 }
@@ -247,7 +248,7 @@ async fn a_line_that_is_too_long_is_cut_and_counted() {
     let mut stream = source.tail(Position::Start);
     assert_eq!(lines(&mut stream, 3).await, ["before", &long[..1000], "after"]);
     assert_eq!(dropped(&source, DropReason::LineTooLong), 1);
-    drop(stream);
+    drop((stream, source));
     append(&place.log, "later\n");
     assert_eq!(lines(&mut self::source(&place).tail(RESUME), 1).await, ["later"]);
 }
@@ -332,13 +333,13 @@ async fn with_a_broken_offset_file_it_begins_as_on_a_first_run_and_says_so() {
 #[tokio::test]
 async fn an_offset_file_of_a_later_version_ends_the_stream_and_is_left_alone() {
     let place = Place::new();
-    append(&place.offsets, "birl-offsets 2\n");
+    append(&place.offsets, "birl-offsets 3\n");
     let mut stream = source(&place).tail(RESUME);
     let error = next(&mut stream).await.unwrap_err();
     assert!(!error.is_retryable());
-    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 3"), "{error}");
     assert!(stream.next().await.is_none());
-    assert_eq!(fs::read(&place.offsets).unwrap(), b"birl-offsets 2\n");
+    assert_eq!(fs::read(&place.offsets).unwrap(), b"birl-offsets 3\n");
 }
 
 #[tokio::test]
@@ -372,7 +373,7 @@ async fn a_file_that_cannot_be_opened_at_first_keeps_its_place() {
     std::os::unix::fs::symlink("app.log", &place.log).unwrap();
     let mut stream = source(&place).tail(RESUME);
     assert!(next(&mut stream).await.unwrap_err().is_retryable());
-    fs::remove_file(&place.log).unwrap();
+    // At once: while nobody has the name, the place would be that of a file that is gone.
     fs::rename(place.path("moved"), &place.log).unwrap();
     assert_eq!(lines(&mut stream, 1).await, ["2"]);
 }
@@ -465,8 +466,8 @@ fn what_cannot_be_followed_is_said_at_once() {
     let error = |builder: birl_logsource::FileSourceBuilder| builder.build().unwrap_err();
     let directory = error(FileSource::builder(place.dir.path()));
     assert!(directory.to_string().contains("/*.log"), "{directory}");
-    let pattern = error(FileSource::builder("/var/*/x.log"));
-    assert!(pattern.to_string().contains("last component"), "{pattern}");
+    let pattern = error(FileSource::builder(&place.log).include("/var/[a/x.log"));
+    assert!(pattern.to_string().contains("`/var/[a/x.log`, at byte 6"), "{pattern}");
     let offsets = FileSource::builder(&place.log).offset_file(place.path("no/such/dir"));
     let offsets = error(offsets);
     assert_eq!(offsets.kind(), ErrorKind::NotFound);
@@ -493,4 +494,63 @@ async fn trouble_that_may_pass_is_told_once_and_shows_in_health() {
     append(&place.log, "better\n");
     assert_eq!(lines(&mut stream, 1).await, ["better"]);
     assert_eq!(source.health_check().await.unwrap().state, HealthState::Ready);
+}
+
+#[tokio::test]
+async fn a_file_written_anew_and_longer_than_before_is_read_from_its_start() {
+    let place = Place::new();
+    let header = "the same first line\n";
+    append(&place.log, format!("{header}{}", "old\n".repeat(100)));
+    let source = FileSource::builder(&place.log).id("log").offset_file(&place.offsets);
+    let source = source.watch(Watch::Poll).build().unwrap();
+    let mut stream = source.tail(Position::Start);
+    lines(&mut stream, 101).await;
+    // Nobody could see that it was shorter in between.
+    let anew = format!("{header}{}", "new\n".repeat(200));
+    fs::write(&place.log, anew).unwrap();
+    let found = lines(&mut stream, 201).await;
+    assert_eq!((found[0].as_str(), found[1].as_str()), ("the same first line", "new"));
+    assert_eq!(count(&source, Count::Truncations), 1);
+    assert_eq!(dropped(&source, DropReason::Truncated), 1);
+    // Nor while nobody looks.
+    drop((stream, source));
+    fs::write(&place.log, format!("{header}{}", "newer\n".repeat(300))).unwrap();
+    let found = lines(&mut self::source(&place).tail(RESUME), 301).await;
+    assert_eq!(found[1], "newer");
+}
+
+#[tokio::test]
+async fn what_was_read_and_not_acknowledged_when_a_file_was_copied_and_cut_comes_again() {
+    let place = Place::new();
+    append(&place.log, "1\n2\n3\n");
+    let first = source(&place);
+    let mut stream = first.tail(RESUME);
+    let unacked = next(&mut stream).await.unwrap();
+    assert_eq!(unacked.len(), 3);
+    fs::copy(&place.log, place.path("app.log.1")).unwrap();
+    fs::write(&place.log, "4\n").unwrap();
+    assert_eq!(lines(&mut stream, 1).await, ["4"]);
+    drop((unacked, stream, first));
+    let found = lines(&mut source(&place).tail(RESUME), 3).await;
+    assert_eq!(found, ["1", "2", "3"]);
+}
+
+#[tokio::test]
+async fn a_copy_that_a_pattern_matches_too_is_read_once() {
+    let place = Place::new();
+    append(&place.log, "1\n2\n");
+    let build = || {
+        let pattern = place.path("app.log*");
+        FileSource::builder(pattern).offset_file(&place.offsets).build().unwrap()
+    };
+    let source = build();
+    let mut stream = source.tail(RESUME);
+    lines(&mut stream, 2).await;
+    drop((stream, source));
+    append(&place.log, "3\n");
+    fs::rename(&place.log, place.path("app.log.1")).unwrap();
+    append(&place.log, "4\n");
+    let mut found = lines(&mut build().tail(RESUME), 2).await;
+    found.sort();
+    assert_eq!(found, ["3", "4"]);
 }

@@ -1,7 +1,7 @@
 //! What is counted.
 
 use birl_logsource::{
-    Count, DropReason, FileSource, LogSource, LogSourceExt, Metrics, Position, SourceKind,
+    Count, DropReason, FileSource, Gauge, LogSource, LogSourceExt, Metrics, Position, SourceKind,
 };
 use futures_util::StreamExt;
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -39,7 +39,9 @@ fn prometheus_reads_them_and_two_registries_do_not_collide() {
     let app = metrics.register("app", SourceKind::File);
     app.add(Count::Lines, 3);
     app.drop_lines(DropReason::OverflowOldest, 2);
-    app.set_lag_bytes(70);
+    app.set(Gauge::LagBytes, 70);
+    app.refuse(Some("noisy"), 5, 500);
+    app.refuse(None, 1, 10);
     let mut text = Vec::new();
     TextEncoder::new().encode(&first.gather(), &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
@@ -47,6 +49,8 @@ fn prometheus_reads_them_and_two_registries_do_not_collide() {
         r#"birl_logsource_lines_total{kind="file",source="app"} 3"#,
         r#"birl_logsource_dropped_total{reason="overflow_oldest",source="app"} 2"#,
         r#"birl_logsource_dropped_total{reason="line_too_long",source="app"} 0"#,
+        r#"birl_logsource_refused_total{key="noisy",source="app"} 5"#,
+        r#"birl_logsource_refused_bytes_total{key="other",source="app"} 10"#,
         r#"birl_logsource_lag_bytes{kind="file",source="app"} 70"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use birl_logsource::{
-    Adapter, DetectOptions, Error, ErrorKind, LogSource, Parser, Position, Registry, SourceKind,
+    Adapter, DetectOptions, Error, ErrorKind, Framing, LogSource, Parser, Position, Registry,
+    SourceKind,
 };
 
 use crate::support::{Place, append, lines};
@@ -83,6 +84,26 @@ async fn options_reach_the_source_whatever_it_is() {
     assert!(options.offset_file("mine").unwrap().exists());
     assert_ne!(options.offset_file("a/b"), options.offset_file("a_b"));
     assert!(options.metrics.source("mine").is_some());
+}
+
+#[tokio::test]
+async fn framing_in_words_reaches_every_source_of_bytes() {
+    let place = Place::new();
+    append(&place.log, b"caf\xe9;\n next;z");
+    let mut options = DetectOptions::default();
+    options.framing = Framing::from_words([
+        ("delimiter", r";"),
+        ("encoding", "latin1"),
+        ("flush_partial_after", "1ms"),
+        ("multiline_continuation", r"^\s"),
+    ])
+    .unwrap();
+    let file = place.log.to_str().unwrap();
+    for what in [file, &format!("cmd:cat {file}")] {
+        let source = Registry::default().detect_with(what, &options).unwrap();
+        let mut stream = source.tail(Position::Start);
+        assert_eq!(lines(&mut stream, 2).await, ["caf\u{e9}\n\n next", "z"], "{what}");
+    }
 }
 
 #[derive(Debug)]

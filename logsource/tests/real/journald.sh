@@ -68,11 +68,15 @@ self=$$
 ) >/dev/null 2>&1 &
 watch_pid=$!
 
+# Its sockets are there before its journal is.
+machine=$(cat /etc/machine-id)
 tries=0
-until [ -S /run/systemd/journal/dev-log ] && [ -S /run/systemd/journal/stdout ]; do
+until [ -S /run/systemd/journal/dev-log ] && [ -S /run/systemd/journal/stdout ] &&
+    [ -s "$dir/journal/$machine/system.journal" ]; do
     tries=$((tries + 1))
-    [ "$tries" -le 100 ] || fail "systemd-journald does not start: $(cat "$dir/journald.err")"
     kill -0 "$daemon_pid" 2>/dev/null || fail "systemd-journald ended: $(cat "$dir/journald.err")"
+    [ "$tries" -le 200 ] || fail "systemd-journald has, after 20 s, no sockets or no journal for" \
+        "machine $machine; in $dir/journal: $(ls -R "$dir/journal"); $(cat "$dir/journald.err")"
     sleep 0.1
 done
 

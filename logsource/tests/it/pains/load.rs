@@ -1,0 +1,152 @@
+//! Many files, much to read, and runs that end at a bad moment.
+
+use std::fs;
+
+use birl_logsource::{Batch, Budget, Count, LogSource};
+use futures_util::{FutureExt, StreamExt};
+
+use super::*;
+use crate::far_end::{FarEnd, Home, SAY};
+
+#[tokio::test]
+async fn pain_16_many_old_files_are_not_read_again() {
+    const FILES: usize = 1000;
+    let log = Log::new();
+    for n in 0..FILES {
+        fs::write(log.at(&format!("app.log.old-{n}")), format!("old {n:06}\n")).unwrap();
+    }
+    let mut run = Run::of(log.glob());
+    let found = run.lines(FILES).await;
+    assert_eq!(sorted(found), numbered("old", 0..FILES));
+    drop(run);
+    // The first line that comes is the new one.
+    log.write(&numbered("new", 0..1));
+    let mut run = Run::of(log.glob());
+    assert_eq!(run.lines(1).await, numbered("new", 0..1));
+    assert_eq!(run.count(Count::Resumed) as usize, FILES);
+    assert_eq!(run.count(Count::Lines), 1);
+}
+
+#[tokio::test]
+async fn pain_23_the_checkpoint_is_cut_at_any_byte() {
+    let log = Log::new();
+    log.write(&numbered("a", 0..20));
+    let mut run = log.run();
+    run.lines(20).await;
+    drop(run);
+    let whole = fs::read(&log.place.offsets).unwrap();
+    // The store's own tests cut it at every byte: here a whole run follows.
+    for length in (0..whole.len()).step_by(9) {
+        for side in fs::read_dir(log.place.dir.path()).unwrap().map(|entry| entry.unwrap().path()) {
+            if side != log.path() {
+                fs::remove_file(side).unwrap();
+            }
+        }
+        fs::write(&log.place.offsets, &whole[..length]).unwrap();
+        let source = log.builder().build().unwrap();
+        let mut stream = source.tail(RESUME);
+        append(log.path(), format!("{END}\n"));
+        let mut found = Vec::new();
+        while found.last().is_none_or(|line| line != END) {
+            // It may say that places were lost; it goes on all the same.
+            match next(&mut stream).await {
+                Ok(batch) => found.extend(batch.entries().map(|entry| entry.text().into_owned())),
+                Err(error) => assert!(error.is_retryable(), "{length}: {error}"),
+            }
+        }
+        found.pop();
+        assert!(found.is_empty() || found == numbered("a", 0..20), "{length}: {found:?}");
+        drop((stream, source));
+        let kept = joined(&numbered("a", 0..20)).len() as u64;
+        fs::OpenOptions::new().write(true).open(log.path()).unwrap().set_len(kept).unwrap();
+    }
+}
+
+#[test]
+fn pain_24_killed_at_any_moment() {
+    const LINES: usize = 100;
+    let home = Home::new();
+    let (mut random, mut written, mut seen) = (20_261_123_u64, 0, 0);
+    // Everything up to here was acknowledged, and that was written down.
+    let mut kept = 0;
+    for round in 0..20 {
+        let lines: Vec<_> = (written..written + LINES).map(|n| format!("{SAY}#{n}.")).collect();
+        written += LINES;
+        append(&home.log(), joined(&lines));
+        let mut far_end = FarEnd::start(&home, &["env"]);
+        let number = |said: &str| said.trim_end_matches('.').parse::<usize>().unwrap();
+        let mut next = || number(&far_end.answer("#"));
+        let first = next();
+        assert!((kept..=seen).contains(&first), "{round}: {first} of {kept} to {seen}");
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let is_whole = round % 2 == 1;
+        let last = if is_whole { written - 1 } else { first + (random >> 33) as usize % 100 };
+        for expected in first + 1..=last {
+            assert_eq!(next(), expected, "{round}");
+        }
+        if is_whole {
+            let end = format!("\"offset\":{},", fs::metadata(home.log()).unwrap().len());
+            far_end.wait_for("what was acknowledged is written down", || {
+                fs::read_to_string(home.at("offsets")).is_ok_and(|text| text.contains(&end))
+            });
+            kept = written;
+        }
+        // What it read meanwhile, it may have acknowledged.
+        let more = far_end.killed("#");
+        assert!(more.iter().map(|said| number(said)).eq(last + 1..=last + more.len()));
+        seen = seen.max(last + more.len() + 1);
+    }
+    assert_eq!(seen, written);
+}
+
+#[tokio::test]
+async fn pain_24_a_run_begins_where_the_acknowledgements_of_the_last_one_end() {
+    // It ends with batches in all states.
+    let log = Log::new();
+    log.write(&numbered("a", 0..5000));
+    let mut acked = 0;
+    for _ in 0..10 {
+        let mut run = Run::of(log.builder().batch_bytes(512));
+        let mut held: Vec<Batch> = Vec::new();
+        for _ in 0..4 {
+            held.push(next(&mut run.stream).await.unwrap());
+        }
+        let first = held[0].get(0).unwrap().text().into_owned();
+        assert_eq!(first, numbered("a", acked..acked + 1)[0]);
+        acked += held[0].len() + held[1].len();
+        // One of them is in the consumer's hands when the run ends, and what is acknowledged
+        // behind it does not count.
+        held.swap_remove(3).ack();
+        held.swap_remove(1).ack();
+        held.swap_remove(0).ack();
+        drop((held, run));
+    }
+    log.end();
+    let mut run = log.run();
+    assert_eq!(run.rest().await, numbered("a", acked..5000));
+}
+
+#[tokio::test]
+async fn pain_18_a_backlog_takes_no_memory() {
+    const LIMIT: usize = 1 << 20;
+    let log = Log::new();
+    let chunk = joined(&numbered("a line of the backlog that is long enough", 0..20_000));
+    for _ in 0..32 {
+        append(log.path(), &chunk);
+    }
+    let budget = Budget::new(LIMIT);
+    let mut run = Run::of(log.builder().budget(&budget));
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    while seen < 32 * 20_000 {
+        // A slow consumer, with more in hand than it should have.
+        match run.stream.next().now_or_never() {
+            Some(batch) => kept.push(batch.unwrap().unwrap()),
+            None if kept.is_empty() => kept.push(next(&mut run.stream).await.unwrap()),
+            None => {
+                assert!(budget.in_flight_bytes() <= (LIMIT + (512 << 10)) as u64);
+                seen += kept.drain(..).map(|batch| batch.len()).sum::<usize>();
+            }
+        }
+    }
+    assert_eq!(run.count(Count::Lines), 32 * 20_000);
+}

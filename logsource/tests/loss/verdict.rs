@@ -1,0 +1,402 @@
+//! What should have come, and what came.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+
+use crate::ledger::{Event, Found, Record};
+use crate::line::LineId;
+use crate::model::{Cause, Fate, Model, Ms};
+use crate::scenario::Scenario;
+use crate::spans::Spans;
+
+/// Bytes that were there for so long, while a reader was running that was held up by nobody, could
+/// have been read: if they were not, that is a loss, not bad luck.
+const READABLE: Ms = 4000;
+
+/// An unavoidable loss is counted within so long, of the time in which there is a running reader.
+const COUNTED: Ms = 6000;
+
+/// What was destroyed within so long after it was written may never have been seen by anybody.
+const SEEN: Ms = 1500;
+
+/// An acknowledgement is written within so long.
+const COMMIT: Ms = 500;
+
+/// More failures than this are not told one by one.
+const TOLD: usize = 12;
+
+/// One life of the reader.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) from: Ms,
+    pub(crate) until: Ms,
+    pub(crate) killed: bool,
+}
+
+/// Everything that is known once a scenario has been played.
+pub(crate) struct Case<'a> {
+    pub(crate) scenario: Scenario,
+    pub(crate) models: Vec<&'a Model>,
+    pub(crate) cuts: u64,
+    pub(crate) lives: Vec<Life>,
+    pub(crate) blind: Vec<(Ms, Ms)>,
+    pub(crate) records: Vec<Record>,
+}
+
+/// What is to be said about a case.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) kills: u64,
+    pub(crate) cuts: u64,
+    pub(crate) written: u64,
+    pub(crate) delivered: u64,
+    pub(crate) duplicates: u64,
+    /// Lines that were destroyed before anybody could read them.
+    pub(crate) destroyed: u64,
+    /// Halves of lines that were cut by a truncate.
+    pub(crate) halves: u64,
+    /// What the reader counted, over all its lives.
+    pub(crate) counts: BTreeMap<String, u64>,
+    pub(crate) failures: Vec<String>,
+}
+
+/// When a reader ran, and when nobody held it up besides.
+#[derive(Debug)]
+struct Times {
+    alive: Spans,
+    able: Spans,
+}
+
+/// One time that a line was handed out.
+#[derive(Debug, Clone, Copy)]
+struct Delivery {
+    run: u32,
+    at: Ms,
+    /// When it and everything before it in its file was acknowledged.
+    settled: Ms,
+}
+
+impl Case<'_> {
+    pub(crate) fn judge(&self) -> Verdict {
+        let mut verdict = Verdict { cuts: self.cuts, ..Verdict::default() };
+        verdict.kills = self.lives.iter().filter(|life| life.killed).count() as u64;
+        let deliveries = self.deliveries(&mut verdict);
+        let times = Times {
+            alive: Spans::alive(&self.lives, &self.records),
+            able: Spans::able(&self.lives, &self.records, &self.blind),
+        };
+        self.judge_lines(&deliveries, &times, &mut verdict);
+        if self.scenario.ordered {
+            self.judge_order(&mut verdict);
+        }
+        verdict.counts = self.counts();
+        let told = verdict.failures.len();
+        if told > TOLD {
+            verdict.failures.truncate(TOLD);
+            verdict.failures.push(format!("… and {} more", told - TOLD));
+        }
+        verdict
+    }
+
+    /// Every line that came, and when. What is no line is judged here.
+    fn deliveries(&self, verdict: &mut Verdict) -> HashMap<LineId, Vec<Delivery>> {
+        let settled = self.settled();
+        let mut found: HashMap<LineId, Vec<Delivery>> = HashMap::new();
+        for record in &self.records {
+            let at = record.at;
+            match &record.event {
+                Event::Batch(number, name, lines) => {
+                    let settled = settled[&(record.run, *number)];
+                    for line in lines {
+                        match line {
+                            Found::Header => {}
+                            Found::Line(id) => {
+                                let delivery = Delivery { run: record.run, at, settled };
+                                found.entry(*id).or_default().push(delivery);
+                            }
+                            Found::Odd(bytes) if self.is_half(bytes) => verdict.halves += 1,
+                            Found::Odd(bytes) => verdict.failures.push(format!(
+                                "BROKEN: run {}, at {}, from {name}: nobody wrote {}",
+                                record.run,
+                                self.time(at),
+                                shown(bytes)
+                            )),
+                        }
+                    }
+                }
+                Event::Error(text) => {
+                    let when = self.time(at);
+                    verdict.failures.push(format!("ERROR: run {}, at {when}: {text}", record.run));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// When each batch was settled: acknowledged, and everything before it in its file as well.
+    fn settled(&self) -> HashMap<(u32, u64), Ms> {
+        let mut acked = HashMap::new();
+        for record in &self.records {
+            if let Event::Acked(number) = record.event {
+                acked.insert((record.run, number), record.at);
+            }
+        }
+        let mut before: HashMap<(u32, &str), Ms> = HashMap::new();
+        let mut settled = HashMap::new();
+        for record in &self.records {
+            if let Event::Batch(number, name, _) = &record.event {
+                let key = (record.run, *number);
+                let last = before.entry((record.run, name)).or_default();
+                *last = (*last).max(acked.get(&key).copied().unwrap_or(Ms::MAX));
+                settled.insert(key, *last);
+            }
+        }
+        settled
+    }
+
+    fn is_half(&self, bytes: &[u8]) -> bool {
+        let bytes = bytes.trim_ascii_end();
+        self.models.iter().any(|model| model.halves.contains(bytes))
+    }
+
+    fn judge_lines(
+        &self,
+        deliveries: &HashMap<LineId, Vec<Delivery>>,
+        times: &Times,
+        verdict: &mut Verdict,
+    ) {
+        let mut known = 0;
+        let mut destroyed: BTreeMap<(Ms, Cause), Vec<(LineId, Ms)>> = BTreeMap::new();
+        for model in &self.models {
+            let mut wrong = Vec::new();
+            for (writer, fates) in model.fates() {
+                for (seq, fate) in fates.into_iter().enumerate() {
+                    let id = LineId { writer, seq: u32::try_from(seq).unwrap_or(u32::MAX) };
+                    let written = model.written[&writer][seq];
+                    verdict.written += 1;
+                    let came = deliveries.get(&id).map_or(&[][..], Vec::as_slice);
+                    known += came.len();
+                    verdict.delivered += u64::from(!came.is_empty());
+                    verdict.duplicates += came.len().saturating_sub(1) as u64;
+                    let is_lost = match fate {
+                        Some(Fate::There) => Some("LOST: its bytes are still there"),
+                        Some(Fate::Destroyed(at, _)) if self.was_readable(written, at, times) => {
+                            Some("LOST: its bytes were there for long enough")
+                        }
+                        _ => None,
+                    };
+                    let is_missing = came.is_empty();
+                    wrong.extend(self.illegal_repeat(came, times).map(|what| (what, id)));
+                    wrong.extend(is_lost.filter(|_| is_missing).map(|what| (what, id)));
+                    if let (Some(Fate::Destroyed(at, cause)), true, None) =
+                        (fate, is_missing, is_lost)
+                    {
+                        verdict.destroyed += 1;
+                        destroyed.entry((at, cause)).or_default().push((id, written));
+                    }
+                }
+            }
+            // Lines that follow each other fare alike: the first tells.
+            let follows = |a: &(&str, LineId), b: &(&str, LineId)| {
+                (a.0, a.1.writer, a.1.seq + 1) == (b.0, b.1.writer, b.1.seq)
+            };
+            for alike in wrong.chunk_by(follows) {
+                let [(what, id), ..] = alike else { continue };
+                let came = deliveries.get(id).map_or(&[][..], Vec::as_slice);
+                let what = format!("{what}, {} lines", alike.len());
+                verdict.failures.push(self.history(&what, *id, model, came));
+            }
+        }
+        let all: usize = deliveries.values().map(Vec::len).sum();
+        if all > known {
+            verdict.failures.push(format!("FORGED: {} lines that nobody wrote", all - known));
+        }
+        self.judge_counters(&destroyed, times, verdict);
+    }
+
+    /// Why a line that came more than once should not have.
+    fn illegal_repeat(&self, came: &[Delivery], times: &Times) -> Option<&'static str> {
+        for (index, again) in came.iter().enumerate() {
+            for first in &came[..index] {
+                if first.run == again.run {
+                    return Some("DUPLICATE: twice in one run");
+                }
+                let life = &self.lives[first.run as usize];
+                if !life.killed && first.settled <= life.until {
+                    return Some("DUPLICATE: it was acknowledged before an orderly end");
+                }
+                if life.killed && times.alive.between(first.settled, life.until) > COMMIT {
+                    return Some("DUPLICATE: it was acknowledged long before the kill");
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether one of the lives had time enough.
+    fn was_readable(&self, from: Ms, until: Ms, times: &Times) -> bool {
+        let in_life = |life: &Life| times.able.between(from.max(life.from), until.min(life.until));
+        self.lives.iter().any(|life| in_life(life) >= READABLE)
+    }
+
+    /// Every unavoidable loss is counted soon, with its cause.
+    fn judge_counters(
+        &self,
+        destroyed: &BTreeMap<(Ms, Cause), Vec<(LineId, Ms)>>,
+        times: &Times,
+        verdict: &mut Verdict,
+    ) {
+        let losses =
+            self.rises(&["dropped.truncated", "dropped.rotated_away", "dropped.held_too_much"]);
+        let events = self.rises(&["truncations", "rotations", "files"]);
+        for ((at, cause), lines) in destroyed {
+            let deadline = times.able.after(*at, COUNTED);
+            let within = |rises: &[Ms]| {
+                rises.iter().any(|rise| (at.saturating_sub(100)..=deadline).contains(rise))
+            };
+            let unseen = lines.iter().all(|(_, written)| written + SEEN > *at);
+            let killed =
+                self.lives.iter().any(|life| life.killed && (*at..=deadline).contains(&life.until));
+            if !(within(&losses) || (unseen && within(&events)) || killed) {
+                let (id, _) = lines[0];
+                let model = self.models.iter().find(|m| m.written.contains_key(&id.writer));
+                let what = format!(
+                    "UNCOUNTED: {} lines, destroyed at {} ({cause:?}); the first of them",
+                    lines.len(),
+                    self.time(*at)
+                );
+                let history = model.map(|model| self.history(&what, id, model, &[]));
+                verdict.failures.extend(history);
+            }
+        }
+    }
+
+    /// When one of these counters was seen to have risen.
+    fn rises(&self, names: &[&str]) -> Vec<Ms> {
+        let mut before: HashMap<u32, u64> = HashMap::new();
+        let mut rises = Vec::new();
+        for record in &self.records {
+            if let Event::Counted(counts) = &record.event {
+                let of_interest = counts.iter().filter(|(name, _)| names.contains(&name.as_str()));
+                let sum = of_interest.map(|(_, value)| value).sum();
+                if before.insert(record.run, sum).unwrap_or(0) < sum {
+                    rises.push(record.at);
+                }
+            }
+        }
+        rises
+    }
+
+    /// The lines of a writer come in order within a life.
+    fn judge_order(&self, verdict: &mut Verdict) {
+        let mut last: HashMap<(u32, u32), (u32, Ms)> = HashMap::new();
+        for record in &self.records {
+            let Event::Batch(_, _, lines) = &record.event else { continue };
+            for line in lines {
+                let Found::Line(id) = line else { continue };
+                let entry = last.entry((record.run, id.writer)).or_insert((0, 0));
+                if id.seq < entry.0 {
+                    let (run, at) = (record.run, self.time(record.at));
+                    let model = self.models.iter().find(|m| m.written.contains_key(&id.writer));
+                    let what = format!("ORDER: run {run}, at {at}, after {}", entry.0);
+                    let history = model.map(|model| self.history(&what, *id, model, &[]));
+                    verdict.failures.extend(history);
+                }
+                *entry = (id.seq, record.at);
+            }
+        }
+    }
+
+    /// Sums over the lives; what goes up and down is what it was last.
+    fn counts(&self) -> BTreeMap<String, u64> {
+        let mut last: HashMap<u32, &Vec<(String, u64)>> = HashMap::new();
+        for record in &self.records {
+            if let Event::Counted(counts) = &record.event {
+                last.insert(record.run, counts);
+            }
+        }
+        let mut sums = BTreeMap::new();
+        for (name, value) in last.values().copied().flatten() {
+            *sums.entry(name.clone()).or_default() += value;
+        }
+        sums
+    }
+
+    /// What happened to a line.
+    fn history(&self, what: &str, id: LineId, model: &Model, came: &[Delivery]) -> String {
+        let mut text = format!("{what}: w{} {}", id.writer, id.seq);
+        let written = model.written[&id.writer].get(id.seq as usize);
+        let written = written.map_or("never".to_owned(), |at| self.time(*at));
+        write!(text, "\n      written at {written}").ok();
+        for (number, body) in model.bodies_of(id) {
+            write!(text, "\n      in body {number} ({}, inode {})", body.origin, body.ino).ok();
+            // Long chains have many names: the first and the last few tell enough.
+            let skipped = body.names.len().saturating_sub(5);
+            for (at, name) in
+                body.names.iter().take(1).chain(body.names.iter().skip(skipped.max(1)))
+            {
+                write!(text, ", {name} from {}", self.time(*at)).ok();
+            }
+            if let Some((at, cause)) = body.gone {
+                write!(text, ", {cause:?} at {}", self.time(at)).ok();
+            }
+        }
+        for delivery in came {
+            let settled = match delivery.settled {
+                Ms::MAX => "never".to_owned(),
+                at => self.time(at),
+            };
+            let (run, at) = (delivery.run, self.time(delivery.at));
+            write!(text, "\n      came in run {run} at {at}, settled {settled}").ok();
+        }
+        text
+    }
+
+    /// The lives of the reader, for who reads a failure.
+    pub(crate) fn time(&self, at: Ms) -> String {
+        let begun = self.lives.first().map_or(0, |life| life.from);
+        format!("{:.3}", (at as f64 - begun as f64) / 1000.0)
+    }
+}
+
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let start: String = text.chars().take(60).collect();
+    let end: String = text.chars().rev().take(30).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("{start:?} … {end:?} ({} bytes)", bytes.len())
+}
+
+/// The lines that are there and have not come yet.
+#[derive(Debug)]
+pub(crate) struct Missing(BTreeSet<LineId>);
+
+impl Missing {
+    pub(crate) fn new<'a>(models: impl Iterator<Item = &'a Model>) -> Self {
+        let mut missing = BTreeSet::new();
+        for model in models {
+            for (writer, fates) in model.fates() {
+                let there = fates.iter().enumerate().filter(|(_, f)| **f == Some(Fate::There));
+                let seqs = there.filter_map(|(seq, _)| u32::try_from(seq).ok());
+                missing.extend(seqs.map(|seq| LineId { writer, seq }));
+            }
+        }
+        Self(missing)
+    }
+
+    pub(crate) fn take(&mut self, records: &[Record]) {
+        for record in records {
+            if let Event::Batch(_, _, lines) = &record.event {
+                for line in lines {
+                    if let Found::Line(id) = line {
+                        self.0.remove(id);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
