@@ -1,27 +1,60 @@
-//! Bytes in pieces of any sizes: the lines of a plain split, and places only between lines.
+//! Bytes in pieces of any sizes, with any delimiter, limit, encoding and rule for joining: what
+//! anyone would say who has the whole text, and places only between lines.
 #![no_main]
 
-use birl_logsource::fuzzing::frame;
+use birl_logsource::fuzzing::check_framing;
+use birl_logsource::{Framing, Join, LongLines, Multiline};
 use libfuzzer_sys::fuzz_target;
 
-fn naive(text: &[u8], max_line: usize) -> Vec<Vec<u8>> {
-    let lines = text.split(|byte| *byte == b'\n');
-    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let lines = lines.filter(|line| !line.iter().all(u8::is_ascii_whitespace));
-    lines.map(|line| line[..line.len().min(max_line)].to_vec()).collect()
+const ENCODINGS: [&str; 9] = [
+    "utf-16le", "utf-16be", "gbk", "gb18030", "shift_jis", "latin1", "euc-jp", "big5",
+    "iso-2022-jp",
+];
+
+fn multiline(rule: u8) -> Multiline {
+    let patterns = match rule % 11 {
+        0 => Multiline::start("^[a-z0-9]"),
+        1 => Multiline::start_unless(r"^\s"),
+        2 => Multiline::continuation(r"^[ \t]"),
+        3 => Multiline::end(";$|^$"),
+        4 => Multiline::end_unless(r"\\$"),
+        5 => Multiline::start("^x").and_then(|it| it.and_end("y$")),
+        6 => return Multiline::java(),
+        7 => return Multiline::python(),
+        8 => return Multiline::go(),
+        9 => return Multiline::rust(),
+        _ => return Multiline::traces(),
+    };
+    patterns.expect("a regular expression")
 }
 
-fuzz_target!(|input: (Vec<u8>, u8, u8, &[u8])| {
-    let (pieces, slab_bytes, max_line, text) = input;
+type Input<'a> = (Vec<u8>, u8, u8, (u8, u8, u8, u8), Vec<u8>, &'a [u8]);
+
+fuzz_target!(|input: Input<'_>| {
+    let (pieces, slab_bytes, max_line, (long_lines, encoding, join, rule), delimiter, text) = input;
     let pieces: Vec<usize> = pieces.iter().map(|piece| usize::from(*piece) + 1).collect();
-    if pieces.is_empty() {
+    if pieces.is_empty() || delimiter.len() > 64 {
         return;
     }
-    let (slab_bytes, max_line) = (usize::from(slab_bytes) + 1, usize::from(max_line) + 1);
-    let (lines, ends) = frame(text, &pieces, slab_bytes, max_line);
-    assert_eq!(lines, naive(text, max_line));
-    for end in ends {
-        let end = usize::try_from(end).unwrap();
-        assert!(end == text.len() || text[end - 1] == b'\n', "{end}");
+    let long_lines = match long_lines % 3 {
+        0 => LongLines::Truncate,
+        1 => LongLines::Drop,
+        _ => LongLines::Split,
+    };
+    let mut framing =
+        Framing::new().max_line_bytes(usize::from(max_line) + 1).long_lines(long_lines);
+    if !delimiter.is_empty() {
+        framing = framing.delimiter(delimiter);
     }
+    if let Some(label) = ENCODINGS.get(usize::from(encoding)) {
+        framing = framing.encoding(label.parse().expect("a label"));
+    }
+    let group = multiline(rule).max_bytes(usize::from(rule) + 1).max_lines(usize::from(rule) / 16 + 1);
+    framing = match join % 8 {
+        0 => framing.join(Join::containers()),
+        1 => framing.join(Join::containers().then(group)),
+        2 | 3 => framing.join(Join::multiline(group)),
+        _ => framing,
+    };
+    check_framing(text, &pieces, usize::from(slab_bytes) + 1, &framing);
 });
