@@ -1,34 +1,48 @@
 //! One headline number beside its limit or rival of the same run.
 
+use std::fmt;
+
 use serde::Serialize;
+
+/// How a figure is measured: a median of at least this many rounds.
+pub const ROUNDS: usize = 5;
 
 /// What is printed; the shape of one `--json` line.
 #[derive(Debug, Serialize)]
-pub(crate) struct Figure {
-    pub(crate) name: &'static str,
-    pub(crate) value: f64,
-    pub(crate) unit: &'static str,
+pub struct Figure {
+    /// What is measured.
+    pub name: &'static str,
+    /// The median of the rounds.
+    pub value: f64,
+    /// What `value` and `reference_value` are told in.
+    pub unit: &'static str,
     /// What it is measured against, in words.
-    pub(crate) reference: &'static str,
-    pub(crate) reference_value: f64,
+    pub reference: &'static str,
+    /// The median of the rounds.
+    pub reference_value: f64,
     /// `value / reference_value`.
-    pub(crate) ratio: f64,
-    pub(crate) target: Target,
-    pub(crate) ok: bool,
+    pub ratio: f64,
+    /// What decides whether it holds.
+    pub target: Target,
+    /// Whether it holds.
+    pub ok: bool,
 }
 
 /// What decides: nearly always the ratio, since machines differ and are noisy.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Target {
+pub enum Target {
+    /// More is better.
     RatioAtLeast(f64),
+    /// Less is better.
     RatioAtMost(f64),
-    /// A promise in absolute terms, far from what a slow machine does.
+    /// A promise in absolute terms: a share of a core, a delay, an amount of memory.
     ValueBelow(f64),
 }
 
 impl Figure {
     /// Takes the medians of what the rounds gave: pairs of value and reference.
-    pub(crate) fn of_rounds(
+    #[must_use]
+    pub fn of_rounds(
         name: &'static str,
         unit: &'static str,
         reference: &'static str,
@@ -46,10 +60,46 @@ impl Figure {
         };
         Self { name, value, unit, reference, reference_value, ratio, target, ok }
     }
+
+    /// A promise that nothing else can be measured against: the budget is its own reference.
+    #[must_use]
+    pub fn of_budget(name: &'static str, unit: &'static str, value: f64, budget: f64) -> Self {
+        let rounds = [(value, budget)];
+        Self::of_rounds(name, unit, "the budget", Target::ValueBelow(budget), &rounds)
+    }
+
+    /// Prints it: a row of a table, or a line of JSON.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    #[expect(clippy::print_stdout, reason = "printing is what the programs here are for")]
+    pub fn print(&self, json: bool) -> serde_json::Result<()> {
+        if json {
+            println!("{}", serde_json::to_string(self)?);
+            return Ok(());
+        }
+        let Self { name, value, unit, reference, reference_value, ratio, target, ok } = self;
+        let mark = if *ok { "holds" } else { "FALLS SHORT" };
+        let target = target.to_string();
+        println!(
+            "{name:<26} {value:>12.3} {unit:<6} {reference_value:>12.3}  {ratio:>8.3}  \
+             {target:<14} {reference}: {mark}"
+        );
+        Ok(())
+    }
+
+    /// The heading of the table.
+    #[must_use]
+    pub fn heading() -> String {
+        format!(
+            "{:<26} {:>12} {:<6} {:>12}  {:>8}  {:<14} reference",
+            "figure", "value", "", "reference", "ratio", "target"
+        )
+    }
 }
 
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RatioAtLeast(limit) => write!(f, "ratio ≥ {limit}"),
             Self::RatioAtMost(limit) => write!(f, "ratio ≤ {limit}"),
@@ -65,12 +115,12 @@ impl Serialize for Target {
 }
 
 /// The middle one; of an even number, the upper of the two.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     percentile(values, 0.5)
 }
 
 /// The value below which the share `of` of all values lies, by nearest rank.
-pub(crate) fn percentile(values: impl Iterator<Item = f64>, of: f64) -> f64 {
+pub fn percentile(values: impl Iterator<Item = f64>, of: f64) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let rank = (values.len() as f64 * of) as usize;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::SystemTime;
 
+use birl_benches::figure::{Figure, Target};
+use birl_benches::stopwatch::nanoseconds;
 use birl_router::{Alert, Router};
 use serde_json::json;
 
 use crate::ROUNDS;
-use crate::figure::{Figure, Target};
-use crate::stopwatch::nanoseconds;
 
 const LEAVES: usize = 500;
 

@@ -3,11 +3,11 @@
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};
 
+use birl_benches::figure::{Figure, Target};
+use birl_benches::stopwatch::nanoseconds;
 use birl_scaler::{Decider, MetricSpec, Milli, Observation, Replicas, Sample, ScalerSpec, Signal};
 
 use crate::ROUNDS;
-use crate::figure::{Figure, Target};
-use crate::stopwatch::nanoseconds;
 
 const SIGNALS: usize = 5;
 const INSTANCES: usize = 50;

@@ -6,32 +6,33 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use birl_benches::figure::{Figure, Target, percentile};
 use birl_logsource::{FileSource, LogSource, Parser, Position, Value};
 use birl_rules_dsl::{Engine, EngineConfig, Event, RuleSet, Scratch};
 use birl_scaler::{Decider, MemoryTarget, Observation, ScaleIntent, ScaleTarget, ScalerSpec};
 use futures_util::StreamExt;
 use rustix::fs::inotify;
-use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 use crate::ROUNDS;
-use crate::figure::{Figure, Target, percentile};
+use crate::child::Role;
+use crate::monotonic::{milliseconds_since, now};
+use crate::scale::Scale;
 
-const INCIDENTS: usize = 1000;
 /// One incident every so many milliseconds, so that no two are under way at once.
 const EVERY: u32 = 5;
-const WRITER: &str = "write-incidents";
 
-pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
+pub(crate) fn measure(scale: Scale) -> anyhow::Result<Vec<Figure>> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let bare = incidents(bare)?;
-        let ours = incidents(|path| runtime.block_on(through_the_loop(path)))?;
+        let count = scale.incidents;
+        let bare = incidents(count, |path| bare(path, count))?;
+        let ours = incidents(count, |path| runtime.block_on(through_the_loop(path, count)))?;
         p50.push((percentile(ours.iter().copied(), 0.5), percentile(bare.iter().copied(), 0.5)));
         p99.push((percentile(ours.iter().copied(), 0.99), percentile(bare.iter().copied(), 0.99)));
     }
@@ -43,78 +44,64 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Starts the writer, lets `watch` see its lines, and returns the milliseconds of each incident.
-fn incidents(watch: impl FnOnce(&Path) -> anyhow::Result<Vec<f64>>) -> anyhow::Result<Vec<f64>> {
+fn incidents(
+    count: usize,
+    watch: impl FnOnce(&Path) -> anyhow::Result<Vec<f64>>,
+) -> anyhow::Result<Vec<f64>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("app.log");
     File::create(&path)?;
-    let writer = Command::new(std::env::current_exe()?).arg(WRITER).arg(&path).spawn()?;
-    let mut writer = Reaped(writer);
+    let mut writer = Role::Incidents(Incidents { path: path.clone(), count }).start()?;
     let latencies = watch(&path)?;
-    writer.0.wait()?;
+    writer.wait()?;
     Ok(latencies)
 }
 
-/// Ends the writer however the measurement ends.
-struct Reaped(Child);
-
-impl Drop for Reaped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// What the writer writes to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Incidents {
+    path: PathBuf,
+    count: usize,
 }
 
-/// Runs as the writer when the command line says so.
-pub(crate) fn take_over() -> anyhow::Result<Option<ExitCode>> {
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_none_or(|mode| mode != WRITER) {
-        return Ok(None);
-    }
-    let path = PathBuf::from(args.next().unwrap_or_default());
-    let mut file = File::options().append(true).open(path)?;
-    // The watcher needs a moment to be there; it measures nothing before the first incident.
-    std::thread::sleep(Duration::from_millis(300));
-    let other = format!(
-        "{{\"level\":\"info\",\"service\":\"s7\",\"latency_ms\":12,\"pad\":\"{}\"}}\n",
-        "x".repeat(140)
-    );
-    let mut written = 0;
-    let mut millisecond = 0;
-    while written < INCIDENTS {
-        millisecond += 1;
-        file.write_all(other.repeat(1000 / other.len()).as_bytes())?;
-        if millisecond % EVERY == 0 {
-            let line = format!(
-                "{{\"level\":\"error\",\"incident\":\"i-{written}\",\"written\":{}}}\n",
-                monotonic()
-            );
-            file.write_all(line.as_bytes())?;
-            written += 1;
+impl Incidents {
+    /// Is the writer.
+    pub(crate) fn write(&self) -> anyhow::Result<()> {
+        let mut file = File::options().append(true).open(&self.path)?;
+        // The watcher needs a moment to be there; it measures nothing before the first incident.
+        std::thread::sleep(Duration::from_millis(300));
+        let other = format!(
+            "{{\"level\":\"info\",\"service\":\"s7\",\"latency_ms\":12,\"pad\":\"{}\"}}\n",
+            "x".repeat(140)
+        );
+        let mut written = 0;
+        let mut millisecond = 0;
+        while written < self.count {
+            millisecond += 1;
+            file.write_all(other.repeat(1000 / other.len()).as_bytes())?;
+            if millisecond % EVERY == 0 {
+                let line = format!(
+                    "{{\"level\":\"error\",\"incident\":\"i-{written}\",\"written\":{}}}\n",
+                    now()
+                );
+                file.write_all(line.as_bytes())?;
+                written += 1;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_millis(1));
+        Ok(())
     }
-    Ok(Some(ExitCode::SUCCESS))
-}
-
-/// Nanoseconds of the clock that all processes of a machine share.
-fn monotonic() -> i64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec * 1_000_000_000 + now.tv_nsec
-}
-
-fn milliseconds_since(written: i64) -> f64 {
-    (monotonic() - written) as f64 / 1e6
 }
 
 /// The floor: a blocking read of inotify, a read of the file, a search for the incident.
-fn bare(path: &Path) -> anyhow::Result<Vec<f64>> {
+fn bare(path: &Path, count: usize) -> anyhow::Result<Vec<f64>> {
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
     inotify::add_watch(&watch, path, inotify::WatchFlags::MODIFY)?;
     let mut file = File::open(path)?;
     let (mut events, mut buffer) = ([0; 4096], Vec::with_capacity(1 << 20));
     let finder = memchr::memmem::Finder::new("\"written\":");
-    let mut latencies = Vec::with_capacity(INCIDENTS);
-    while latencies.len() < INCIDENTS {
+    let mut latencies = Vec::with_capacity(count);
+    while latencies.len() < count {
         rustix::io::read(&watch, &mut events)?;
         buffer.clear();
         file.read_to_end(&mut buffer)?;
@@ -128,7 +115,7 @@ fn bare(path: &Path) -> anyhow::Result<Vec<f64>> {
 }
 
 /// The loop: tail, parse, 100 rules, episodes, decider, acknowledged scale call.
-async fn through_the_loop(path: &Path) -> anyhow::Result<Vec<f64>> {
+async fn through_the_loop(path: &Path, count: usize) -> anyhow::Result<Vec<f64>> {
     let source = FileSource::builder(path)
         .parser(Parser::json())
         .offset_file(path.with_extension("offset"))
@@ -141,8 +128,8 @@ async fn through_the_loop(path: &Path) -> anyhow::Result<Vec<f64>> {
     let mut decider = Decider::new(spec)?;
     let target = MemoryTarget::new(1);
     let mut lines = source.tail(Position::Start);
-    let mut latencies = Vec::with_capacity(INCIDENTS);
-    while latencies.len() < INCIDENTS {
+    let mut latencies = Vec::with_capacity(count);
+    while latencies.len() < count {
         let batch = lines.next().await.ok_or_else(|| anyhow::anyhow!("the stream ended"))??;
         let now = SystemTime::now();
         let entries: Vec<_> = batch.entries().map(|entry| entry.to_entry()).collect();

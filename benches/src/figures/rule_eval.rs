@@ -4,12 +4,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use birl_benches::figure::{Figure, Target};
+use birl_benches::stopwatch::nanoseconds;
 use birl_rules_dsl::{Event, RuleSet, Scratch};
 use serde_json::{Value, json};
 
 use crate::ROUNDS;
-use crate::figure::{Figure, Target};
-use crate::stopwatch::nanoseconds;
 
 const RULE: &str = r#"
 rules:

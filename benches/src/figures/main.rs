@@ -1,0 +1,103 @@
+//! `figures`: the headline numbers, each beside its limit or rival measured in the same run.
+//!
+//! Exit code 0 when every figure that was asked for holds, 1 when one does not, 2 for an unknown name.
+
+#![expect(clippy::print_stdout, reason = "a program that prints numbers")]
+#![expect(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
+
+mod append_latency;
+mod backlog;
+mod child;
+mod decide;
+mod file_fields;
+mod file_read;
+mod idle_files;
+mod loop_latency;
+mod machine;
+mod monotonic;
+mod one_pass;
+mod pace;
+mod route_decision;
+mod rule_eval;
+mod scale;
+mod setup;
+mod steady;
+mod subject;
+
+use std::process::ExitCode;
+
+use birl_benches::figure::{Figure, ROUNDS};
+use clap::Parser;
+
+use crate::scale::Scale;
+use crate::setup::{Setup, bytes};
+
+type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
+
+const ALL: [(&str, Measure); 11] = [
+    ("file_read", file_read::measure),
+    ("file_json", file_fields::json),
+    ("file_regex", file_fields::regex),
+    ("idle_files", |setup| idle_files::measure(setup.scale)),
+    ("append_latency", |setup| append_latency::measure(setup.scale)),
+    ("steady_10mb", |setup| steady::measure(setup.scale)),
+    ("backlog_rss", backlog::measure),
+    ("rule_eval", |_| rule_eval::measure()),
+    ("route_decision", |_| route_decision::measure()),
+    ("decide", |_| decide::measure()),
+    ("loop_latency", |setup| loop_latency::measure(setup.scale)),
+];
+
+/// Measures the headline figures of birl.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Which figures; all when none is named
+    names: Vec<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// All that is promised: 2 GiB, a backlog of 10 GB, minutes; without it, less of each
+    #[arg(long)]
+    full: bool,
+    /// How much the file_* figures read, in the folder for temporary files
+    #[arg(long, value_parser = bytes)]
+    size: Option<u64>,
+    /// How much backlog_rss has before it
+    #[arg(long, value_parser = bytes)]
+    backlog: Option<u64>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    // What must be a process of its own is this program again.
+    if let Some(code) = child::take_over()? {
+        return Ok(code);
+    }
+    let args = Args::parse();
+    let known = |name: &String| ALL.iter().any(|(known, _)| known == name);
+    if let Some(unknown) = args.names.iter().find(|name| !known(name)) {
+        let names: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
+        println!("unknown figure `{unknown}`; there are {}", names.join(", "));
+        return Ok(ExitCode::from(2));
+    }
+    if !args.json {
+        println!("{}", machine::description());
+        println!("{}", Figure::heading());
+    }
+    let whole = if args.full { Scale::FULL } else { Scale::SHORT };
+    let setup = Setup::new(Scale {
+        size: args.size.unwrap_or(whole.size),
+        backlog: args.backlog.unwrap_or(whole.backlog),
+        ..whole
+    })?;
+    let mut all_hold = true;
+    for (_, measure) in ALL
+        .iter()
+        .filter(|(name, _)| args.names.is_empty() || args.names.iter().any(|asked| asked == name))
+    {
+        for figure in measure(&setup)? {
+            all_hold &= figure.ok;
+            figure.print(args.json)?;
+        }
+    }
+    Ok(if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

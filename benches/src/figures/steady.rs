@@ -1,0 +1,58 @@
+//! `steady_10mb`: what it costs to follow a log that grows by 10 MB a second, beside a bare reader of
+//! the same file at the same time. Each is a process of its own.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use birl_benches::figure::{Figure, Target};
+
+use crate::pace;
+use crate::scale::Scale;
+use crate::subject::{How, Subject, percent_of_a_core};
+
+const BYTES_PER_SECOND: u64 = 10_000_000;
+const WARM_UP: Duration = Duration::from_secs(3);
+const MB: f64 = 1e6;
+
+pub(crate) fn measure(scale: Scale) -> anyhow::Result<Vec<Figure>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("app.log");
+    File::create(&path)?;
+    let start = |how| Subject { path: path.clone(), how, pace: None }.start();
+    let (mut ours, mut bare) = (start(How::Watching)?, start(How::Bare)?);
+    let over = AtomicBool::new(false);
+    let ([our_cpu, bare_cpu], written) = std::thread::scope(|scope| {
+        let writer = scope
+            .spawn(|| pace::append(&path, BYTES_PER_SECOND, |_| !over.load(Ordering::Relaxed)));
+        std::thread::sleep(WARM_UP);
+        let shares = percent_of_a_core([&mut ours, &mut bare], scale.interval);
+        over.store(true, Ordering::Relaxed);
+        let written = writer.join().map_err(|_| anyhow::anyhow!("the writer failed"))??;
+        anyhow::Ok((shares?, written))
+    })?;
+    anyhow::ensure!(
+        written.bytes as f64 > 0.95 * BYTES_PER_SECOND as f64 * scale.interval.as_secs_f64(),
+        "the machine was too busy to write {BYTES_PER_SECOND} bytes a second"
+    );
+    ours.wait_for(written.lines, Duration::from_secs(10))?;
+    bare.wait_for(written.lines, Duration::from_secs(10))?;
+    let (our_peak, bare_peak) = (ours.used()?.peak as f64 / MB, bare.used()?.peak as f64 / MB);
+    let reference = "inotify → read → memchr → hash, beside";
+    Ok(vec![
+        Figure::of_rounds(
+            "steady_10mb",
+            "% core",
+            reference,
+            Target::ValueBelow(1.5),
+            &[(our_cpu, bare_cpu)],
+        ),
+        Figure::of_rounds(
+            "steady_10mb_rss",
+            "MB",
+            reference,
+            Target::ValueBelow(20.0),
+            &[(our_peak, bare_peak)],
+        ),
+    ])
+}
