@@ -3,7 +3,7 @@ CARGO ?= cargo
 MUSL  := x86_64-unknown-linux-musl
 LIBS  := birl-logsource birl-rules-dsl birl-router birl-scaler
 
-.PHONY: all lint fmt test unit real loom embed package static bench figures doc parts
+.PHONY: all lint fmt test unit real loom loss embed package static bench figures strategies peers doc parts
 
 all: lint test
 
@@ -21,7 +21,7 @@ fmt:
 	$(CARGO) fmt --all
 
 # `cargo test` alone is hermetic. This adds the real parts: journald, Alertmanager, a static build.
-test: parts unit real loom embed package static
+test: parts unit real loom loss embed package static
 
 # What is missing is installed, on Debian, as root or with sudo.
 parts:
@@ -36,13 +36,21 @@ real:
 
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
-	  $(CARGO) test -p birl-router --release --no-default-features --lib loom
+	  $(CARGO) test -p birl-logsource -p birl-router --release --no-default-features --lib loom
+
+# Rotations, truncations, stalls and 20 kills; what it found is done again with SEED and SCENARIO.
+loss:
+	$(CARGO) test -p birl-logsource --test loss -- --kills $(or $(KILLS),20) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 # The four programs that meet one library each, as a user does; dependency counts and cold check times.
 embed:
 	.ci/embed
 
+# Cargo unpacks and builds what it packed once for each version and folder; an earlier commit's must go.
 package:
+	rm -rf $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/-*/birl-* \
+	  $(or $(CARGO_TARGET_DIR),target)/debug/.fingerprint/birl-*
 	$(CARGO) package --workspace --exclude birl-benches --allow-dirty
 
 static:
@@ -52,8 +60,17 @@ static:
 bench:
 	$(CARGO) bench -p birl-benches
 
+# The headline numbers, each beside its limit in the same run; `make figures ARGS="file_read --size 1GiB"`.
 figures:
 	$(CARGO) run --release -p birl-benches --bin figures -- $(ARGS)
+
+# What each way of reading a log costs, written into the docs.
+strategies:
+	$(CARGO) run --release -p birl-benches --bin strategies -- --write docs/logsource-strategies.md $(ARGS)
+
+# The crates that do the same, on the same file; `make peers ARGS="--json 1024"`.
+peers:
+	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml -- $(ARGS)
 
 doc:
 	$(CARGO) doc --workspace --no-deps --all-features --open

@@ -66,6 +66,9 @@ pub(crate) struct Tail {
     /// The field that holds the time of an entry
     #[arg(long, value_name = "FIELD")]
     pub(crate) timestamp: Option<String>,
+    /// How bytes become lines, as in `encoding=gbk`, `multiline=java` or `containers=true`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) framing: Vec<String>,
     /// How entries are printed [default: text on a terminal, else json]
     #[arg(short, long, value_enum)]
     pub(crate) output: Option<Output>,

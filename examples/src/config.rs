@@ -7,6 +7,7 @@ mod duration;
 mod load;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,9 +83,31 @@ pub(crate) struct SourceConfig {
     pub(crate) regex: Option<String>,
     /// The field that holds an entry's time.
     pub(crate) timestamp: Option<String>,
+    /// How bytes become lines: `encoding`, `multiline`, `containers`, `max_line_bytes` and what
+    /// else `Framing::from_words` knows.
+    pub(crate) framing: BTreeMap<String, Word>,
     /// Where a first run, with no offset on disk, begins.
     pub(crate) start: Start,
     pub(crate) labels: BTreeMap<String, String>,
+}
+
+/// A setting that is handed on as text.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Word {
+    Flag(bool),
+    Number(u64),
+    Text(String),
+}
+
+impl Display for Word {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 /// Which part of the journal.

@@ -4,8 +4,8 @@ use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use birl_logsource::{
-    Batch, DetectOptions, Health, HealthState, LogEntry, LogSource, Metrics, Parser, Position,
-    Registry, SourceKind,
+    Batch, DetectOptions, Framing, Health, HealthState, LogEntry, LogSource, Metrics, Parser,
+    Position, Registry, SourceKind,
 };
 use futures_util::{StreamExt as _, stream};
 
@@ -23,6 +23,7 @@ pub(crate) fn tail(args: &Tail) -> Result<(), Failure> {
     registry.register(Box::new(metrics.clone())).map_err(Failure::own)?;
     let mut options = DetectOptions::default();
     options.parser = parser(args)?;
+    options.framing = framing(args)?;
     options.metrics = metrics;
     let detector = Registry::default();
     let sources: Vec<Arc<dyn LogSource>> = args
@@ -54,6 +55,17 @@ fn parser(args: &Tail) -> Result<Parser, Failure> {
         Some(field) => parser.timestamp_field(field),
         None => parser,
     })
+}
+
+fn framing(args: &Tail) -> Result<Framing, Failure> {
+    let words = args.framing.iter().map(|word| {
+        word.split_once('=').ok_or_else(|| {
+            Failure::input(format!(
+                "`--framing {word}` has no value\n  = help: write KEY=VALUE, as in multiline=java"
+            ))
+        })
+    });
+    Framing::from_words(words.collect::<Result<Vec<_>, _>>()?).map_err(Failure::input)
 }
 
 fn position(from: From) -> Position {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birl_logsource::{
-    CommandSource, DetectOptions, Edge, FileSource, JournaldSource, LogSource, Parser, Position,
-    StdinSource,
+    CommandSource, DetectOptions, Edge, FileSource, Framing, JournaldSource, LogSource, Parser,
+    Position, StdinSource,
 };
 use birl_router::{
     Config as RouterConfig, DispatchConfig, Dispatcher, NamedNotifier, Router, WriterNotifier,
@@ -174,6 +174,11 @@ fn sources(config: &Config, registry: &Registry) -> Result<Sources, Failure> {
                 "a first run: beginning at the end of what exists; `start: beginning` changes that"
             );
         }
+        if source.journald.is_some() && !source.framing.is_empty() {
+            return Err(Failure::input(format!(
+                "source `{id}`: `framing` is for bytes, and a journal has entries\n  = help: take `framing` out"
+            )));
+        }
         let built = build_source(source, &id, offsets.as_deref(), &metrics)
             .map_err(|error| Failure::input(format!("source `{id}`: {error}")))?;
         let otherwise = match source.start {
@@ -200,6 +205,8 @@ fn build_source(
         Some(field) => parser.timestamp_field(field),
         None => parser,
     };
+    let words = source.framing.iter().map(|(key, word)| (key, word.to_string()));
+    let framing = Framing::from_words(words)?;
     // Four builders with the same words, and no trait among them: the words are said once.
     macro_rules! finish {
         ($builder:expr) => {{
@@ -212,13 +219,13 @@ fn build_source(
         }};
     }
     Ok(if let Some(path) = &source.file {
-        let builder = FileSource::builder(path);
+        let builder = FileSource::builder(path).framing(framing);
         finish!(match offsets {
             Some(offsets) => builder.offset_file(offsets),
             None => builder,
         })
     } else if let Some(command) = &source.command {
-        finish!(CommandSource::builder(command.iter()))
+        finish!(CommandSource::builder(command.iter()).framing(framing))
     } else if let Some(journald) = &source.journald {
         let mut builder = JournaldSource::builder().exclude_pid(std::process::id());
         if let Some(offsets) = offsets {
@@ -238,7 +245,7 @@ fn build_source(
         }
         finish!(builder)
     } else {
-        finish!(StdinSource::builder())
+        finish!(StdinSource::builder().framing(framing))
     })
 }
 

@@ -53,6 +53,18 @@ fn a_bad_duration_shows_how_to_write_one() {
 }
 
 #[test]
+fn framing_that_cannot_be_names_the_key_and_what_it_can_be() {
+    let framed = |words: &str| {
+        let config = GOOD.replace("parse: json", &format!("parse: json, framing: {{{words}}}"));
+        run(&config, RULE)
+    };
+    refused(&framed("encoding: utf16"), &["app.log`: `encoding`", "utf-16le"]);
+    refused(&framed("max_line_bytes: 0"), &["1 byte to 256 MiB"]);
+    refused(&framed("containers: maybe"), &["`containers`", "true or false"]);
+    refused(&framed("multi_line: java"), &["`multi_line`", "multiline, multiline_start"]);
+}
+
+#[test]
 fn a_rule_syntax_error_shows_the_line_and_a_caret() {
     let rules = RULE.replace("cpu > 90", "cpu > > 90");
     refused(&run(GOOD, &rules), &["rules.yaml:3:", "cpu > > 90", "^"]);

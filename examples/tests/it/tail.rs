@@ -50,6 +50,19 @@ fn a_large_file_is_printed_whole_and_in_order() {
 }
 
 #[test]
+fn framing_says_what_a_line_is() {
+    let args = ["--parse", "raw", "--framing", "containers=true", "--framing", "multiline=java"];
+    let time = "2026-11-23T08:00:00.5Z";
+    let input = format!(
+        "{time} stderr P java.lang.\n{time} stdout F up\n{time} stderr F Error: x\n\
+         {time} stderr F \tat a.B.c(B.java:1)\n"
+    );
+    let entries = json(&tail(&[&args[..], &["-"]].concat(), &input));
+    let lines: Vec<_> = entries.iter().map(|entry| entry["line"].as_str().unwrap()).collect();
+    assert_eq!(lines, ["java.lang.Error: x\n\tat a.B.c(B.java:1)", "up"]);
+}
+
+#[test]
 fn a_command_is_run_and_its_output_read() {
     let entries = json(&tail(&["cmd:printf 'one\\ntwo\\n'"], ""));
     assert_eq!(
