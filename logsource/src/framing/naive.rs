@@ -96,23 +96,36 @@ pub(super) fn limited(message: &[u8], framing: &Framing, found: &mut Vec<Vec<u8>
     cut(message, limits, found, &mut [0; 4]);
 }
 
-fn cut(mut line: &[u8], limits: Limits, found: &mut Vec<Vec<u8>>, counts: &mut [u64; 4]) {
+/// Makes a line, or pieces, of what is between two delimiters. Says behind which pieces a hole is:
+/// what comes after it does not go on with what was before.
+fn cut(
+    mut line: &[u8],
+    limits: Limits,
+    found: &mut Vec<Vec<u8>>,
+    counts: &mut [u64; 4],
+) -> Vec<usize> {
+    let mut holes = Vec::new();
     let is_wanted = |line: &[u8]| limits.keep_blank || !is_blank(line);
-    let mut push = |line: &[u8]| found.extend(is_wanted(line).then(|| line.to_vec()));
+    let push = |line: &[u8], found: &mut Vec<Vec<u8>>| {
+        found.extend(is_wanted(line).then(|| line.to_vec()));
+    };
     if line.len() <= limits.max_line {
-        push(line);
+        push(line, found);
     } else if limits.long_lines == LongLines::Split {
         while line.len() > limits.max_line {
             let piece = &line[..limits.clip(line)];
-            push(piece);
+            push(piece, found);
             counts[3] += u64::from(!is_blank(piece));
             line = &line[piece.len()..];
+            if limits.holes && line.first() == Some(&0) {
+                holes.push(found.len());
+            }
             while limits.holes && line.first() == Some(&0) {
                 line = &line[1..];
                 counts[2] += 1;
             }
         }
-        push(line);
+        push(line, found);
     } else if is_wanted(line) {
         let kept = match limits.long_lines {
             LongLines::Drop => 0,
@@ -122,6 +135,7 @@ fn cut(mut line: &[u8], limits: Limits, found: &mut Vec<Vec<u8>>, counts: &mut [
         counts[0] += 1;
         counts[1] += (line.len() - kept) as u64;
     }
+    holes
 }
 
 /// Lines of another encoding, each decoded by itself.
@@ -131,14 +145,17 @@ pub(super) fn decoded(text: &[u8], framing: &Framing) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     for line in split(text, framing) {
         let mut pieces = Vec::new();
-        cut(&text[line.start..line.end], limits, &mut pieces, &mut [0; 4]);
-        lines.extend(in_utf8(charset, pieces));
+        let holes = cut(&text[line.start..line.end], limits, &mut pieces, &mut [0; 4]);
+        let bounds = [0].into_iter().chain(holes.iter().copied());
+        for (from, to) in bounds.zip(holes.iter().copied().chain([pieces.len()])) {
+            lines.extend(in_utf8(charset, &pieces[from..to]));
+        }
     }
     lines.retain(|line| !is_blank(line));
     lines
 }
 
-fn in_utf8(charset: Charset, pieces: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+fn in_utf8(charset: Charset, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
     #[cfg(feature = "encoding")]
     if let Charset::Encoded(encoding) = charset {
         let mut decoder = encoding.new_decoder_without_bom_handling();
@@ -151,7 +168,7 @@ fn in_utf8(charset: Charset, pieces: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         return pieces.iter().enumerate().map(decode).collect();
     }
     let Charset::Bytes = charset else { return Vec::new() };
-    pieces
+    pieces.to_vec()
 }
 
 /// Messages of a container, in the order in which they begin.

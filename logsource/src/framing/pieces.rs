@@ -415,6 +415,21 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "encoding")]
+    #[test]
+    fn a_character_that_is_cut_off_ends_the_last_piece() {
+        // So does one before zero bytes, of which there may be some in the middle of a line.
+        let text = ["x", &"\u{20ac}".repeat(31), "\0", &"\u{20ac}".repeat(3), "\0"].concat();
+        for label in ["gbk", "utf-8"] {
+            let framing = Framing::new()
+                .max_line_bytes(3)
+                .long_lines(LongLines::Split)
+                .encoding(label.parse().unwrap());
+            check(text.as_bytes(), &[1], 1, &framing, now());
+            check(text.as_bytes(), &[7], 64, &framing, now());
+        }
+    }
+
     #[test]
     fn an_endless_line_takes_bounded_memory_and_comes_once() {
         let framing = Framing::new().max_line_bytes(1000);
