@@ -1,20 +1,21 @@
-//! What a source knows of the files that its followers meet: held now, finished, or not to be read.
+//! What a source knows of the files that its followers meet: read now, finished, copies of those, or
+//! not to be read.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, Stat};
-use super::identity;
-use crate::cursor::FileMark;
+use super::{family, identity};
+use crate::cursor::{FileId, FileMark};
 
 /// Shared by the followers of a source. A pattern may match a file under its old name and under
-/// its new one; it is read once.
+/// its new one, and a copy or an archive of it; what is in it is read once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Catalog {
     state: Arc<Mutex<State>>,
-    /// Keep what is finished: a pattern may match its new name.
-    keeps_finished: bool,
+    /// A pattern may match what a file is renamed to: keep what is known of it.
+    is_of_pattern: bool,
 }
 
 #[derive(Debug, Default)]
@@ -23,9 +24,15 @@ struct State {
     /// What was in a directory at first, and what was found there since. What is not among it has
     /// come since.
     seen: HashMap<PathBuf, HashSet<Entry>>,
+    /// The files of each log, by what their names have in common.
+    logs: HashMap<(PathBuf, Vec<u8>), HashSet<Inode>>,
+    /// The copies of what is held.
+    copies: HashMap<Inode, HashSet<Inode>>,
+    /// Names of which more is known now than when they were last looked at.
+    news: Vec<Arc<Path>>,
 }
 
-type Inode = (u64, u64);
+pub(super) type Inode = (u64, u64);
 
 /// A directory's entry: the inode number, and the time of birth, since numbers come again.
 type Entry = (u64, Option<u64>);
@@ -33,21 +40,25 @@ type Entry = (u64, Option<u64>);
 /// What is known of an inode.
 #[derive(Debug, Clone)]
 pub(super) enum Known {
-    /// Somebody reads it.
-    Held,
-    /// It was read up to here, and let go of.
-    Finished(FileMark),
-    /// It is not read: a copy of what is, or too old. If it grows beyond this, that is read.
+    /// Somebody reads it, and has read so much of it.
+    Held(FileMark),
+    /// It was read up to here when it had so many bytes, and let go of.
+    Finished { mark: FileMark, size: u64 },
+    /// All of it was read elsewhere, up to here.
+    WasCopy(FileMark),
+    /// All of it is in what is held under this inode, or was when it had so many bytes.
+    Copy { of: Inode, id: Arc<FileId>, size: u64 },
+    /// It is too old. If it grows beyond this, that is read.
     PassedOver { born: Option<u64>, size: u64 },
 }
 
 impl Catalog {
-    pub(super) fn new(keeps_finished: bool) -> Self {
-        Self { state: Arc::default(), keeps_finished }
+    pub(super) fn new(is_of_pattern: bool) -> Self {
+        Self { state: Arc::default(), is_of_pattern }
     }
 
-    pub(super) fn keeps_finished(&self) -> bool {
-        self.keeps_finished
+    pub(super) fn is_of_pattern(&self) -> bool {
+        self.is_of_pattern
     }
 
     /// Notes what is in a directory, the first time that it is asked for.
@@ -80,19 +91,56 @@ impl Catalog {
     pub(super) fn get(&self, stat: &Stat) -> Option<Known> {
         let found = self.lock().files.get(&stat.inode()).cloned()?;
         let is_same = match &found {
-            Known::Held => true,
-            Known::Finished(mark) => identity::is_same_birth(stat.born, mark.file.born),
+            Known::Held(_) => true,
+            Known::Finished { mark, .. } | Known::WasCopy(mark) => {
+                identity::is_same_birth(stat.born, mark.file.born)
+            }
+            Known::Copy { id, .. } => identity::is_same_birth(stat.born, id.born),
             Known::PassedOver { born, .. } => identity::is_same_birth(stat.born, *born),
         };
         is_same.then_some(found)
     }
 
     pub(super) fn is_held(&self, inode: Inode) -> bool {
-        matches!(self.lock().files.get(&inode), Some(Known::Held))
+        matches!(self.lock().files.get(&inode), Some(Known::Held(_)))
     }
 
-    pub(super) fn hold(&self, inode: Inode) {
-        self.lock().files.insert(inode, Known::Held);
+    /// Somebody reads it, from this mark on.
+    pub(super) fn hold(&self, mark: FileMark) {
+        let mut state = self.lock();
+        if self.is_of_pattern {
+            state.index(&mark.file);
+        }
+        state.files.insert((mark.file.dev, mark.file.ino), Known::Held(mark));
+    }
+
+    /// It was read up to this mark.
+    pub(super) fn advance(&self, mark: FileMark) {
+        let inode = (mark.file.dev, mark.file.ino);
+        if let (true, Some(known)) = (self.is_of_pattern, self.lock().files.get_mut(&inode)) {
+            *known = Known::Held(mark);
+        }
+    }
+
+    /// What may be what a file of this name was made of.
+    pub(super) fn origins(&self, path: &Path) -> Vec<Known> {
+        let state = self.lock();
+        let inodes = state.logs.get(&log_of(path)).into_iter().flatten();
+        let known = inodes.filter_map(|inode| state.files.get(inode));
+        let name = path.file_name().unwrap_or_default();
+        let is_origin = |known: &&Known| match known {
+            Known::Held(mark) | Known::Finished { mark, .. } => {
+                family::may_derive(name, mark.file.path.file_name().unwrap_or_default())
+            }
+            _ => false,
+        };
+        known.filter(is_origin).cloned().collect()
+    }
+
+    /// There is nothing in it beyond what was read elsewhere.
+    pub(super) fn settle(&self, mark: FileMark, size: u64) {
+        let inode = (mark.file.dev, mark.file.ino);
+        self.lock().files.insert(inode, Known::Finished { mark, size });
     }
 
     pub(super) fn pass_over(&self, stat: &Stat) {
@@ -100,25 +148,86 @@ impl Catalog {
         self.lock().files.insert(stat.inode(), known);
     }
 
-    pub(super) fn finish(&self, mark: FileMark) {
+    /// All of it is in what is held under the other inode.
+    pub(super) fn copy(&self, of: Inode, id: FileId, size: u64) {
+        let mut state = self.lock();
+        let inode = (id.dev, id.ino);
+        tracing::debug!(path = %id.path.display(), ino = id.ino, of = of.1, size, "a copy");
+        state.copies.entry(of).or_default().insert(inode);
+        state.files.insert(inode, Known::Copy { of, id: Arc::new(id), size });
+    }
+
+    /// It was read when it had so many bytes, and is let go of. Gives the marks of its copies, in
+    /// which nothing is left to read either.
+    pub(super) fn finish(&self, mark: FileMark, size: u64) -> Vec<FileMark> {
+        let mut state = self.lock();
+        let copies = state.end_copies(&mark);
         let inode = (mark.file.dev, mark.file.ino);
-        if self.keeps_finished {
-            self.lock().files.insert(inode, Known::Finished(mark));
+        if self.is_of_pattern {
+            state.index(&mark.file);
+            state.files.insert(inode, Known::Finished { mark, size });
         } else {
-            self.lock().files.remove(&inode);
+            state.files.remove(&inode);
         }
+        copies
+    }
+
+    /// The file was cut after it was read up to the mark. Gives the marks of its copies. If there
+    /// is more in one, that is to be read.
+    pub(super) fn cut(&self, mark: &FileMark) -> Vec<FileMark> {
+        self.lock().end_copies(mark)
+    }
+
+    /// Names of which more is known now than when they were last looked at.
+    pub(super) fn take_news(&self) -> Vec<Arc<Path>> {
+        std::mem::take(&mut self.lock().news)
     }
 
     /// Forgets the files that are nowhere any more.
     pub(super) fn retain(&self, is_there: impl Fn(u64) -> bool) {
         let mut state = self.lock();
-        state.files.retain(|(_, ino), known| matches!(known, Known::Held) || is_there(*ino));
-        for seen in state.seen.values_mut() {
+        state.files.retain(|(_, ino), known| matches!(known, Known::Held(_)) || is_there(*ino));
+        let State { files, seen, logs, copies, .. } = &mut *state;
+        for seen in seen.values_mut() {
             seen.retain(|(ino, _)| is_there(*ino));
         }
+        logs.retain(|_, inodes| {
+            inodes.retain(|inode| files.contains_key(inode));
+            !inodes.is_empty()
+        });
+        copies.retain(|origin, _| files.contains_key(origin));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    fn index(&mut self, file: &FileId) {
+        self.logs.entry(log_of(&file.path)).or_default().insert((file.dev, file.ino));
+    }
+
+    /// What was a copy of what is held is finished where that ended.
+    fn end_copies(&mut self, mark: &FileMark) -> Vec<FileMark> {
+        let origin = (mark.file.dev, mark.file.ino);
+        let mut ended = Vec::new();
+        for copy in self.copies.remove(&origin).unwrap_or_default() {
+            if let Some(known @ Known::Copy { .. }) = self.files.get_mut(&copy)
+                && let Known::Copy { of, id, .. } = &*known
+                && *of == origin
+            {
+                let mark = FileMark { file: Arc::clone(id), finished: true, ..mark.clone() };
+                self.news.push(Arc::clone(&id.path));
+                *known = Known::WasCopy(mark.clone());
+                ended.push(mark);
+            }
+        }
+        ended
+    }
+}
+
+fn log_of(path: &Path) -> (PathBuf, Vec<u8>) {
+    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+    (directory, family::root(path.file_name().unwrap_or_default()))
 }

@@ -28,6 +28,37 @@ pub(super) fn is_rotation_of(name: &OsStr, base: &OsStr) -> bool {
     between.is_some_and(is_mark)
 }
 
+/// The names of which `name` may be a rotation, as [`is_rotation_of`] has it.
+pub(super) fn bases(name: &OsStr) -> Vec<Vec<u8>> {
+    let name = unpacked(name.as_bytes());
+    let mut bases: Vec<Vec<u8>> = marked(name).map(|at| name[..at].to_vec()).collect();
+    if let Some(dot) = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0) {
+        let (stem, extension) = name.split_at(dot);
+        bases.extend(marked(stem).map(|at| [&stem[..at], extension].concat()));
+    }
+    bases
+}
+
+/// Where a name may have been without what follows.
+fn marked(name: &[u8]) -> impl Iterator<Item = usize> {
+    let separators = name.iter().enumerate().skip(1).filter(|(_, byte)| b".-_".contains(byte));
+    separators.map(|(at, _)| at).filter(|at| is_mark(&name[*at..]))
+}
+
+/// What the names of one log have in common: without what a rotation and a compression put there.
+/// `app.log`, `app.log.1` and `app-20261123.log.gz` have the same.
+pub(super) fn root(name: &OsStr) -> Vec<u8> {
+    // The longest mark there is, so the shortest name without one.
+    let shortest = bases(name).into_iter().min_by_key(Vec::len);
+    shortest.unwrap_or_else(|| unpacked(name.as_bytes()).to_vec())
+}
+
+/// Whether a file of this name may have been made of one of that name, by copying or compressing.
+pub(super) fn may_derive(name: &OsStr, from: &OsStr) -> bool {
+    let packed = unpacked(name.as_bytes());
+    is_rotation_of(name, from) || (packed.len() < name.len() && root(name) == root(from))
+}
+
 /// Where a file of several that were last written at the same moment belongs: the one with the
 /// higher number is the older one, a date is the other way round.
 pub(super) fn ordinal(path: &Path) -> (u64, std::cmp::Reverse<u64>) {
@@ -88,6 +119,31 @@ mod tests {
         for name in ["app-worker.log", "app.log", "apple.1.log", "app.loger.1"] {
             assert!(!is(name, "app.log"), "{name}");
         }
+    }
+
+    #[test]
+    fn names_of_one_log_have_one_root() {
+        let root = |name: &str| String::from_utf8(root(OsStr::new(name))).unwrap();
+        let names = [
+            "app.log",
+            "app.log.1",
+            "app.log.2.gz",
+            "app.log-20261123.zst",
+            "app.log.old",
+            "app-2026-11-23.log",
+            "app.1.log.gz",
+        ];
+        for name in names {
+            assert_eq!(root(name), "app.log", "{name}");
+        }
+        assert_eq!(bases(OsStr::new("app.log.1-2.gz")), [&b"app.log"[..], b"app.log.1"]);
+        assert_eq!(root("syslog.1"), "syslog");
+        assert_eq!(root(".1"), ".1");
+        assert_ne!(root("app-worker.log"), "app.log");
+        let may = |name: &str, from: &str| may_derive(OsStr::new(name), OsStr::new(from));
+        assert!(may("a.log.1", "a.log") && may("a.log.2.gz", "a.log.1") && may("a.gz", "a"));
+        // One of these is no copy of the other, whatever is in them.
+        assert!(!may("a-1.log", "a-2.log") && !may("a.log", "a.log.1") && !may("a.log", "a.log"));
     }
 
     #[test]

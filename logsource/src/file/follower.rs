@@ -1,6 +1,7 @@
 //! One name, followed through every file that bears it: rename, truncate, remove, create.
 
 mod carry;
+mod copies;
 mod cut;
 mod resume;
 
@@ -8,9 +9,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use self::carry::HandedOver;
+use self::copies::{Looked, Origin};
 use super::catalog::{Catalog, Known};
 use super::disk::{Disk, Stat};
 use super::family;
@@ -18,13 +20,20 @@ use super::identity::{self, Opened};
 use super::reading::{Account, Filled, Reading, Shared};
 use crate::cursor::FileMark;
 use crate::metrics::Count;
+use crate::shell::now;
 use crate::{Batch, Edge};
 
 /// A writer may go on with a renamed file until it is told to open the new one.
 const ROTATE_WAIT: Duration = Duration::from_secs(5);
 
+/// A copy or an archive is being written as long as the last byte is not older than this.
+const WRITTEN_WAIT: Duration = Duration::from_secs(2);
+
 /// How soon to look again at what is not over.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// So often a directory is listed until nothing is renamed meanwhile.
+const MAX_LISTINGS: usize = 4;
 
 /// More files than this are not held open behind one name; those beyond wait on the disk.
 const MAX_CHAIN: usize = 64;
@@ -67,10 +76,20 @@ pub(super) struct Follower<D: Disk> {
     rest: VecDeque<Batch>,
     /// Nobody bears the name now.
     nameless: bool,
+    /// When it was last looked for copies that show a cut.
+    looked: Option<Looked>,
+    /// There is a file of which it cannot be told yet what it is.
+    unsure: bool,
 }
 
 /// A file was cut; it must be begun anew.
 struct Cut;
+
+/// Whether somebody may still be writing a copy or an archive.
+fn is_being_written(stat: &Stat) -> bool {
+    let age = stat.modified.and_then(|modified| now().duration_since(modified).ok());
+    age.is_none_or(|age| age < WRITTEN_WAIT)
+}
 
 /// Another file of the same log.
 #[derive(Debug)]
@@ -99,6 +118,8 @@ impl<D: Disk> Follower<D> {
             pending: None,
             rest: VecDeque::new(),
             nameless: false,
+            looked: None,
+            unsure: false,
         };
         for directory in follower.directories() {
             catalog.enter(disk, &directory);
@@ -127,6 +148,10 @@ impl<D: Disk> Follower<D> {
                     Ok(HandedOver::No | HandedOver::Yes) => {}
                     Ok(HandedOver::NotYet) => break,
                     Ok(HandedOver::More) => return Ok(self.rest.pop_front()),
+                    Ok(HandedOver::NextIsCut) => {
+                        cut = Some(index + 1);
+                        break;
+                    }
                     Err(Cut) => {
                         cut = Some(index);
                         break;
@@ -158,6 +183,7 @@ impl<D: Disk> Follower<D> {
             return Ok(Err(Cut));
         }
         loop {
+            let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
             let filled = reading.fill(now)?;
             if filled == Filled::Cut {
                 return Ok(Err(Cut));
@@ -169,10 +195,12 @@ impl<D: Disk> Follower<D> {
                 continue;
             }
             // Were it cut while it was read, these might be the bytes of another line.
-            if reading.has_lines() && reading.is_cut()? {
+            if reading.has_lines() && (reading.is_cut()? || self.is_shown_cut(index)?) {
                 return Ok(Err(Cut));
             }
+            let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
             if let Some(batch) = reading.take(max) {
+                self.catalog.advance(reading.own_mark());
                 return Ok(Ok(Some(batch)));
             }
             if filled != Filled::More {
@@ -189,10 +217,11 @@ impl<D: Disk> Follower<D> {
             return Ok(!self.chain.is_empty());
         }
         self.settle_retired();
-        if let Some(last) = self.chain.back_mut()
-            && last.is_cut()?
+        let was_unsure = std::mem::take(&mut self.unsure);
+        if let Some(newest) = self.chain.len().checked_sub(1)
+            && let Some(last) = self.chain.back_mut()
+            && (last.is_cut()? || self.is_shown_cut(newest)?)
         {
-            let newest = self.chain.len() - 1;
             self.restart(newest, now)?;
             return Ok(true);
         }
@@ -202,46 +231,84 @@ impl<D: Disk> Follower<D> {
             {
                 last.touched = now;
             }
-            return Ok(self.open_missed(None, now));
+            return self.open_missed(None, now);
         };
         self.nameless = false;
         if self.chain.back().is_some_and(|last| last.is(&stat)) {
+            if !was_unsure {
+                return Ok(false);
+            }
+            // What could not be told may show now; it was written before what bears the name.
+            let bearer = self.chain.pop_back();
+            let any = self.open_missed(Some(stat.inode()), now);
+            self.chain.extend(bearer);
+            return any;
+        }
+        if self.chain.len() >= MAX_CHAIN {
             return Ok(false);
         }
-        let known = self.catalog.get(&stat);
-        let nothing_new = match &known {
-            Some(Known::Held) => true,
-            Some(Known::Finished(mark)) => stat.size == mark.offset,
-            Some(Known::PassedOver { size, .. }) => stat.size == *size,
-            None => false,
-        };
-        if nothing_new || self.chain.len() >= MAX_CHAIN {
-            return Ok(false);
-        }
-        let Some(mut file) = Opened::open(&self.disk, &self.path)? else { return Ok(false) };
+        let Some((file, offset)) = self.news_of(&stat)? else { return Ok(false) };
         if let Some(last) = self.chain.back_mut() {
             self.shared.metrics.add(Count::Rotations, 1);
             last.touched = now;
         }
-        self.open_missed(Some(file.stat.inode()), now);
-        let offset = match known {
-            Some(Known::Finished(mark)) if file.is(&mark) => mark.offset,
-            Some(Known::PassedOver { size, .. }) if file.stat.size > size => size,
-            _ => 0,
-        };
+        self.open_missed(Some(file.stat.inode()), now)?;
         self.shared.metrics.add(Count::Files, 1);
         self.push(file, offset, None, now);
         Ok(true)
     }
 
+    /// Opens the file that bears the name now, unless nothing in it is new. Gives where the new
+    /// begins.
+    fn news_of(&mut self, stat: &Stat) -> io::Result<Option<(Opened<D::File>, u64)>> {
+        let known = self.catalog.get(stat);
+        match known {
+            Some(Known::Held(_)) => return Ok(None),
+            Some(
+                Known::Finished { size, .. }
+                | Known::Copy { size, .. }
+                | Known::PassedOver { size, .. },
+            ) if size == stat.size => return Ok(None),
+            Some(Known::WasCopy(_)) if is_being_written(stat) => {
+                self.unsure = true;
+                return Ok(None);
+            }
+            _ => {}
+        }
+        let Some(mut file) = Opened::open(&self.disk, &self.path)? else { return Ok(None) };
+        if file.stat.inode() != stat.inode() {
+            // It moved on meanwhile, and is looked at again for that.
+            return Ok(None);
+        }
+        match known {
+            Some(Known::Finished { mark, .. }) if file.holds(&mark) => {
+                Ok(Some((file, mark.offset)))
+            }
+            Some(Known::WasCopy(mark)) if file.holds(&mark) => {
+                if file.reaches(mark.offset + 1) {
+                    return Ok(Some((file, mark.offset)));
+                }
+                self.catalog.settle(mark, stat.size);
+                Ok(None)
+            }
+            Some(Known::PassedOver { size, .. }) if file.stat.size > size => Ok(Some((file, size))),
+            None | Some(Known::Copy { .. })
+                if self.chain.is_empty() && self.is_made_of_others(&mut file)? =>
+            {
+                Ok(None)
+            }
+            _ => Ok(Some((file, 0))),
+        }
+    }
+
     /// The name may have moved on more than once since the last look: opens the files that have
     /// come and were renamed since. Says whether there were any.
-    fn open_missed(&mut self, bearer: Option<(u64, u64)>, now: Instant) -> bool {
+    fn open_missed(&mut self, bearer: Option<(u64, u64)>, now: Instant) -> io::Result<bool> {
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
         let missed = self.missed(|sibling, follower| {
             Some(sibling.stat.inode()) != bearer
                 && follower.catalog.is_news(sibling.directory(), &sibling.stat)
-        });
+        })?;
         let any = !missed.is_empty();
         // Those that find no room are news again when there is.
         for (sibling, file) in missed.into_iter().take(room) {
@@ -250,7 +317,7 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Files, 1);
             self.push(file, 0, None, now);
         }
-        any
+        Ok(any)
     }
 
     /// The rotated files that were never read, of those asked for, in their order. Copies and
@@ -258,7 +325,7 @@ impl<D: Disk> Follower<D> {
     fn missed(
         &mut self,
         wanted: impl Fn(&Sibling, &Self) -> bool,
-    ) -> Vec<(Sibling, Opened<D::File>)> {
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let mut siblings = self.siblings();
         // Plain ones first, so that an archive of one of them is known for what it is.
         siblings.sort_by_key(|sibling| family::is_packed(&sibling.path));
@@ -267,33 +334,24 @@ impl<D: Disk> Follower<D> {
             if self.catalog.get(&sibling.stat).is_some() || !wanted(&sibling, self) {
                 continue;
             }
-            let Ok(Some(mut file)) = Opened::open(&self.disk, &sibling.path) else { continue };
-            if file.stat.inode() != sibling.stat.inode() {
-                // The names moved on since they were listed: the next look shows them anew.
-                continue;
-            }
+            // Where names moved on since they were listed, the next look shows them anew.
+            let Some(mut file) = self.open_sibling(&sibling) else { continue };
             if file.head.len == 0 {
                 // A copy or an archive may be about to be written: what it is shows later.
                 continue;
             }
-            let is_known = self.is_known(&mut file)
-                || missed.iter_mut().any(|(_, other)| file.is_copy_of(&other.whole(&self.path)));
-            if is_known {
-                self.shared.metrics.add(Count::Ignored, 1);
-                self.catalog.see(sibling.directory(), &sibling.stat);
-                self.catalog.pass_over(&file.stat);
-            } else {
-                missed.push((sibling, file));
+            match self.origin_of(&mut file, &sibling, usize::MAX)? {
+                Origin::Unsure => self.unsure = true,
+                Origin::Of(origin) => self.note_copy(origin, &sibling, &file),
+                Origin::None => {
+                    if !missed.iter_mut().any(|(_, other)| file.is_within(&mut other.content)) {
+                        missed.push((sibling, file));
+                    }
+                }
             }
         }
         missed.sort_by_cached_key(|(sibling, _)| identity::age(&sibling.path, &sibling.stat));
-        missed
-    }
-
-    /// Whether a file is a copy or an archive of what is read here, or was.
-    pub(super) fn is_known(&self, file: &mut Opened<D::File>) -> bool {
-        let held = self.chain.iter().map(Reading::mark);
-        held.chain(self.finished.iter().cloned()).any(|mark| file.is_copy_of(&mark))
+        Ok(missed)
     }
 
     /// Lets go of the renamed files to which nobody has written for a while. What is left of a
@@ -305,14 +363,17 @@ impl<D: Disk> Follower<D> {
             // The last one is let go of only when no other has its name, and it is deleted. What
             // a pattern matched is over with its name: else every old file would stay open.
             let is_over = self.nameless
-                && (self.catalog.keeps_finished()
+                && (self.catalog.is_of_pattern()
                     || reading.stat().is_ok_and(|stat| stat.links == 0));
             let bears_the_name = index == newest && !is_over;
             let is_quiet = now.saturating_duration_since(reading.touched) >= ROTATE_WAIT;
             if is_quiet && reading.rest() {
                 continue;
             }
-            if bears_the_name || !(is_quiet || reading.is_over()) {
+            // What was packed is over with its end, but a place that is forgotten at once could not tell
+            // that a copy was read, should this process be killed now.
+            let is_over = is_quiet || (reading.is_over() && self.catalog.is_of_pattern());
+            if bears_the_name || !is_over {
                 continue;
             }
             if reading.has_partial() {
@@ -332,7 +393,7 @@ impl<D: Disk> Follower<D> {
     fn finish(&mut self, reading: Reading<D::File>) {
         let mark = FileMark { finished: true, ..reading.mark() };
         if let (Some(store), true) = (&self.shared.store, reading.account().is_settled()) {
-            if self.catalog.keeps_finished() {
+            if self.catalog.is_of_pattern() {
                 store.set(reading.key(), &crate::Cursor::of_files(vec![mark.clone()]));
             } else {
                 store.remove(reading.key());
@@ -342,7 +403,21 @@ impl<D: Disk> Follower<D> {
             self.finished.pop_front();
         }
         self.finished.push_back(mark.clone());
-        self.catalog.finish(mark);
+        let size = reading.stat().map_or(u64::MAX, |stat| stat.size);
+        let (path, ino, offset) = (self.path.display(), mark.file.ino, mark.offset);
+        tracing::debug!(%path, ino, size, offset, "done with a file");
+        let copies = self.catalog.finish(mark, size);
+        self.keep(copies);
+    }
+
+    /// Keeps the places of copies in which nothing is left to read, so that they are known after a
+    /// restart.
+    fn keep(&self, copies: Vec<FileMark>) {
+        let Some(store) = &self.shared.store else { return };
+        for mark in copies.into_iter().filter(|_| self.catalog.is_of_pattern()) {
+            let key = format!("{}:{}:{}", mark.file.dev, mark.file.ino, mark.file.path.display());
+            store.set(&key, &crate::Cursor::of_files(vec![mark]));
+        }
     }
 
     /// Forgets the places in contents that are gone, once they are acknowledged.
@@ -366,12 +441,14 @@ impl<D: Disk> Follower<D> {
         account: Option<Result<Account, Arc<str>>>,
         now: Instant,
     ) {
-        self.catalog.hold(file.stat.inode());
         for directory in self.directories() {
             self.catalog.see(&directory, &file.stat);
         }
         let account = account.unwrap_or_else(|| Err(self.new_key(&file.stat)));
+        let (ino, size, key) = (file.stat.ino, file.stat.size, account.as_ref().err());
+        tracing::debug!(path = %self.path.display(), ino, size, offset, ?key, "reading a file");
         let reading = Reading::new(&self.shared, &self.path, file, offset, account, now);
+        self.catalog.hold(reading.own_mark());
         self.chain.push_back(reading);
     }
 
@@ -389,6 +466,31 @@ impl<D: Disk> Follower<D> {
 
     /// The rotated files of this log, in the order in which they were last written.
     fn siblings(&self) -> Vec<Sibling> {
+        let mut times = self.directory_times();
+        for _ in 0..MAX_LISTINGS {
+            let found = self.list_siblings();
+            // What is renamed while a directory is listed may not be listed at all.
+            let then = std::mem::replace(&mut times, self.directory_times());
+            if then == times {
+                return found;
+            }
+        }
+        self.list_siblings()
+    }
+
+    /// When names in the directories changed last.
+    fn directory_times(&self) -> Vec<Option<SystemTime>> {
+        let stats = self.directories().map(|at| self.disk.stat(&at));
+        stats.map(|stat| stat.ok().flatten().and_then(|stat| stat.modified)).collect()
+    }
+
+    /// Opens one of them, unless its name was given to another meanwhile.
+    fn open_sibling(&self, sibling: &Sibling) -> Option<Opened<D::File>> {
+        let file = Opened::open(&self.disk, &sibling.path).ok().flatten();
+        file.filter(|file| file.stat.inode() == sibling.stat.inode())
+    }
+
+    fn list_siblings(&self) -> Vec<Sibling> {
         let mut found = Vec::new();
         for (directory, base) in self.homes() {
             for (path, _) in self.disk.list(&directory).unwrap_or_default() {
@@ -446,7 +548,8 @@ impl<D: Disk> Follower<D> {
     /// When to look again, though nothing may have happened: somebody waits for it, or time has to
     /// pass before it is over.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
-        let waits = self.is_busy() || self.pending.is_some() || !self.retired.is_empty();
+        let waits =
+            self.is_busy() || self.unsure || self.pending.is_some() || !self.retired.is_empty();
         let soon = waits.then(|| now + LOOK_AGAIN);
         let deadlines = self.chain.iter().filter_map(Reading::next_deadline);
         // What of a packed file is held back is handed on once it is quiet.

@@ -11,10 +11,16 @@ use super::disk::{Disk, Handle, Stat};
 use crate::cursor::{FileId, FileMark, Head, Tail};
 
 /// The first bytes of a file that tell it from another one.
-const HEAD_BYTES: usize = 1024;
+pub(super) const HEAD_BYTES: usize = 1024;
 
 /// The bytes before a place that tell it from the same place in another file.
-const TAIL_BYTES: usize = 256;
+pub(super) const TAIL_BYTES: usize = 256;
+
+/// Up to here, all that was read may be the same in every file of a log: it begins with a header.
+const YOUNG_BYTES: u64 = 64 << 10;
+
+/// How much of two files is compared beyond what was read of one.
+const BEYOND_BYTES: usize = 4096;
 
 /// How far back the beginning of an unfinished last line is looked for.
 const PARTIAL_BYTES: u64 = 64 * 1024;
@@ -25,6 +31,20 @@ pub(super) struct Opened<F> {
     pub(super) content: Content<F>,
     pub(super) stat: Stat,
     pub(super) head: Head,
+}
+
+/// What a file is to another one of the same log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Likeness {
+    /// A copy or an archive, perhaps an unfinished one: there is nothing in it that is not there.
+    Copy,
+    /// It begins with all that was read, and goes on in another way: the other one was cut since
+    /// it was copied.
+    Departs,
+    /// Another content.
+    Other,
+    /// There is too little in it yet.
+    Unsure,
 }
 
 impl<F: Handle> Opened<F> {
@@ -43,7 +63,11 @@ impl<F: Handle> Opened<F> {
         self.stat.ino == mark.file.ino
             && (self.stat.dev == mark.file.dev || mark.file.head.len > 0)
             && is_same_birth(self.stat.born, mark.file.born)
-            && self.holds(mark)
+            && match (self.content.is_packed(), self.stat.born.is_some()) {
+                // To unpack all of it again, at every start, would tell no more.
+                (true, true) => begins_with(&mut self.content, mark.file.head),
+                _ => self.holds(mark),
+            }
     }
 
     /// Whether everything that was read up to the mark is in here, so that reading may go on at
@@ -58,29 +82,100 @@ impl<F: Handle> Opened<F> {
             && (plain || self.reaches(mark.offset))
     }
 
-    /// Whether it is a copy or an archive, perhaps an unfinished one, of what was read up to the
-    /// mark. A short beginning says little: then it must not hold more than was read.
-    pub(super) fn is_copy_of(&mut self, mark: &FileMark) -> bool {
-        if mark.file.head.len == 0 || !begins_with(&mut self.content, mark.file.head) {
-            return false;
+    /// What it is to what was read up to the mark, and is not at hand. Of what is shorter than that
+    /// nothing can be said by checksums alone.
+    pub(super) fn likeness(&mut self, mark: &FileMark) -> Likeness {
+        if mark.file.head.len == 0 {
+            return Likeness::Other;
+        }
+        if self.head.len < mark.file.head.len {
+            return Likeness::Unsure;
+        }
+        if !begins_with(&mut self.content, mark.file.head) {
+            return Likeness::Other;
         }
         if !self.reaches(mark.tail.at) {
+            return Likeness::Unsure;
+        }
+        // A short beginning says little: then it must not hold more than was read.
+        let is_copy = stands(&mut self.content, mark.tail)
+            && (!is_young(mark) || !self.reaches(mark.offset + 1));
+        if is_copy { Likeness::Copy } else { Likeness::Other }
+    }
+
+    /// What it is to a file of which so much was read.
+    ///
+    /// # Errors
+    /// If the other one cannot be read.
+    pub(super) fn likeness_to(
+        &mut self,
+        other: &mut Content<F>,
+        mark: &FileMark,
+    ) -> io::Result<Likeness> {
+        let reached = self.reaches(mark.offset);
+        if !reached && self.stat.size == 0 {
+            return Ok(Likeness::Unsure);
+        }
+        if mark.offset > 0 {
+            if reached && !(self.holds(mark)) {
+                return Ok(Likeness::Other);
+            }
+            if !reached {
+                return self.is_beginning_of(other);
+            }
+        }
+        self.beyond(other, mark.offset)
+    }
+
+    /// What it is to another file that is the same up to here.
+    fn beyond(&mut self, other: &mut Content<F>, from: u64) -> io::Result<Likeness> {
+        // Theirs first: the other one may grow meanwhile.
+        let (mut theirs, mut ours) = ([0; BEYOND_BYTES], [0; BEYOND_BYTES]);
+        let theirs_len = fill(&mut self.content, &mut theirs, from).unwrap_or(0);
+        let ours_len = fill(other, &mut ours, from)?;
+        let shared = theirs_len.min(ours_len);
+        Ok(match theirs_len <= ours_len && theirs[..shared] == ours[..shared] {
+            true if theirs_len == 0 && from == 0 => Likeness::Unsure,
+            true => Likeness::Copy,
+            false => Likeness::Departs,
+        })
+    }
+
+    /// Whether another file goes on where this one stops: it is a copy that is being written.
+    pub(super) fn is_beginning_of(&mut self, other: &mut Content<F>) -> io::Result<Likeness> {
+        let (mut theirs, mut ours) = ([0; HEAD_BYTES], [0; HEAD_BYTES]);
+        let len = fill(&mut self.content, &mut theirs, 0).unwrap_or(0);
+        let is_same = fill(other, &mut ours[..len], 0)? == len && theirs[..len] == ours[..len];
+        Ok(match is_same && self.ends_within(other) {
+            false => Likeness::Other,
+            true if len == 0 => Likeness::Unsure,
+            true => Likeness::Copy,
+        })
+    }
+
+    /// Whether all that is in here is in another file as well, which was not cut since then.
+    pub(super) fn is_within(&mut self, other: &mut Content<F>) -> bool {
+        self.beyond(other, 0).is_ok_and(|likeness| likeness == Likeness::Copy)
+            && self.ends_within(other)
+    }
+
+    /// Whether what stands at the end stands there in the other file as well. An archive's end is
+    /// far to unpack.
+    fn ends_within(&mut self, other: &mut Content<F>) -> bool {
+        if self.content.is_packed() {
             return true;
         }
-        stands(&mut self.content, mark.tail)
-            && (!is_short(mark.file.head) || !self.reaches(mark.offset + 1))
+        tail(&mut self.content, self.stat.size).is_ok_and(|end| stands(other, end))
     }
 
-    /// The mark that says that all of it was read.
-    pub(super) fn whole(&mut self, path: &Arc<Path>) -> FileMark {
-        let Stat { dev, ino, size, .. } = self.stat;
-        let born = birth(&self.stat);
-        let file = FileId { path: Arc::clone(path), dev, ino, born, head: self.head };
-        let tail = tail(&mut self.content, size).unwrap_or_default();
-        FileMark { file: Arc::new(file), offset: size, tail, finished: false }
+    /// What it is known by.
+    pub(super) fn id(&self, path: Arc<Path>) -> FileId {
+        let Stat { dev, ino, .. } = self.stat;
+        FileId { path, dev, ino, born: birth(&self.stat), head: self.head }
     }
 
-    fn reaches(&mut self, offset: u64) -> bool {
+    /// Whether it has so many bytes.
+    pub(super) fn reaches(&mut self, offset: u64) -> bool {
         if !self.content.is_packed() {
             return self.stat.size >= offset;
         }
@@ -138,6 +233,11 @@ pub(super) fn is_same_birth(now: Option<SystemTime>, then: Option<u64>) -> bool 
 /// The checksum of the first bytes that are there.
 pub(super) fn head<F: Handle>(content: &mut Content<F>) -> io::Result<Head> {
     checksum(content, 0, HEAD_BYTES).map(|(len, crc)| Head { len, crc })
+}
+
+/// Whether so little was read that it may be the same in every file of the log.
+pub(super) fn is_young(mark: &FileMark) -> bool {
+    mark.offset <= YOUNG_BYTES
 }
 
 /// Whether a head may still grow.

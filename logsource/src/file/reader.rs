@@ -120,6 +120,9 @@ impl<'a> Reader<'a> {
         } else if self.poll.is_due(now) && !self.blind.is_empty() {
             self.look_at_blind(now);
         }
+        for path in self.catalog.take_news() {
+            self.table.touch(&path);
+        }
         self.table.ripen(now);
         if now >= self.note_at {
             self.note_at = now + NOTE_EVERY;
@@ -222,12 +225,13 @@ impl<'a> Reader<'a> {
     fn take_events(&mut self, now: Instant) {
         let Self { watcher, table, seen, .. } = self;
         let patterns = &self.settings.patterns;
-        watcher.drain(patterns, |path| table.cares(path), seen);
+        watcher.drain(patterns, |path| !table.kin(path).is_empty(), seen);
         if seen.is_empty() {
             return;
         }
         let mut seen = std::mem::take(seen);
         for path in seen.touched.drain() {
+            self.table.touch_kin(&path);
             if !self.table.touch(&path) {
                 self.meet(&path, now);
             } else if self.table.follower(&path).is_some_and(|follower| follower.is_idle()) {

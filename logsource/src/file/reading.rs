@@ -1,20 +1,22 @@
 //! One open file, read from one offset on.
 
 mod carried;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use self::carried::{Handed, Left};
+use self::memory::Memory;
 use super::content::{Content, State};
 use super::disk::{Handle, Stat};
-use super::identity::{self, Opened};
+use super::identity::{self, Likeness, Opened};
 use crate::budget::Intake;
 use crate::cursor::{FileId, FileMark, Place, Tail};
-use crate::framing::{Framer, Framing, kubernetes_labels};
+use crate::framing::{Carry, Framer, Framing, kubernetes_labels};
 use crate::ledger::Book;
 use crate::metrics::{DropReason, SourceMetrics};
 use crate::shell::{Store, now};
@@ -48,6 +50,7 @@ pub(super) struct Reading<F> {
     at: u64,
     /// What stands before `base`, or a little before that.
     tail: Tail,
+    memory: Memory,
     account: Account,
     /// How it was at the last look.
     size: u64,
@@ -65,6 +68,8 @@ pub(super) struct Reading<F> {
     left: Vec<Left>,
     /// What was held here goes on in the next file.
     handed: Option<Handed>,
+    /// What was resumed here, as long as nothing was taken: it may have to go on elsewhere.
+    resumed: Option<Carry>,
 }
 
 /// Who is told how far a content is acknowledged, and under which key that is kept.
@@ -139,6 +144,7 @@ impl<F: Handle> Reading<F> {
             base: offset,
             at: offset,
             tail,
+            memory: Memory::default(),
             account: Account { book: None, key: "".into() },
             size: stat.size,
             at_hole: false,
@@ -148,13 +154,16 @@ impl<F: Handle> Reading<F> {
             is_damage_told: false,
             left: Vec::new(),
             handed: None,
+            resumed: None,
         };
         reading.framer.begin(offset);
+        let mut first = [0; identity::HEAD_BYTES];
+        let known = usize::try_from(offset).unwrap_or(usize::MAX).min(first.len());
         if offset > 0 {
-            let mut first = [0; 4];
             let len = reading.content.read_at(&mut first, 0).unwrap_or(0);
             reading.framer.know(&first[..len]);
         }
+        reading.memory.begin(offset, &first[..known]);
         let place = reading.place(offset);
         reading.account = account.unwrap_or_else(|key| Account::open(shared, key, &place));
         reading
@@ -172,6 +181,27 @@ impl<F: Handle> Reading<F> {
         &self.account
     }
 
+    /// When the file came to be, where the file system knows.
+    pub(super) fn born(&self) -> Option<SystemTime> {
+        let born = std::time::Duration::from_nanos(self.id.born?);
+        SystemTime::UNIX_EPOCH.checked_add(born)
+    }
+
+    /// Whether so little was read that it may be the same in every file of the log.
+    pub(super) fn is_young(&self) -> bool {
+        !self.content.is_packed() && identity::is_young(&self.own_mark())
+    }
+
+    /// What another file is to this one, as far as this one was read.
+    pub(super) fn likeness_of(&mut self, file: &mut Opened<F>) -> io::Result<Likeness> {
+        let mark = self.own_mark();
+        file.likeness_to(&mut self.content, &mark)
+    }
+
+    pub(super) fn content(&mut self) -> &mut Content<F> {
+        &mut self.content
+    }
+
     /// Whether this is the file that a name stands for.
     pub(super) fn is(&self, stat: &Stat) -> bool {
         self.inode() == stat.inode() && identity::is_same_birth(stat.born, self.id.born)
@@ -180,10 +210,15 @@ impl<F: Handle> Reading<F> {
     /// The place after everything that was taken as batches, here or in the next file.
     pub(super) fn mark(&self) -> FileMark {
         let held = self.handed.as_ref().and_then(Handed::held);
-        held.unwrap_or_else(|| self.own_mark(self.base))
+        held.unwrap_or_else(|| self.own_mark())
     }
 
-    fn own_mark(&self, offset: u64) -> FileMark {
+    /// The place after everything that was taken of this file.
+    pub(super) fn own_mark(&self) -> FileMark {
+        self.mark_at(self.base)
+    }
+
+    fn mark_at(&self, offset: u64) -> FileMark {
         let file = Arc::clone(&self.id);
         FileMark { file, offset, tail: self.tail, finished: false }
     }
@@ -205,6 +240,8 @@ impl<F: Handle> Reading<F> {
                 return Ok(Filled::More);
             }
         }
+        // The room is the same as long as nothing was fed.
+        self.memory.read(self.framer.room().get(..read).unwrap_or_default());
         self.framer.fed(read, now);
         if read == 0 {
             self.framer.expire(now);
@@ -296,16 +333,24 @@ impl<F: Handle> Reading<F> {
             self.shared.metrics.drop_bytes(DropReason::Hole, data - self.at);
             self.shared.metrics.drop_lines(DropReason::Hole, 1);
             (self.base, self.at) = (data, data);
+            self.memory.begin(data, &[]);
             self.framer.begin(data);
         }
         Ok(true)
     }
 
+    /// Reads again what was not taken.
+    fn seek_back(&mut self) {
+        self.framer.begin(self.base);
+        self.at = self.base;
+        // What was read first was read before.
+        self.memory.seek(self.base);
+    }
+
     /// Whether no whole line is left, after a `take`.
     pub(super) fn is_at_end(&mut self, now: Instant) -> io::Result<bool> {
         // What a `take` left over is read again from where it stopped.
-        self.framer.begin(self.base);
-        self.at = self.base;
+        self.seek_back();
         loop {
             let filled = self.fill(now)?;
             if self.framer.has_lines() {
@@ -326,14 +371,13 @@ impl<F: Handle> Reading<F> {
         let metrics = Arc::clone(&self.shared.metrics);
         framed.tally.count(&metrics);
         self.base += framed.consumed;
+        self.resumed = None;
         if framed.table.lines.len() > max {
             // Only a `read` asks for fewer lines than there are, and it goes no further.
             framed.table.truncate(max);
             self.base = started + framed.table.end;
         }
-        if let Ok(tail) = identity::tail(&mut self.content, self.base) {
-            self.tail = tail;
-        }
+        self.tail = self.tail_at(self.base);
         let left = if framed.carried { std::mem::take(&mut self.left) } else { Vec::new() };
         if framed.table.lines.is_empty() {
             left.into_iter().for_each(|left| left.ack.done());
@@ -392,8 +436,10 @@ impl<F: Handle> Reading<F> {
         self.framer.begin(0);
         self.is_damage_told = false;
         (self.base, self.at, self.tail) = (0, 0, Tail::default());
+        self.memory.begin(0, &[]);
         (self.size, self.at_hole) = (stat.size, false);
         self.left.clear();
+        self.resumed = None;
         self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
         let account = Account::open(&self.shared, key, &self.place(0));
         Ok(std::mem::replace(&mut self.account, account))
@@ -429,18 +475,29 @@ impl<F: Handle> Reading<F> {
     }
 
     fn grow_head(&mut self) {
-        if !identity::is_short(self.id.head) {
-            return;
-        }
-        // If it cannot be read now, the shorter one still tells the file.
-        if let Ok(head) = identity::head(&mut self.content)
-            && head != self.id.head
-        {
+        let head = self.memory.head();
+        if head.len > self.id.head.len {
             self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
         }
     }
 
+    /// What stands before a place that was read. Of a packed file nobody asks.
+    fn tail_at(&mut self, place: u64) -> Tail {
+        if self.content.is_packed() {
+            return Tail::default();
+        }
+        if let Some(tail) = self.memory.tail(place) {
+            return tail;
+        }
+        // It was read long ago, or never. An earlier one tells the file, too, and what was written
+        // since a cut would tell another one.
+        let tail = identity::tail(&mut self.content, place).unwrap_or(self.tail);
+        let is_same = identity::stands(&mut self.content, self.tail)
+            && identity::begins_with(&mut self.content, self.id.head);
+        if is_same { tail } else { self.tail }
+    }
+
     fn place(&self, offset: u64) -> Cursor {
-        Cursor(Place::File(self.own_mark(offset)))
+        Cursor(Place::File(self.mark_at(offset)))
     }
 }

@@ -1,6 +1,8 @@
 //! The files of a source by name, and which of them to look at next.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -119,14 +121,21 @@ impl Table {
         }
     }
 
-    /// Whether a path is that of a file that was renamed away and is still being read.
-    pub(super) fn cares(&self, path: &Path) -> bool {
-        let is_of = |base: &Arc<Path>| {
-            let names = path.file_name().zip(base.file_name());
-            path.parent() == base.parent()
-                && names.is_some_and(|(name, base)| family::is_rotation_of(name, base))
+    /// The followed files of which a path may be what a rotation or a copy is called.
+    pub(super) fn kin(&self, path: &Path) -> Vec<Arc<Path>> {
+        let (Some(name), Some(directory)) = (path.file_name(), path.parent()) else {
+            return Vec::new();
         };
-        self.busy.iter().any(is_of)
+        let bases = family::bases(name).into_iter();
+        let paths = bases.map(|base| directory.join(OsStr::from_bytes(&base)));
+        paths.filter_map(|path| Some(Arc::clone(self.files.get_key_value(&*path)?.0))).collect()
+    }
+
+    /// Something happened to what a path may be a rotation or a copy of.
+    pub(super) fn touch_kin(&mut self, path: &Path) {
+        for path in self.kin(path) {
+            self.touch(&path);
+        }
     }
 
     /// A look at everything begins.

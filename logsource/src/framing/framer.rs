@@ -53,7 +53,7 @@ pub(crate) struct Framed {
 }
 
 /// What one file leaves for the next file of the same log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[cfg(any(feature = "file", test))]
 pub(crate) struct Carry {
     /// An open group and an unfinished line,

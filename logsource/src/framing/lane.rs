@@ -11,7 +11,7 @@ use super::settings::LongLines;
 use super::tally::Tally;
 
 /// A message that is put together from parts, and the lines before it that it may belong to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Lane {
     pub(super) stream: Stream,
     /// The lines of the open group, then the parts of the message.

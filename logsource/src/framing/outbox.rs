@@ -16,7 +16,7 @@ const PARTIAL: Span = Span { start: 18, end: 25 };
 const TRUE: Span = Span { start: 25, end: 29 };
 
 /// A record that is done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Done {
     stream: Stream,
     pub(super) from: From,

@@ -45,7 +45,7 @@ pub(super) struct Stage {
 
 /// What is held when a file ends and another goes on.
 #[cfg(any(feature = "file", test))]
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Held {
     lanes: [Lane; 3],
     waiting: std::collections::VecDeque<super::outbox::Done>,

@@ -44,6 +44,9 @@ pub(crate) fn run(args: &[String]) {
     let orders = Arc::new(Orders::default());
     listen(Arc::clone(&orders));
     count(metrics.clone(), Arc::clone(&ledger));
+    // What the source says of itself is kept with a play that fails.
+    let said = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+    said.with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let dice = Dice::new(seed, &format!("reader {run}"));
     let followed = metrics.clone();

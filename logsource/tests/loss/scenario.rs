@@ -68,9 +68,6 @@ const PLAIN: Scenario = Scenario {
     ordered: true,
 };
 
-/// Those that do not hold yet; they are played when they are asked for by name.
-pub(crate) const OPEN: &[&str] = &["copytruncate", "header", "directory", "pattern", "mixed"];
-
 /// Every scenario. `make loss SCENARIO=…` runs one.
 pub(crate) const ALL: &[Scenario] = &[
     Scenario { name: "rename", ..PLAIN },

@@ -5,22 +5,41 @@ use std::time::Instant;
 
 use super::{Follower, MAX_CHAIN, Sibling};
 use crate::cursor::FileMark;
+use crate::file::catalog::Known;
 use crate::file::disk::Disk;
 use crate::file::identity::{self, Opened};
 use crate::file::reading::Reading;
 use crate::metrics::{Count, DropReason};
+
+/// What was read tells a file from others that begin alike if it is longer than any header.
+const LONG_BYTES: u64 = 16 << 10;
 
 impl<D: Disk> Follower<D> {
     /// The file was cut in place. If a copy of it holds what was not read yet, that comes first,
     /// and with it whatever was copied since; else what is held of it is all that is left.
     pub(super) fn restart(&mut self, index: usize, now: Instant) -> io::Result<()> {
         let Some(mut reading) = self.chain.remove(index) else { return Ok(()) };
-        if reading.is_resumed() {
-            // No copy has what an earlier file left here.
+        self.looked = None;
+        let mark = reading.mark();
+        let copies = match self.copies_before_cut(&mut reading) {
+            Ok(copies) => copies,
+            Err(error) => return self.put_back(index, reading, error),
+        };
+        let copy = match copies.into_iter().next() {
+            Some(copy) => Some(copy),
+            // Many files begin like a young one, and those that were read are forgotten.
+            None if mark.offset < LONG_BYTES => None,
+            None => self.copy_of(&mark),
+        };
+        // What an earlier file left goes on in the copy if nothing of it was taken yet. Else no
+        // copy has it.
+        let carried = copy.as_ref().and_then(|_| reading.give_back());
+        if carried.is_none() && reading.is_resumed() {
             self.rest.extend(reading.take_rest());
         }
-        let mark = reading.mark();
-        let copy = self.copy_of(&mark);
+        let (path, ino, offset) = (self.path.display(), mark.file.ino, mark.offset);
+        let copy_ino = copy.as_ref().map(|(at, _)| at.stat.ino);
+        tracing::debug!(%path, ino, offset, copy_ino, "a file was cut");
         let key = match reading.stat() {
             Ok(stat) => self.new_key(&stat),
             Err(error) => return self.put_back(index, reading, error),
@@ -37,11 +56,18 @@ impl<D: Disk> Follower<D> {
         match copy {
             Some((sibling, file)) => {
                 self.shared.metrics.add(Count::Rotations, 1);
+                self.catalog.see(sibling.directory(), &sibling.stat);
                 self.push(file, mark.offset, Some(Ok(account)), now);
-                self.push_copied_since(&sibling, now);
+                if let (Some(carried), Some(last)) = (carried, self.chain.back_mut()) {
+                    last.resume(carried);
+                }
+                self.push_copied_since(&sibling, now)?;
             }
             None => self.retired.push(account),
         }
+        let copies = self.catalog.cut(&mark);
+        self.keep(copies);
+        self.catalog.advance(reading.own_mark());
         if let Some(last) = self.chain.back_mut() {
             // A writer that was in the middle of a line goes on with it in the file that was cut.
             last.is_copy = true;
@@ -73,15 +99,17 @@ impl<D: Disk> Follower<D> {
     }
 
     /// The copies that were made after that one, and the log written anew each time.
-    fn push_copied_since(&mut self, copy: &Sibling, now: Instant) {
+    fn push_copied_since(&mut self, copy: &Sibling, now: Instant) -> io::Result<()> {
         let since = identity::age(&copy.path, &copy.stat);
-        let later = self.missed(|sibling, _| identity::age(&sibling.path, &sibling.stat) > since);
+        let later =
+            self.missed(|sibling, _| identity::age(&sibling.path, &sibling.stat) > since)?;
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
         for (_, file) in later.into_iter().take(room) {
             self.shared.metrics.add(Count::Rotations, 1);
             self.shared.metrics.add(Count::Files, 1);
             self.push(file, 0, None, now);
         }
+        Ok(())
     }
 
     /// The newest copy or archive of what was read up to the mark, with that and perhaps more.
@@ -90,10 +118,11 @@ impl<D: Disk> Follower<D> {
             return None;
         }
         for sibling in self.siblings().into_iter().rev() {
-            if self.catalog.is_held(sibling.stat.inode()) {
+            // What somebody reads, or has read to its end, is none of which something is left.
+            if !matches!(self.catalog.get(&sibling.stat), None | Some(Known::Copy { .. })) {
                 continue;
             }
-            let Ok(Some(mut file)) = Opened::open(&self.disk, &sibling.path) else { continue };
+            let Some(mut file) = self.open_sibling(&sibling) else { continue };
             if file.holds(mark) {
                 return Some((sibling, file));
             }

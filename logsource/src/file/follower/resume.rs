@@ -1,14 +1,22 @@
 //! Where reading begins: at an edge, or after the places that an earlier run left.
 
+use std::collections::HashSet;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Begin, Follower, Kept, Sibling};
 use crate::Edge;
-use crate::cursor::FileMark;
+use crate::file::catalog::{Inode, Known};
 use crate::file::disk::Disk;
-use crate::file::identity::{self, Opened};
+use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::{Count, DropReason};
+
+/// A copy that was made so shortly before places were last written down may not have been seen
+/// then. One that was read is known for longer.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// So often files are looked for while names move on.
+const MAX_SEARCHES: usize = 64;
 
 /// What was found of the files that the places speak of.
 struct Found<F> {
@@ -20,6 +28,8 @@ struct Found<F> {
     lost: Vec<Kept>,
     /// The file that bears the name was cut since.
     is_cut: bool,
+    /// Names moved on while files were looked for.
+    is_unsteady: bool,
 }
 
 impl<D: Disk> Follower<D> {
@@ -46,14 +56,32 @@ impl<D: Disk> Follower<D> {
             Begin::Edge(Edge::Start) => &[][..],
             Begin::After(kept) => kept,
         };
-        self.resume(kept, current, now);
-        Ok(())
+        self.resume(kept, current, now)
     }
 
-    fn resume(&mut self, kept: &[Kept], mut current: Option<Opened<D::File>>, now: Instant) {
-        let found = self.find_all(kept, current.as_mut());
+    fn resume(
+        &mut self,
+        kept: &[Kept],
+        mut current: Option<Opened<D::File>>,
+        now: Instant,
+    ) -> io::Result<()> {
+        if kept.is_empty()
+            && let Some(file) = &mut current
+            && self.is_read_elsewhere(file)?
+        {
+            return Ok(());
+        }
+        let mut found = self.find_all(kept, current.as_mut());
+        for _ in 0..MAX_SEARCHES {
+            if !found.is_unsteady || found.lost.is_empty() {
+                break;
+            }
+            // Names that move on while they are looked for are not found.
+            found = self.find_all(kept, current.as_mut());
+        }
+        self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
-        let missed = self.missed_while_away(&found, current.as_ref());
+        let missed = self.missed_while_away(&mut found, current.as_ref())?;
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
         files.extend(missed.into_iter().map(|(at, file)| (at, file, None)));
@@ -70,6 +98,53 @@ impl<D: Disk> Follower<D> {
         if let Some(file) = current {
             self.go_on(file, found.current, now);
         }
+        Ok(())
+    }
+
+    /// Whether what is in a file, of which no place is kept, is read under another name.
+    fn is_read_elsewhere(&mut self, file: &mut Opened<D::File>) -> io::Result<bool> {
+        Ok(matches!(
+            self.catalog.get(&file.stat),
+            Some(Known::Finished { .. } | Known::Copy { .. })
+        ) || self.is_made_of_others(file)?)
+    }
+
+    /// Where little was read of the file that bears the name, a copy that was made since may show
+    /// that it was cut. Then reading goes on in the copy.
+    fn find_cut(
+        &mut self,
+        found: &mut Found<D::File>,
+        current: Option<&mut Opened<D::File>>,
+    ) -> io::Result<()> {
+        let store = self.shared.store.as_ref();
+        let (Some(kept), Some(file), Some(since)) =
+            (&found.current, current, store.and_then(|store| store.written_at()))
+        else {
+            return Ok(());
+        };
+        if file.content.is_packed() || !identity::is_young(&kept.mark) {
+            return Ok(());
+        }
+        let newest = found.rotated.iter().map(|(at, ..)| at.stat.modified).max().flatten();
+        let is_later = |at: &Sibling| {
+            at.stat.modified.is_some_and(|time| time + SLACK >= since && Some(time) >= newest)
+                && at.stat.born.zip(file.stat.born).is_none_or(|(copy, origin)| copy >= origin)
+        };
+        let is_taken = |at: &Sibling| {
+            at.stat.inode() == file.stat.inode()
+                || self.catalog.get(&at.stat).is_some()
+                || found.rotated.iter().any(|(taken, ..)| taken.stat.inode() == at.stat.inode())
+        };
+        for sibling in self.siblings().into_iter().filter(|at| is_later(at) && !is_taken(at)) {
+            let Some(mut copy) = self.open_sibling(&sibling) else { continue };
+            if copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
+                let kept = found.current.take();
+                found.rotated.extend(kept.map(|kept| (sibling, copy, kept)));
+                found.is_cut = true;
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn go_on(&mut self, file: Opened<D::File>, kept: Option<Kept>, now: Instant) {
@@ -82,9 +157,16 @@ impl<D: Disk> Follower<D> {
     /// Finds the files that the places speak of, whatever they are called now: by their inode,
     /// else by what is in them, for they may have been copied or compressed.
     fn find_all(&self, kept: &[Kept], mut current: Option<&mut Opened<D::File>>) -> Found<D::File> {
-        let mut found =
-            Found { rotated: Vec::new(), current: None, lost: Vec::new(), is_cut: false };
-        let mut siblings: Option<Vec<Sibling>> = None;
+        let mut found = Found {
+            rotated: Vec::new(),
+            current: None,
+            lost: Vec::new(),
+            is_cut: false,
+            is_unsteady: false,
+        };
+        let bearer = current.as_ref().map(|file| file.stat.inode());
+        let mut siblings = self.open_marked(kept, bearer, &mut found.is_unsteady);
+        let mut moved = Vec::new();
         for kept in kept {
             let mark = &kept.mark;
             if let Some(file) = &mut current {
@@ -92,21 +174,25 @@ impl<D: Disk> Follower<D> {
                     found.current = Some(kept.clone());
                     continue;
                 }
-                found.is_cut |= file.stat.inode() == (mark.file.dev, mark.file.ino)
+                found.is_cut |= bearer == Some((mark.file.dev, mark.file.ino))
                     && identity::is_same_birth(file.stat.born, mark.file.born);
             }
-            let siblings = siblings.get_or_insert_with(|| self.siblings());
-            let is_taken = |at: &Sibling| {
-                self.catalog.is_held(at.stat.inode())
-                    || found.rotated.iter().any(|(taken, ..)| taken.path == at.path)
+            let is_it = |(_, file): &mut (Sibling, Option<Opened<D::File>>)| {
+                file.as_mut().is_some_and(|file| file.is(mark))
             };
-            let free = siblings.iter().filter(|at| !is_taken(at));
-            if let Some((at, file)) = self.find(free, mark) {
+            match siblings.iter_mut().position(is_it).map(|at| siblings.remove(at)) {
+                Some((at, Some(file))) => found.rotated.push((at, file, kept.clone())),
+                _ => moved.push(kept),
+            }
+        }
+        for kept in moved {
+            if let Some((at, file)) = self.find_content(&mut siblings, kept, &mut found.is_unsteady)
+            {
                 found.rotated.push((at, file, kept.clone()));
             } else if let Some(file) = &mut current
                 && found.current.is_none()
-                && !identity::is_short(mark.file.head)
-                && file.holds(mark)
+                && !identity::is_short(kept.mark.file.head)
+                && file.holds(&kept.mark)
             {
                 // The same content under the same name, but another inode: it was moved here.
                 found.current = Some(kept.clone());
@@ -117,36 +203,63 @@ impl<D: Disk> Follower<D> {
         found
     }
 
-    fn find<'a>(
+    /// The rotated files that nobody reads. Those that have the inode number of one that is looked
+    /// for are open: a name may move on at any time.
+    fn open_marked(
         &self,
-        siblings: impl Iterator<Item = &'a Sibling> + Clone,
-        mark: &FileMark,
+        kept: &[Kept],
+        bearer: Option<Inode>,
+        is_unsteady: &mut bool,
+    ) -> Vec<(Sibling, Option<Opened<D::File>>)> {
+        let mut siblings = self.siblings();
+        siblings
+            .retain(|at| Some(at.stat.inode()) != bearer && !self.catalog.is_held(at.stat.inode()));
+        let inodes: HashSet<u64> = kept.iter().map(|kept| kept.mark.file.ino).collect();
+        let open = |at: Sibling| {
+            let is_wanted = inodes.contains(&at.stat.ino);
+            let file = is_wanted.then(|| self.open_sibling(&at)).flatten();
+            *is_unsteady |= is_wanted && file.is_none();
+            (at, file)
+        };
+        siblings.into_iter().map(open).collect()
+    }
+
+    /// The newest file in which everything is that was read of another one: a copy or an archive.
+    fn find_content(
+        &self,
+        siblings: &mut Vec<(Sibling, Option<Opened<D::File>>)>,
+        kept: &Kept,
+        is_unsteady: &mut bool,
     ) -> Option<(Sibling, Opened<D::File>)> {
-        let open = |at: &Sibling| Opened::open(&self.disk, &at.path).ok().flatten();
-        let same_inode = siblings.clone().filter(|at| at.stat.ino == mark.file.ino);
-        let moved = same_inode
-            .filter_map(|at| open(at).map(|file| (at, file)))
-            .find_map(|(at, mut file)| file.is(mark).then_some((at, file)));
-        let found = moved.or_else(|| {
-            // Of an empty file every other one is a copy. Before the first acknowledgement only
-            // the beginning tells: then it is the newest that begins so.
-            let newest_first = siblings.collect::<Vec<_>>().into_iter().rev();
-            let mut others = newest_first.filter(|_| mark.file.head.len > 0);
-            others.find_map(|at| {
-                let mut file = open(at)?;
-                file.holds(mark).then_some((at, file))
-            })
-        });
-        let (at, file) = found?;
-        Some((Sibling { path: at.path.clone(), stat: at.stat }, file))
+        // Of an empty file every other one is a copy. Before the first acknowledgement only the
+        // beginning tells: then it is the newest that begins so.
+        if kept.mark.file.head.len == 0 {
+            return None;
+        }
+        for index in (0..siblings.len()).rev() {
+            let (at, file) = siblings.get_mut(index)?;
+            if file.is_none() {
+                *file = self.open_sibling(at);
+                *is_unsteady |= file.is_none();
+            }
+            if file.as_mut().is_some_and(|file| file.holds(&kept.mark)) {
+                let (at, file) = siblings.remove(index);
+                return file.map(|file| (at, file));
+            }
+            if file.as_ref().is_some_and(|file| file.stat.ino != kept.mark.file.ino) {
+                // Many may be passed over: they are not held open.
+                *file = None;
+            }
+        }
+        None
     }
 
     /// Files that came and were rotated away while nobody read.
     fn missed_while_away(
         &mut self,
-        found: &Found<D::File>,
+        found: &mut Found<D::File>,
         current: Option<&Opened<D::File>>,
-    ) -> Vec<(Sibling, Opened<D::File>)> {
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let newest = found.rotated.iter().map(|(at, ..)| (at.path.clone(), at.stat)).max_by(
             |(path, stat), (other, then)| {
                 identity::age(path, stat).cmp(&identity::age(other, then))
@@ -157,34 +270,38 @@ impl<D: Disk> Follower<D> {
         let is_free =
             |at: &Sibling| Some(at.stat.inode()) != bearer && !taken.contains(&at.stat.inode());
         if found.current.is_some() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let missed = if let Some((path, stat)) = newest {
             let since = identity::age(&path, &stat);
             self.shared.metrics.add(Count::Rotations, 1);
-            self.missed(|at, _| is_free(at) && identity::age(&at.path, &at.stat) > since)
+            self.missed(|at, _| is_free(at) && identity::age(&at.path, &at.stat) > since)?
         } else if !found.lost.is_empty() {
-            let store = self.shared.store.as_ref().filter(|_| !self.catalog.keeps_finished());
+            let store = self.shared.store.as_ref().filter(|_| !self.catalog.is_of_pattern());
             let Some(since) = store.and_then(|store| store.written_at()) else {
-                return Vec::new();
+                return Ok(Vec::new());
             };
-            self.missed(|at, _| is_free(at) && at.stat.modified.is_some_and(|time| time >= since))
+            self.missed(|at, _| is_free(at) && at.stat.modified.is_some_and(|time| time >= since))?
         } else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        // An archive of a file that is gone on with under its plain name.
-        let marks: Vec<&FileMark> = found.rotated.iter().map(|(.., kept)| &kept.mark).collect();
-        let is_new = |file: &mut Opened<D::File>| !marks.iter().any(|mark| file.is_copy_of(mark));
-        missed
-            .into_iter()
-            .filter_map(|(at, mut file)| is_new(&mut file).then_some((at, file)))
-            .collect()
+        // Not an archive of a file that is gone on with under its plain name.
+        let mut missed = missed;
+        for (_, file, kept) in &mut found.rotated {
+            missed.retain_mut(|(_, missed)| {
+                let likeness = missed.likeness_to(&mut file.content, &kept.mark);
+                likeness.is_ok_and(|likeness| likeness != Likeness::Copy)
+            });
+        }
+        Ok(missed)
     }
 
     /// A place in a file that was read to its end says nothing that would be missed.
     fn count_lost(&self, found: &Found<D::File>) {
         for Kept { mark, key } in &found.lost {
             let path = self.path.display();
+            let (ino, offset, key) = (mark.file.ino, mark.offset, key.as_deref());
+            tracing::debug!(%path, ino, offset, key, mark.finished, "a file is gone");
             if !mark.finished {
                 let reason =
                     if found.is_cut { DropReason::Truncated } else { DropReason::RotatedAway };

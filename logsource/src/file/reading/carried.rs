@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use super::Reading;
 use crate::cursor::FileMark;
 use crate::file::disk::Handle;
-use crate::file::identity;
 use crate::framing::Carry;
 use crate::{Ack, Cursor};
 
@@ -65,17 +64,16 @@ impl<F: Handle> Reading<F> {
     }
 
     /// Ends this file, as far as it was read, for the next one goes on where it stops. None if
-    /// nothing is held that can go on there.
-    pub(in crate::file) fn carry(&mut self) -> Option<Carried> {
-        let line = self.is_copy || self.shared.framing.carries_partial();
+    /// nothing is held that can go on there; `goes_on` says whether a copy's last line can.
+    pub(in crate::file) fn carry(&mut self, goes_on: bool) -> Option<Carried> {
+        let line = (self.is_copy && goes_on) || self.shared.framing.carries_partial();
         let carry = self.framer.carry(line)?;
         let mut left = std::mem::take(&mut self.left);
         if self.at > self.base {
             let before = self.mark();
             self.base = self.at;
-            // If it cannot be read, an earlier one tells the place too.
-            self.tail = identity::tail(&mut self.content, self.at).unwrap_or(self.tail);
-            let end = self.own_mark(self.base);
+            self.tail = self.tail_at(self.at);
+            let end = self.own_mark();
             let ack = match &self.account.book {
                 Some(book) => book.issue(self.place(self.base)),
                 None => Ack::nothing(),
@@ -90,7 +88,16 @@ impl<F: Handle> Reading<F> {
 
     /// Goes on with what an earlier file left.
     pub(in crate::file) fn resume(&mut self, carried: Carried) {
+        self.resumed = Some(carried.carry.clone());
         self.framer.resume(carried.carry);
         self.left = carried.left;
+    }
+
+    /// Gives back what an earlier file left, if nothing of it was taken yet.
+    pub(in crate::file) fn give_back(&mut self) -> Option<Carried> {
+        let carry = self.resumed.take().filter(|_| self.is_resumed())?;
+        let left = std::mem::take(&mut self.left);
+        self.seek_back();
+        Some(Carried { carry, left })
     }
 }

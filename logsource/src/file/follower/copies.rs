@@ -1,0 +1,278 @@
+//! Copies and archives of what is read: there is nothing new in them, but they tell of a cut that
+//! the file itself does not show.
+//!
+//! A file that was cut and written anew is known by what stands before the place that was reached.
+//! Where all that was read is a header, or nothing at all, that is the same after the cut. Then it
+//! is the copy that was made before the cut (`copytruncate`) which shows it: it begins with what
+//! was read, and goes on in another way than the file does now.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use super::{Follower, Reading, Sibling};
+use crate::file::catalog::{Inode, Known};
+use crate::file::disk::Disk;
+use crate::file::family;
+use crate::file::identity::{self, Likeness, Opened};
+use crate::shell::now;
+
+/// A directory that was changed so lately may be changed again without its time being another.
+const COARSE: Duration = Duration::from_millis(100);
+
+/// So often files are opened until none is renamed meanwhile.
+const MAX_OPENINGS: usize = 4;
+
+/// When it was last looked for copies, and how the directories were then.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Looked(Vec<Option<SystemTime>>);
+
+/// What a file was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Of nothing that is known.
+    None,
+    /// It is a copy or an archive of that.
+    Of(Inode),
+    /// It may be a copy of something, which shows later.
+    Unsure,
+}
+
+impl<D: Disk> Follower<D> {
+    /// Whether a copy shows that the file that bears the name was cut, though it looks as before.
+    pub(super) fn is_shown_cut(&mut self, index: usize) -> io::Result<bool> {
+        if index + 1 != self.chain.len() || self.nameless {
+            return Ok(false);
+        }
+        let Some(reading) = self.chain.get(index).filter(|reading| reading.is_young()) else {
+            return Ok(false);
+        };
+        let (born, inode) = (reading.born(), reading.inode());
+        let looked = Looked(self.directory_times());
+        if self.looked.as_ref() == Some(&looked) {
+            return Ok(false);
+        }
+        self.looked = None;
+        let copies = self.open_copies(inode, born);
+        // Were it renamed away by now, files that bore the name after it would be among them.
+        let bearer = self.disk.stat(&self.path)?;
+        let bears = |reading: &Reading<D::File>| bearer.is_some_and(|stat| reading.is(&stat));
+        if !self.chain.get(index).is_some_and(bears) {
+            return Ok(false);
+        }
+        let mut any = false;
+        for (sibling, mut file) in copies {
+            let Some(reading) = self.chain.get_mut(index) else { return Ok(false) };
+            match reading.likeness_of(&mut file)? {
+                Likeness::Other => {}
+                Likeness::Copy | Likeness::Unsure => any = true,
+                // It may have been made of another one.
+                Likeness::Departs => match self.origin_of(&mut file, &sibling, index)? {
+                    Origin::None => {
+                        let (path, copy) = (self.path.display(), sibling.path.display());
+                        tracing::debug!(%path, %copy, ino = sibling.stat.ino, "shown to be cut");
+                        return Ok(true);
+                    }
+                    Origin::Unsure => any = true,
+                    Origin::Of(origin) => self.note_copy(origin, &sibling, &file),
+                },
+            }
+        }
+        // As long as there is one, a cut may come that no directory tells of.
+        let since = now().checked_sub(COARSE);
+        let is_old = |time: &Option<SystemTime>| time.is_some_and(|time| Some(time) < since);
+        if !any && looked.0.iter().all(is_old) {
+            self.looked = Some(looked);
+        }
+        Ok(false)
+    }
+
+    /// Opens the files that may be copies of one, which came to be then. All are open before a
+    /// first one is looked into, since names may move on meanwhile.
+    fn open_copies(
+        &self,
+        inode: Inode,
+        born: Option<SystemTime>,
+    ) -> Vec<(Sibling, Opened<D::File>)> {
+        let mut opened = Vec::new();
+        for _ in 0..MAX_OPENINGS {
+            opened.clear();
+            let mut moved = false;
+            for sibling in self.siblings() {
+                if sibling.stat.inode() != inode && self.may_be_copy(&sibling, inode, born) {
+                    match self.open_sibling(&sibling) {
+                        Some(file) => opened.push((sibling, file)),
+                        None => moved = true,
+                    }
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        opened
+    }
+
+    /// Notes that there is nothing new in a file.
+    pub(super) fn note_copy(&self, of: Inode, sibling: &Sibling, file: &Opened<D::File>) {
+        self.catalog.see(sibling.directory(), &sibling.stat);
+        self.catalog.copy(of, file.id(sibling.path.as_path().into()), file.stat.size);
+        self.shared.metrics.add(crate::Count::Ignored, 1);
+    }
+
+    /// Whether a file may be a copy, of which nobody has read more than its origin, of that one.
+    fn may_be_copy(&self, sibling: &Sibling, inode: Inode, born: Option<SystemTime>) -> bool {
+        let is_later = sibling.stat.born.zip(born).is_none_or(|(copy, origin)| copy >= origin);
+        is_later
+            && match self.catalog.get(&sibling.stat) {
+                Some(Known::Copy { of, .. }) => of == inode,
+                Some(_) => false,
+                None => self.catalog.is_news(sibling.directory(), &sibling.stat),
+            }
+    }
+
+    /// What a file that is found is a copy or an archive of: what is read here, all but one, or was.
+    pub(super) fn origin_of(
+        &mut self,
+        file: &mut Opened<D::File>,
+        sibling: &Sibling,
+        except: usize,
+    ) -> io::Result<Origin> {
+        let mut origin = Origin::None;
+        for (_, reading) in self.chain.iter_mut().enumerate().filter(|(at, _)| *at != except) {
+            // A file that cannot be read says so when it is read next.
+            let likeness = reading.likeness_of(file).unwrap_or(Likeness::Other);
+            match likeness {
+                Likeness::Copy => return Ok(Origin::Of(reading.inode())),
+                Likeness::Unsure if file.content.is_packed() => origin = Origin::Unsure,
+                _ => {}
+            }
+        }
+        for index in 0..self.finished.len() {
+            let Some(mark) = self.finished.get(index).cloned() else { break };
+            let inode = (mark.file.dev, mark.file.ino);
+            match file.likeness(&mark) {
+                Likeness::Copy => return Ok(Origin::Of(inode)),
+                // What it is made of is there until it is whole.
+                Likeness::Unsure => {
+                    let origin = self.siblings().into_iter().find(|at| at.stat.inode() == inode);
+                    let origin = origin.filter(|at| at.path != sibling.path);
+                    let opened = origin.and_then(|at| self.open_sibling(&at));
+                    if let Some(mut original) = opened
+                        && original.is(&mark)
+                        && file.is_beginning_of(&mut original.content)? != Likeness::Other
+                    {
+                        return Ok(Origin::Of(inode));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(origin)
+    }
+
+    /// Whether a file that a pattern has matched is a copy or an archive of one that is read, or
+    /// was read, under another name. It is noted then.
+    pub(super) fn is_made_of_others(&mut self, file: &mut Opened<D::File>) -> io::Result<bool> {
+        if !self.catalog.is_of_pattern() {
+            return Ok(false);
+        }
+        for known in self.catalog.origins(&self.path) {
+            let (Known::Held(mark) | Known::Finished { mark, .. }) = &known else { continue };
+            let inode = (mark.file.dev, mark.file.ino);
+            if inode == file.stat.inode() {
+                continue;
+            }
+            let is_held = matches!(known, Known::Held(_));
+            let likeness = match file.likeness(mark) {
+                // Whoever reads it reads on, or finds the cut.
+                Likeness::Other if is_held && mark.file.head.len > 0 && file.holds(mark) => {
+                    Likeness::Copy
+                }
+                Likeness::Copy => Likeness::Copy,
+                _ => self.likeness_on_disk(file, mark)?,
+            };
+            match likeness {
+                Likeness::Copy => {
+                    let sibling = Sibling { path: self.path.to_path_buf(), stat: file.stat };
+                    self.note_copy(inode, &sibling, file);
+                    if !is_held {
+                        let copies = self.catalog.cut(mark);
+                        self.keep(copies);
+                    }
+                    return Ok(true);
+                }
+                // What is empty costs nothing until it is written, which is told.
+                Likeness::Unsure if file.content.is_packed() || file.head.len == 0 => {
+                    self.unsure |= file.head.len > 0;
+                    return Ok(true);
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// What it is to a file of which more is on the disk than checksums tell.
+    fn likeness_on_disk(
+        &self,
+        file: &mut Opened<D::File>,
+        mark: &crate::cursor::FileMark,
+    ) -> io::Result<Likeness> {
+        let original = Opened::open(&self.disk, &mark.file.path).ok().flatten();
+        let mut original = match original {
+            Some(original) if original.stat.ino == mark.file.ino => original,
+            _ => {
+                let inode = (mark.file.dev, mark.file.ino);
+                let found =
+                    self.kin_of(&mark.file.path).into_iter().find(|at| at.stat.inode() == inode);
+                match found.and_then(|at| self.open_sibling(&at)) {
+                    Some(original) => original,
+                    None => return Ok(Likeness::Other),
+                }
+            }
+        };
+        if file.head.len == 0 {
+            return Ok(Likeness::Unsure);
+        }
+        Ok(if file.is_within(&mut original.content) { Likeness::Copy } else { Likeness::Other })
+    }
+
+    /// The files in the directory of a path whose names may be of the same log.
+    fn kin_of(&self, path: &std::path::Path) -> Vec<Sibling> {
+        let root = family::root(path.file_name().unwrap_or_default());
+        let directory = path.parent().unwrap_or(std::path::Path::new(""));
+        let listed = self.disk.list(crate::file::discovery::or_current(directory));
+        let mut kin = Vec::new();
+        for (path, _) in listed.unwrap_or_default() {
+            if family::root(path.file_name().unwrap_or_default()) == root
+                && let Ok(Some(stat)) = self.disk.stat(&path)
+            {
+                kin.push(Sibling { path, stat });
+            }
+        }
+        kin
+    }
+
+    /// Copies that were made of a file before it was cut, and of which nothing was read, oldest
+    /// first: the first goes on after the mark.
+    pub(super) fn copies_before_cut(
+        &mut self,
+        reading: &mut Reading<D::File>,
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        let (mark, born) = (reading.mark(), reading.born());
+        let mut copies = Vec::new();
+        for (sibling, mut file) in self.open_copies(reading.inode(), born) {
+            // One that was made after the cut has what the file has now.
+            let is_later = file.is_within(reading.content());
+            if file.head.len > 0
+                && !is_later
+                && (mark.offset == 0 || file.holds(&mark))
+                && self.origin_of(&mut file, &sibling, usize::MAX)? == Origin::None
+            {
+                copies.push((sibling, file));
+            }
+        }
+        copies.sort_by_cached_key(|(at, _)| identity::age(&at.path, &at.stat));
+        Ok(copies)
+    }
+}
