@@ -1,0 +1,294 @@
+//! What reading a file asks of the allocator: nothing for a line, next to nothing for a batch, and
+//! never more than a few slabs at a time.
+//!
+//! The allocator counts for all threads of the process, since another one reads. So one test runs
+//! at a time, and what happens now and then (a commit of the offset file, a look at the directory,
+//! a word of the test harness) is told apart by the median over many batches.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod counting;
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use birl_logsource::{
+    Batch, Count, EntryRef, Error, FileSource, LogEntry, LogSource, LogSourceExt, Parser, Position,
+    SourceMetrics, ValueRef,
+};
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, timeout};
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a batch is read into, by default.
+const SLAB: usize = 128 << 10;
+
+/// More slabs than are ever in use at once are filled and given back before anything is counted,
+/// so that each has room for its lines.
+const WARM_UP: usize = 10;
+
+/// How often memory may be asked for while a batch is read, taken and acknowledged. By itself that
+/// is never. Each time that the reader waits for the consumer it is twice, for the lists of what it
+/// waits for; and a commit of the offset file, which there is every 50 ms, takes about four.
+const PER_BATCH: u64 = 8;
+
+/// The reader is at most this many batches ahead: two in the queue, and the one that finds no room.
+const AHEAD: u64 = 3;
+
+/// Held for as long as a test counts.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A log of many lines, and room for an offset file.
+struct Log {
+    dir: TempDir,
+    path: PathBuf,
+    lines: usize,
+}
+
+impl Log {
+    /// Lines that `line` gives the text of, for about so many bytes.
+    fn of(bytes: usize, line: impl Fn(usize) -> String) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        let mut file = BufWriter::new(File::create(&path).unwrap());
+        let (mut written, mut lines) = (0, 0);
+        while written < bytes {
+            let line = line(lines);
+            writeln!(file, "{line}").unwrap();
+            (written, lines) = (written + line.len() + 1, lines + 1);
+        }
+        file.flush().unwrap();
+        Self { dir, path, lines }
+    }
+
+    /// Lines of so many bytes each, with their ends.
+    fn of_lines(bytes: usize, line: usize) -> Self {
+        let digits = line - 1;
+        Self::of(bytes, |n| format!("{n:0digits$}"))
+    }
+
+    fn source(&self) -> FileSource {
+        let offsets = self.dir.path().join("app.offsets");
+        let builder = FileSource::builder(&self.path).id("log").parser(Parser::raw());
+        builder.offset_file(offsets).build().unwrap()
+    }
+}
+
+/// One reading of a log.
+struct Run {
+    runtime: Runtime,
+    metrics: Arc<SourceMetrics>,
+    stream: BoxStream<'static, Result<Batch, Error>>,
+}
+
+impl Run {
+    fn of(log: &Log) -> Self {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let source = log.source();
+        let metrics = source.metrics().source("log").unwrap();
+        Self { runtime, metrics, stream: source.tail(Position::Start) }
+    }
+
+    fn next(&mut self) -> Batch {
+        next(&self.runtime, &mut self.stream)
+    }
+
+    /// Waits until the reader is as far ahead as it gets, or has read so many batches.
+    fn let_it_run_ahead(&self, taken: u64, most: u64) {
+        const MOMENT: Duration = Duration::from_millis(5);
+        let ahead = (taken + AHEAD).min(most);
+        self.runtime.block_on(async {
+            let reads = async {
+                while self.metrics.get(Count::Batches) < ahead {
+                    sleep(MOMENT).await;
+                }
+            };
+            timeout(PATIENCE, reads).await.expect("it does not read ahead");
+            // Nothing tells that no more comes; were there no bound, much would.
+            sleep(MOMENT).await;
+        });
+    }
+}
+
+/// The next item of a stream; fails the test if none comes.
+fn next<T>(runtime: &Runtime, stream: &mut (impl Stream<Item = Result<T, Error>> + Unpin)) -> T {
+    let item = runtime.block_on(async { timeout(PATIENCE, stream.next()).await });
+    item.expect("nothing came").expect("the stream ended").unwrap()
+}
+
+/// How often memory was asked for.
+#[derive(Debug)]
+struct Calls {
+    lines: usize,
+    batches: usize,
+    /// Over all.
+    total: u64,
+    /// For the batch in the middle.
+    median: u64,
+}
+
+impl Calls {
+    /// Reads a log to its end with offset file and acknowledgements, and counts all that happens
+    /// once memory is warm.
+    fn of(log: &Log, mut each: impl FnMut(EntryRef<'_>)) -> Self {
+        let mut run = Run::of(log);
+        let (mut warm, mut of_batches) = (0, Vec::with_capacity(1000));
+        for batch in (0..WARM_UP).map(|_| run.next()).collect::<Vec<_>>() {
+            batch.entries().for_each(&mut each);
+            warm += batch.len();
+            batch.ack();
+        }
+        let (mut lines, begun) = (warm, counting::calls());
+        while lines < log.lines {
+            let before = counting::calls();
+            let batch = run.next();
+            batch.entries().for_each(&mut each);
+            lines += batch.len();
+            batch.ack();
+            of_batches.push(counting::calls() - before);
+        }
+        let total = counting::calls() - begun;
+        of_batches.sort_unstable();
+        let (lines, batches) = (lines - warm, of_batches.len());
+        Self { lines, batches, total, median: of_batches[batches / 2] }
+    }
+
+    /// Lines cost nothing: a batch costs the same few calls however many are in it, and where they
+    /// are many, all calls together are next to none beside them.
+    #[track_caller]
+    fn are_for_no_line(&self, lines_per_batch: usize) {
+        assert!(self.lines >= self.batches * lines_per_batch, "{self:?}");
+        assert!(self.median <= PER_BATCH, "{self:?}");
+        let others = self.total.saturating_sub(self.batches as u64 * PER_BATCH);
+        assert!(lines_per_batch < 1000 || others * 100 <= self.lines as u64, "{self:?}");
+    }
+}
+
+#[test]
+fn a_line_costs_no_allocation() {
+    let _alone = alone();
+    let mut hash = DefaultHasher::new();
+    // As many bytes in each batch: 16,384 lines, 1,024 or 32.
+    for line in [8, 128, 4096] {
+        let log = Log::of_lines(16 << 20, line);
+        let calls = Calls::of(&log, |entry| hash.write(entry.line()));
+        calls.are_for_no_line(SLAB / line - 1);
+    }
+    assert_ne!(hash.finish(), 0);
+}
+
+#[test]
+fn the_fields_of_a_line_cost_no_allocation() {
+    let _alone = alone();
+    // The third has to be unescaped.
+    let log = Log::of(16 << 20, |n| {
+        let (level, status) = (if n % 9 == 0 { "error" } else { "info" }, 200 + n % 400);
+        format!(
+            r#"{{"level":"{level}","took":0.25,"user":{{"name":"u","id":{n}}},"message":"\"{n}\" is {status}","status":{status},"rest":[1,2,3]}}"#
+        )
+    });
+    let mut extractor = Parser::json().extractor(&["level", "user.id", "message"]);
+    let (mut seen, mut ids, mut bytes) = (0, 0, 0);
+    let calls = Calls::of(&log, |entry| {
+        let found = entry.extract(&mut extractor);
+        let fields = (found.get(0), found.get(1), found.get(2));
+        let (Some(ValueRef::Str(level)), Some(ValueRef::Int(id)), Some(ValueRef::Str(message))) =
+            fields
+        else {
+            panic!("{fields:?}");
+        };
+        assert!(message.starts_with('"'));
+        (seen, ids, bytes) = (seen + 1, ids + id, bytes + level.len());
+    });
+    assert_eq!((seen, ids), (log.lines, (0..log.lines as i64).sum()));
+    assert!(bytes > 0);
+    calls.are_for_no_line(SLAB / 128);
+}
+
+/// Reads a log and keeps a few entries. All that is held after that is those, and before that there
+/// were never more than a few slabs.
+#[track_caller]
+fn keeps_no_slab(log: &Log, entries: &mut Vec<LogEntry>, read: impl FnOnce(&mut Vec<LogEntry>)) {
+    let before = counting::live();
+    counting::begin_peak();
+    read(entries);
+    let over = |bytes: usize| bytes.saturating_sub(before);
+    let (kept, peak) = (over(counting::live()), over(counting::peak()));
+    let (count, bytes) = (entries.len(), log.lines * (entries[0].line.len() + 1));
+    assert!(count >= 200 && bytes > 200 * SLAB, "{count} of {bytes}");
+    // Not one slab, of hundreds.
+    assert!(kept < SLAB, "{count} entries keep {kept} bytes");
+    assert!(peak < 16 * SLAB, "{peak} bytes were held");
+}
+
+#[test]
+fn a_kept_line_keeps_no_slab() {
+    let _alone = alone();
+    let log = Log::of_lines(32 << 20, 128);
+    let mut entries = Vec::with_capacity(1000);
+    keeps_no_slab(&log, &mut entries, |entries| {
+        let (mut run, mut lines) = (Run::of(&log), 0);
+        while lines < log.lines {
+            let batch = run.next();
+            lines += batch.len();
+            entries.extend(batch.get(batch.len() / 2).map(EntryRef::to_entry));
+            batch.ack();
+        }
+    });
+    entries.clear();
+    keeps_no_slab(&log, &mut entries, |entries| {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let mut stream = log.source().entries(Position::Start);
+        for n in 0..log.lines {
+            let delivery = next(&runtime, &mut stream);
+            delivery.ack.done();
+            if n % 1000 == 0 {
+                entries.push(delivery.entry);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_backlog_takes_as_much_memory_as_a_short_one() {
+    let _alone = alone();
+    let peak = |bytes: usize| {
+        let log = Log::of_lines(bytes, 128);
+        let most = bytes.div_ceil(SLAB) as u64;
+        let before = counting::live();
+        counting::begin_peak();
+        let (mut run, mut lines) = (Run::of(&log), 0);
+        for taken in 0.. {
+            if lines == log.lines {
+                break;
+            }
+            // A slow consumer: now and then, all that can be read ahead of it is.
+            if taken % 16 == 0 {
+                run.let_it_run_ahead(taken, most);
+            }
+            let batch = run.next();
+            lines += batch.len();
+            batch.ack();
+        }
+        drop(run);
+        counting::peak().saturating_sub(before)
+    };
+    // What is set up once in a process belongs to neither.
+    peak(1 << 20);
+    let (short, long) = (peak(8 << 20), peak(64 << 20));
+    // Whether the reader ever fills one slab more while the consumer has one is a matter of luck.
+    assert!(long < short + 2 * SLAB, "{short} bytes for 8 MiB, {long} for 64 MiB");
+    assert!(long < 10 * SLAB, "more than the builder says: {long}");
+}
