@@ -13,6 +13,7 @@ use std::time::Duration;
 use birl_logsource::{DropReason, Edge, FileSource, LogSource, Position};
 use futures_util::StreamExt;
 use tempfile::TempDir;
+use tokio::time::MissedTickBehavior;
 
 /// Where the far end finds the log, if it is one.
 const LOG: &str = "BIRL_TEST_LOG";
@@ -30,6 +31,37 @@ pub(crate) struct Home(TempDir);
 pub(crate) struct FarEnd {
     child: Child,
     answers: Lines<BufReader<ChildStdout>>,
+}
+
+/// A thread of another process.
+pub(crate) struct Thread(PathBuf);
+
+/// What a thread has done so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Work {
+    /// How often it has read from a file.
+    pub(crate) reads: u64,
+    /// How often it has waited for something.
+    pub(crate) waits: u64,
+}
+
+impl Thread {
+    pub(crate) fn work(&self) -> Work {
+        let number = |file: &str, name: &str| {
+            let text = fs::read_to_string(self.0.join(file)).unwrap();
+            let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+            let found = lines.find(|(found, _)| *found == name).expect("the kernel does not tell");
+            found.1.trim().parse().unwrap()
+        };
+        Work { reads: number("io", "syscr"), waits: number("status", "voluntary_ctxt_switches") }
+    }
+}
+
+impl Work {
+    /// What was done since then.
+    pub(crate) fn since(self, then: Self) -> Self {
+        Self { reads: self.reads - then.reads, waits: self.waits - then.waits }
+    }
 }
 
 /// What it says in the end.
@@ -63,6 +95,11 @@ impl Home {
 impl FarEnd {
     /// Runs it, behind a command that changes what it may do, if there is any.
     pub(crate) fn start(home: &Home, wrapper: &[&str]) -> Self {
+        Self::following(home, &home.log(), wrapper)
+    }
+
+    /// The same, for another path or a pattern. Its offset file is beside that.
+    pub(crate) fn following(home: &Home, log: &Path, wrapper: &[&str]) -> Self {
         // Beside the log, where any user can run it.
         let (here, program) = (std::env::current_exe().unwrap(), home.at("far-end"));
         if !program.exists() {
@@ -72,7 +109,7 @@ impl FarEnd {
         let program = program.to_string_lossy().into_owned();
         let words = [wrapper, &[&program, "--exact", "far_end::follow", "--nocapture"]].concat();
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).env(LOG, home.log()).stdout(Stdio::piped());
+        command.args(&words[1..]).env(LOG, log).stdout(Stdio::piped());
         let child = command.spawn();
         assert!(child.is_ok(), "cannot run `{}`; install it", words[0]);
         let mut child = child.unwrap();
@@ -105,6 +142,16 @@ impl FarEnd {
         // It says how it is every now and then: that is the clock, and nothing piles up.
         let ticks = std::iter::from_fn(|| Some(self.answer("health")));
         assert!(ticks.take(400).any(|_| check()), "never: {what}");
+    }
+
+    /// What the kernel tells of its thread of this name.
+    pub(crate) fn thread(&self, name: &str) -> Thread {
+        let all = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let mut all = all.map(|entry| entry.unwrap().path());
+        let is_it = |at: &PathBuf| {
+            fs::read_to_string(at.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        };
+        Thread(all.find(is_it).expect("there is no such thread"))
     }
 
     /// Kills it. Gives what it had said after a word, and was not asked for yet.
@@ -147,6 +194,7 @@ async fn follow() {
     println!("following");
     let (mut sum, mut count, mut is_over) = (0, 0, false);
     let mut tick = tokio::time::interval(Duration::from_millis(50));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !is_over {
         let item = tokio::select! {
             item = stream.next() => item.unwrap(),

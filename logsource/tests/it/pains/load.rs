@@ -8,6 +8,52 @@ use futures_util::{FutureExt, StreamExt};
 use super::*;
 use crate::far_end::{FarEnd, Home, SAY};
 
+#[test]
+fn pain_15_idle_files_are_not_looked_at() {
+    const FILES: u64 = 2000;
+    // It says how it is so often in about three seconds; that is the clock.
+    const LOOKS: u64 = 60;
+    let home = Home::new();
+    fs::create_dir(home.at("logs")).unwrap();
+    let log = |n: u64| home.at(&format!("logs/app-{n:04}.log"));
+    for n in 0..FILES {
+        fs::write(log(n), format!("{SAY}idle {n}\n")).unwrap();
+    }
+    // Each is held open.
+    let enough = ["sh", "-c", "ulimit -n $(ulimit -H -n) && exec \"$@\"", "sh"];
+    let mut far_end = FarEnd::following(&home, &home.at("logs/*.log"), &enough);
+    for _ in 0..FILES {
+        far_end.answer("idle");
+    }
+    let quiet = |far_end: &mut FarEnd, looks: u64| {
+        for _ in 0..looks {
+            far_end.answer("health");
+        }
+    };
+    let thread = far_end.thread("birl-file");
+    let mut begun = thread.work();
+    assert!(begun.reads > FILES, "{begun:?}");
+    // Each is looked at once more after its last line.
+    for _ in 0..10 {
+        quiet(&mut far_end, LOOKS / 3);
+        let then = std::mem::replace(&mut begun, thread.work());
+        if begun.since(then).reads < FILES / 10 {
+            break;
+        }
+    }
+    quiet(&mut far_end, LOOKS);
+    let idle = thread.work().since(begun);
+    assert!(idle.reads < FILES / 10, "{idle:?}");
+    // Nor does it wake as often as it is asked how it is.
+    assert!(idle.waits < LOOKS, "{idle:?}");
+    // One that is written to is no reason to look at the others.
+    append(&log(0), format!("{SAY}busy\n"));
+    far_end.answer("busy");
+    quiet(&mut far_end, LOOKS / 3);
+    let busy = thread.work().since(begun);
+    assert!(busy.reads < FILES / 10, "{busy:?}");
+}
+
 #[tokio::test]
 async fn pain_16_many_old_files_are_not_read_again() {
     const FILES: usize = 1000;
