@@ -99,6 +99,11 @@ struct Sibling {
 }
 
 impl Sibling {
+    /// Whether this is that file.
+    fn is<F>(&self, file: &Opened<F>) -> bool {
+        self.stat.inode() == file.stat.inode()
+    }
+
     fn directory(&self) -> &Path {
         let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         parent.unwrap_or(Path::new("."))

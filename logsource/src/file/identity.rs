@@ -103,6 +103,14 @@ impl<F: Handle> Opened<F> {
         if is_copy { Likeness::Copy } else { Likeness::Other }
     }
 
+    /// Whether it is the beginning of what was read up to the mark, as far as its own beginning tells:
+    /// a copy that was made when less was there.
+    pub(super) fn is_begun(&mut self, mark: &FileMark) -> bool {
+        !is_short(mark.file.head)
+            && begins_with(&mut self.content, mark.file.head)
+            && !self.reaches(mark.offset)
+    }
+
     /// What it is to a file of which so much was read.
     ///
     /// # Errors
@@ -249,6 +257,13 @@ pub(super) fn is_short(head: Head) -> bool {
 pub(super) fn begins_with<F: Handle>(content: &mut Content<F>, head: Head) -> bool {
     let len = (head.len as usize).min(HEAD_BYTES);
     checksum(content, 0, len).is_ok_and(|found| found == (head.len, head.crc))
+}
+
+/// The checksum of a longer beginning; `None` if there is less.
+pub(super) fn beginning<F: Handle>(content: &mut Content<F>, len: usize) -> Option<u32> {
+    let mut bytes = vec![0; len];
+    let filled = fill(content, &mut bytes, 0).ok()?;
+    (filled == len).then(|| crc32fast::hash(&bytes))
 }
 
 /// What stands before a place. Of an archive that would mean to decode it again, and nobody writes

@@ -123,6 +123,11 @@ impl Opening {
             }
             table.add(follower, ticks());
         }
+        if let Some(store) = &shared.store {
+            // Should this process be killed before anything is acknowledged, the next one begins
+            // where this one did. If it cannot be written, that is told later.
+            store.flush().ok();
+        }
         Ok(Self { catalog, table, watcher, troubles, broken })
     }
 }

@@ -198,6 +198,18 @@ impl<F: Handle> Reading<F> {
         file.likeness_to(&mut self.content, &mark)
     }
 
+    /// Whether another file is the beginning of what was read: a copy that was made when less was
+    /// there. It is known by more than any header, or it is not.
+    pub(super) fn has_read_all_of(&self, file: &mut Opened<F>) -> bool {
+        let size = if file.content.is_packed() { self.base } else { file.stat.size };
+        match self.memory.beginning(size.min(self.base)) {
+            Some((len, crc)) => {
+                !file.reaches(self.base) && identity::beginning(&mut file.content, len) == Some(crc)
+            }
+            None => file.is_begun(&self.own_mark()),
+        }
+    }
+
     pub(super) fn content(&mut self) -> &mut Content<F> {
         &mut self.content
     }

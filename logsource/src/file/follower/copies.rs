@@ -264,6 +264,11 @@ impl<D: Disk> Follower<D> {
         for (sibling, mut file) in self.open_copies(reading.inode(), born) {
             // One that was made after the cut has what the file has now.
             let is_later = file.is_within(reading.content());
+            if !is_later && copies.is_empty() && reading.has_read_all_of(&mut file) {
+                // More was written, and read, before the cut came.
+                self.note_copy(reading.inode(), &sibling, &file);
+                continue;
+            }
             if file.head.len > 0
                 && !is_later
                 && (mark.offset == 0 || file.holds(&mark))

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Begin, Follower, Kept, Sibling};
 use crate::Edge;
+use crate::cursor::FileId;
 use crate::file::catalog::{Inode, Known};
-use crate::file::disk::Disk;
+use crate::file::disk::{Disk, Handle};
 use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::{Count, DropReason};
 
@@ -22,6 +24,8 @@ const MAX_SEARCHES: usize = 64;
 struct Found<F> {
     /// Files that are not called so any more, and where to go on in them.
     rotated: Vec<(Sibling, Opened<F>, Kept)>,
+    /// Files that are to be read from their start: they were cut since.
+    anew: Vec<(Sibling, Opened<F>)>,
     /// Where to go on in the file that bears the name.
     current: Option<Kept>,
     /// Places in files that are nowhere.
@@ -85,6 +89,7 @@ impl<D: Disk> Follower<D> {
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
         files.extend(missed.into_iter().map(|(at, file)| (at, file, None)));
+        files.extend(found.anew.into_iter().map(|(at, file)| (at, file, None)));
         files.sort_by_cached_key(|(at, ..)| identity::age(&at.path, &at.stat));
         for (sibling, file, kept) in files {
             self.catalog.see(sibling.directory(), &sibling.stat);
@@ -109,39 +114,54 @@ impl<D: Disk> Follower<D> {
         ) || self.is_made_of_others(file)?)
     }
 
-    /// Where little was read of the file that bears the name, a copy that was made since may show
-    /// that it was cut. Then reading goes on in the copy.
+    /// Where little was read of a file, a copy that was made since may show that it was cut. Then
+    /// reading goes on in the copy, and the file is begun anew.
     fn find_cut(
         &mut self,
         found: &mut Found<D::File>,
         current: Option<&mut Opened<D::File>>,
     ) -> io::Result<()> {
-        let store = self.shared.store.as_ref();
-        let (Some(kept), Some(file), Some(since)) =
-            (&found.current, current, store.and_then(|store| store.written_at()))
-        else {
+        let Some(since) = self.shared.store.as_ref().and_then(|store| store.written_at()) else {
             return Ok(());
         };
-        if file.content.is_packed() || !identity::is_young(&kept.mark) {
+        let is_young = |kept: &Kept| identity::is_young(&kept.mark);
+        if !found.current.iter().chain(found.rotated.iter().map(|(.., kept)| kept)).any(is_young) {
             return Ok(());
         }
-        let newest = found.rotated.iter().map(|(at, ..)| at.stat.modified).max().flatten();
-        let is_later = |at: &Sibling| {
-            at.stat.modified.is_some_and(|time| time + SLACK >= since && Some(time) >= newest)
-                && at.stat.born.zip(file.stat.born).is_none_or(|(copy, origin)| copy >= origin)
-        };
-        let is_taken = |at: &Sibling| {
-            at.stat.inode() == file.stat.inode()
-                || self.catalog.get(&at.stat).is_some()
-                || found.rotated.iter().any(|(taken, ..)| taken.stat.inode() == at.stat.inode())
-        };
-        for sibling in self.siblings().into_iter().filter(|at| is_later(at) && !is_taken(at)) {
-            let Some(mut copy) = self.open_sibling(&sibling) else { continue };
-            if copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
-                let kept = found.current.take();
-                found.rotated.extend(kept.map(|kept| (sibling, copy, kept)));
-                found.is_cut = true;
-                break;
+        let mut copies = Vec::new();
+        for sibling in self.siblings() {
+            let is_taken = current.as_ref().is_some_and(|file| sibling.is(file))
+                || found.rotated.iter().any(|(_, file, _)| sibling.is(file))
+                || self.catalog.get(&sibling.stat).is_some();
+            let is_later = sibling.stat.modified.is_some_and(|time| time + SLACK >= since);
+            if is_later && !is_taken {
+                copies.extend(self.open_sibling(&sibling).map(|file| (sibling, file)));
+            }
+        }
+        // Not copies or archives of what is gone on with elsewhere.
+        for (_, file, kept) in &mut found.rotated {
+            copies.retain_mut(|(_, copy)| {
+                let likeness = copy.likeness_to(&mut file.content, &kept.mark);
+                kept.mark.offset == 0
+                    || likeness.is_ok_and(|likeness| {
+                        !matches!(likeness, Likeness::Copy | Likeness::Unsure)
+                    })
+            });
+        }
+        if let (Some(file), Some(kept)) = (current, &found.current)
+            && let Some((at, copy)) = copy_before_cut(file, kept, &mut copies)?
+        {
+            let kept = found.current.take();
+            found.is_cut = true;
+            found.rotated.extend(kept.map(|kept| (at, copy, kept)));
+        }
+        for (at, mut file, kept) in std::mem::take(&mut found.rotated) {
+            match copy_before_cut(&mut file, &kept, &mut copies)? {
+                Some((copied, copy)) => {
+                    found.rotated.push((copied, copy, kept));
+                    found.anew.push((at, file));
+                }
+                None => found.rotated.push((at, file, kept)),
             }
         }
         Ok(())
@@ -159,6 +179,7 @@ impl<D: Disk> Follower<D> {
     fn find_all(&self, kept: &[Kept], mut current: Option<&mut Opened<D::File>>) -> Found<D::File> {
         let mut found = Found {
             rotated: Vec::new(),
+            anew: Vec::new(),
             current: None,
             lost: Vec::new(),
             is_cut: false,
@@ -266,7 +287,9 @@ impl<D: Disk> Follower<D> {
             },
         );
         let bearer = current.map(|file| file.stat.inode());
-        let taken: Vec<(u64, u64)> = found.rotated.iter().map(|(at, ..)| at.stat.inode()).collect();
+        let anew = found.anew.iter().map(|(at, _)| at.stat.inode());
+        let taken: Vec<(u64, u64)> =
+            found.rotated.iter().map(|(at, ..)| at.stat.inode()).chain(anew).collect();
         let is_free =
             |at: &Sibling| Some(at.stat.inode()) != bearer && !taken.contains(&at.stat.inode());
         if found.current.is_some() {
@@ -281,12 +304,30 @@ impl<D: Disk> Follower<D> {
             let Some(since) = store.and_then(|store| store.written_at()) else {
                 return Ok(Vec::new());
             };
-            self.missed(|at, _| is_free(at) && at.stat.modified.is_some_and(|time| time >= since))?
+            // Of what was empty nothing can be found, though it may have been filled, and renamed,
+            // before its place was written down.
+            let empty = found.lost.iter().map(|kept| &kept.mark.file);
+            let empty: Vec<_> = empty.filter(|file| file.head.len == 0).collect();
+            let is_later = |at: &Sibling| {
+                let born = identity::birth(&at.stat);
+                let after = |file: &&Arc<FileId>| born.zip(file.born).is_some_and(|(a, b)| a > b);
+                at.stat.modified.is_some_and(|time| {
+                    time >= since || (time + SLACK >= since && empty.iter().any(after))
+                })
+            };
+            self.missed(|at, _| is_free(at) && is_later(at))?
         } else {
             return Ok(Vec::new());
         };
-        // Not an archive of a file that is gone on with under its plain name.
+        // Not an archive of a file that is gone on with under its plain name, and not a copy of
+        // what was read before a cut.
         let mut missed = missed;
+        let is_short = |at: &Sibling, file: &mut Opened<D::File>| {
+            let mut lost = found.lost.iter().filter(|_| found.is_cut);
+            at.stat.born.zip(current.and_then(|file| file.stat.born)).is_none_or(|(a, b)| a >= b)
+                && lost.any(|kept| file.is_begun(&kept.mark))
+        };
+        missed.retain_mut(|(at, file)| !is_short(at, file));
         for (_, file, kept) in &mut found.rotated {
             missed.retain_mut(|(_, missed)| {
                 let likeness = missed.likeness_to(&mut file.content, &kept.mark);
@@ -316,4 +357,25 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Truncations, 1);
         }
     }
+}
+
+/// Takes the copy out that was made of a file before it was cut, if one shows that it was: it has
+/// what was read, and more that the file does not have.
+fn copy_before_cut<F: Handle>(
+    file: &mut Opened<F>,
+    kept: &Kept,
+    copies: &mut Vec<(Sibling, Opened<F>)>,
+) -> io::Result<Option<(Sibling, Opened<F>)>> {
+    if file.content.is_packed() || !identity::is_young(&kept.mark) {
+        return Ok(None);
+    }
+    for index in 0..copies.len() {
+        let Some((at, copy)) = copies.get_mut(index) else { break };
+        let is_later = at.stat.born.zip(file.stat.born).is_none_or(|(a, b)| a >= b)
+            && identity::age(&at.path, &at.stat) < identity::age(&at.path, &file.stat);
+        if is_later && copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
+            return Ok(Some(copies.remove(index)));
+        }
+    }
+    Ok(None)
 }
