@@ -228,7 +228,8 @@ impl Intake {
             return otherwise;
         }
         let reason = format!("reading has been paused for {} s, {self}", paused.as_secs());
-        Health { lag_bytes: otherwise.lag_bytes, ..Health::because(HealthState::Degraded, reason) }
+        let Health { lag_bytes, lag, .. } = otherwise;
+        Health { lag_bytes, lag, ..Health::because(HealthState::Degraded, reason) }
     }
 
     /// Notes since when nothing is let in, or that something is.

@@ -8,6 +8,8 @@ mod family;
 mod follower;
 mod health;
 mod identity;
+mod lag;
+mod open_files;
 mod opening;
 mod reader;
 mod reading;
@@ -28,13 +30,14 @@ use self::catalog::Catalog;
 use self::discovery::Patterns;
 use self::disk::Real;
 use self::health::Status;
+use self::open_files::OpenFiles;
 use self::opening::{Opening, Start};
 use self::reader::{Reader, Settings};
-use self::reading::Shared;
+use self::reading::{Keeping, Shared};
 use self::table::Follower;
 use crate::budget::Limits;
 use crate::framing::MAX_BYTES;
-use crate::metrics::{Count, SourceMetrics};
+use crate::metrics::{Count, Gauge, SourceMetrics};
 use crate::shell::{Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
@@ -78,6 +81,7 @@ pub struct FileSource {
     shared: Shared,
     store: Arc<Store>,
     patterns: Patterns,
+    max_held_bytes: u64,
     poll_interval: Duration,
     watch: Watch,
     status: Arc<Status>,
@@ -100,6 +104,9 @@ pub struct FileSourceBuilder {
     framing: Framing,
     batch_bytes: usize,
     limits: Limits,
+    keeping: Keeping,
+    max_open_files: Option<usize>,
+    max_held_bytes: u64,
     metrics: Metrics,
 }
 
@@ -124,6 +131,13 @@ impl FileSource {
             framing: Framing::new(),
             batch_bytes: 128 << 10,
             limits: Limits::default(),
+            keeping: Keeping {
+                ignore_older: None,
+                remove_after: None,
+                close_after: Duration::from_secs(300),
+            },
+            max_open_files: None,
+            max_held_bytes: 1 << 30,
             metrics: Metrics::default(),
         }
     }
@@ -213,6 +227,49 @@ impl FileSourceBuilder {
         self
     }
 
+    /// Files that were last written longer ago are not read. If one is written again, what comes
+    /// then is read. One of which some was read already is read on in any case. All are read if
+    /// not set.
+    pub fn ignore_older(mut self, than: Duration) -> Self {
+        self.keeping.ignore_older = Some(than);
+        self
+    }
+
+    /// Removes files that were read to their end: once all of it is acknowledged, that is written
+    /// down on disk, and nothing was written to the file for this long. It is for files that
+    /// nobody writes again: what a writer adds to one that was removed is lost. None is removed if
+    /// not set.
+    ///
+    /// It counts [`Count::Removed`](crate::Count::Removed). A file that cannot be removed is told
+    /// as a retryable error, and stays.
+    pub fn remove_after_ack(mut self, quiet: Duration) -> Self {
+        self.keeping.remove_after = Some(quiet);
+        self
+    }
+
+    /// Closes files that were read to their end and not written for this long; 5 minutes if not
+    /// set. They are followed as before, and opened again when they are written.
+    pub fn close_after(mut self, quiet: Duration) -> Self {
+        self.keeping.close_after = quiet;
+        self
+    }
+
+    /// No more files than this are open at once, 16 at least; three quarters of what the process
+    /// may have open if not set. When there are more, those that were read are closed, and the
+    /// others are read one after another.
+    pub fn max_open_files(mut self, files: usize) -> Self {
+        self.max_open_files = Some(files);
+        self
+    }
+
+    /// How much disk space files may take that were deleted and are not read to their end yet;
+    /// 1 GiB if not set. When it is more, the oldest are let go of, and what was not read of them
+    /// is counted ([`DropReason::HeldTooMuch`](crate::DropReason::HeldTooMuch)).
+    pub fn max_held_bytes(mut self, bytes: u64) -> Self {
+        self.max_held_bytes = bytes;
+        self
+    }
+
     /// A budget to share with other sources, beside its own; none if not set.
     pub fn budget(mut self, shared: &Budget) -> Self {
         self.limits.shared = Some(shared.clone());
@@ -256,10 +313,12 @@ impl FileSourceBuilder {
         let metrics = self.metrics.register(&id, SourceKind::File);
         let shared = Shared {
             intake: self.limits.intake(&metrics),
-            metrics,
             origin: Arc::new(Origin::new(id, SourceKind::File, self.labels, self.parser)),
             pool: Pool::new(self.batch_bytes),
             framing: self.framing,
+            open: OpenFiles::new(self.max_open_files, &metrics),
+            keeping: self.keeping,
+            metrics,
             store: None,
         };
         store.counted_by(&shared.metrics);
@@ -267,6 +326,7 @@ impl FileSourceBuilder {
             shared,
             store,
             patterns,
+            max_held_bytes: self.max_held_bytes,
             poll_interval: self.poll_interval,
             watch: self.watch,
             status: Arc::default(),
@@ -290,6 +350,7 @@ impl LogSource for FileSource {
     fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>> {
         let shared = Shared { store: Some(Arc::clone(&self.store)), ..self.shared.clone() };
         let (patterns, poll_interval) = (self.patterns.clone(), self.poll_interval);
+        let max_held_bytes = self.max_held_bytes;
         let status = Arc::clone(&self.status);
         let wake = Wake::new().map_err(|cause| Error::io("cannot make an eventfd", cause));
         let begun =
@@ -303,7 +364,9 @@ impl LogSource for FileSource {
         };
         let queue = Queue::new(READ_AHEAD, usize::MAX, wake);
         Box::pin(Tail::start("file", queue, move |queue| {
-            Reader::run(Settings { shared, patterns, poll_interval, status, queue }, opening);
+            let settings =
+                Settings { shared, patterns, poll_interval, max_held_bytes, status, queue };
+            Reader::run(settings, opening);
         }))
     }
 
@@ -311,8 +374,10 @@ impl LogSource for FileSource {
         let (patterns, status) = (self.patterns.clone(), Arc::clone(&self.status));
         let (metrics, intake) = (Arc::clone(&self.shared.metrics), Arc::clone(&self.shared.intake));
         off_thread(move || {
-            let mut health = intake.health(health::look(&patterns, &status), ticks());
+            let now = ticks();
+            let mut health = intake.health(health::look(&patterns, &status, now), now);
             health.lag_bytes = Some(metrics.lag_bytes());
+            health.lag = Some(Duration::from_secs(metrics.gauge(Gauge::LagSeconds)));
             Ok(health)
         })
         .await
@@ -331,7 +396,8 @@ fn read(
     let asking = Shared { store: Some(Arc::clone(store)), ..shared.clone() };
     // A read is no progress, so it counts nothing.
     let metrics = Arc::new(SourceMetrics::new(SourceKind::File));
-    let shared = &Shared { metrics, ..shared.clone() };
+    let open = OpenFiles::new(Some(usize::MAX), &metrics);
+    let shared = &Shared { metrics, open, ..shared.clone() };
     let start = Start::new(&asking, from)?;
     let known = Catalog::new(true);
     let walk = patterns.walk();

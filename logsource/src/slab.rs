@@ -169,14 +169,12 @@ impl Drop for Table {
         let Some(pool) = self.pool.take() else { return };
         // Somebody still holds a view of the slab: then it is theirs, and freed with the view.
         let Ok(slab) = std::mem::take(&mut self.slab).try_into_mut() else { return };
-        if slab.len() == pool.slab_bytes {
-            let mut blank = Blank { slab, ..Blank::default() };
-            std::mem::swap(&mut blank.lines, &mut self.lines);
-            std::mem::swap(&mut blank.records, &mut self.records);
-            std::mem::swap(&mut blank.fields, &mut self.fields);
-            std::mem::swap(&mut blank.ends, &mut self.ends);
-            pool.put(blank);
-        }
+        let mut blank = Blank { slab, ..Blank::default() };
+        std::mem::swap(&mut blank.lines, &mut self.lines);
+        std::mem::swap(&mut blank.records, &mut self.records);
+        std::mem::swap(&mut blank.fields, &mut self.fields);
+        std::mem::swap(&mut blank.ends, &mut self.ends);
+        pool.put(blank);
     }
 }
 
@@ -213,7 +211,11 @@ impl Pool {
         })
     }
 
-    fn put(&self, mut blank: Blank) {
+    /// Takes a slab back, unless it is none, or of another size.
+    pub(crate) fn put(&self, mut blank: Blank) {
+        if blank.slab.len() != self.slab_bytes {
+            return;
+        }
         blank.lines.clear();
         blank.records.clear();
         blank.fields.clear();

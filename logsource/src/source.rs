@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::Stream;
@@ -74,6 +75,8 @@ pub struct Health {
     pub reason: Option<String>,
     /// How much is written and not yet read, where that can be told.
     pub lag_bytes: Option<u64>,
+    /// How long the oldest of that has been there, where that can be told; zero if all is read.
+    pub lag: Option<Duration>,
 }
 
 /// A source's state in one word.
@@ -94,13 +97,13 @@ impl Health {
     /// It can be read.
     #[must_use]
     pub fn ready() -> Self {
-        Self { state: HealthState::Ready, reason: None, lag_bytes: None }
+        Self { state: HealthState::Ready, reason: None, lag_bytes: None, lag: None }
     }
 
     /// Any state but ready, and why.
     #[must_use]
     pub fn because(state: HealthState, reason: impl Into<String>) -> Self {
-        Self { state, reason: Some(reason.into()), lag_bytes: None }
+        Self { state, reason: Some(reason.into()), lag_bytes: None, lag: None }
     }
 }
 

@@ -1,5 +1,4 @@
-//! What the follower asks of a file system. The one in use is the operating system's; tests have
-//! one in memory, where a rotation can be made to happen between any two steps.
+//! What the follower asks of a file system.
 
 use std::fmt::Debug;
 use std::fs::{File, Metadata, OpenOptions};
@@ -24,6 +23,9 @@ pub(super) trait Disk: Clone + Debug + Send + Sync + 'static {
 
     /// The names in a directory with their inode numbers, links not followed.
     fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>>;
+
+    /// Removes a name.
+    fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// The path that a symbolic link leads to in the end; `None` if it is none, or leads nowhere.
     fn target(&self, path: &Path) -> Option<PathBuf>;
@@ -112,6 +114,10 @@ impl Disk for Real {
     fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
         let entries = std::fs::read_dir(directory)?.filter_map(Result::ok).take(MAX_ENTRIES);
         Ok(entries.map(|entry| (entry.path(), entry.ino())).collect())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
     }
 
     fn target(&self, path: &Path) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! One name, followed through every file that bears it: rename, truncate, remove, create.
 
 mod carry;
+mod closing;
 mod copies;
 mod cut;
 mod resume;
@@ -17,7 +18,7 @@ use super::catalog::{Catalog, Known};
 use super::disk::{Disk, Stat};
 use super::family;
 use super::identity::{self, Opened};
-use super::reading::{Account, Filled, Reading, Shared};
+use super::reading::{Account, Closed, Filled, Reading, Shared};
 use crate::cursor::FileMark;
 use crate::metrics::Count;
 use crate::shell::now;
@@ -80,6 +81,13 @@ pub(super) struct Follower<D: Disk> {
     looked: Option<Looked>,
     /// There is a file of which it cannot be told yet what it is.
     unsure: bool,
+    /// The file that bears the name, while it is closed.
+    closed: Option<Closed>,
+    /// There is something to read, and there was no room for an open file.
+    waits: bool,
+    /// How many files were told to have come to the name, and how many were found.
+    births: u64,
+    found: u64,
 }
 
 /// A file was cut; it must be begun anew.
@@ -125,6 +133,10 @@ impl<D: Disk> Follower<D> {
             nameless: false,
             looked: None,
             unsure: false,
+            closed: None,
+            waits: false,
+            births: 0,
+            found: 0,
         };
         for directory in follower.directories() {
             catalog.enter(disk, &directory);
@@ -138,6 +150,7 @@ impl<D: Disk> Follower<D> {
 
     /// Reads until there is a batch; none if everything that is there has been read.
     pub(super) fn step(&mut self, now: Instant, max: usize) -> io::Result<Option<Batch>> {
+        self.reopen(now)?;
         loop {
             if let Some(rest) = self.rest.pop_front() {
                 return Ok(Some(rest));
@@ -167,10 +180,14 @@ impl<D: Disk> Follower<D> {
                 self.restart(index, now)?;
                 continue;
             }
-            if let Some(batch) = self.close_finished(now) {
+            if let Some(batch) = self.close_finished(now)? {
                 return Ok(Some(batch));
             }
             if !self.look(now)? {
+                if self.births > 0 {
+                    self.count_unseen()?;
+                }
+                self.close_quiet(now);
                 return Ok(None);
             }
         }
@@ -222,6 +239,9 @@ impl<D: Disk> Follower<D> {
             return Ok(!self.chain.is_empty());
         }
         self.settle_retired();
+        if self.closed.is_some() {
+            return self.reopen(now);
+        }
         let was_unsure = std::mem::take(&mut self.unsure);
         if let Some(newest) = self.chain.len().checked_sub(1)
             && let Some(last) = self.chain.back_mut()
@@ -252,12 +272,17 @@ impl<D: Disk> Follower<D> {
         if self.chain.len() >= MAX_CHAIN {
             return Ok(false);
         }
+        if self.chain.is_empty() && self.shared.open.is_full() {
+            self.waits = true;
+            return Ok(false);
+        }
         let Some((file, offset)) = self.news_of(&stat)? else { return Ok(false) };
         if let Some(last) = self.chain.back_mut() {
             self.shared.metrics.add(Count::Rotations, 1);
             last.touched = now;
         }
         self.open_missed(Some(file.stat.inode()), now)?;
+        self.found += 1;
         self.shared.metrics.add(Count::Files, 1);
         self.push(file, offset, None, now);
         Ok(true)
@@ -297,6 +322,10 @@ impl<D: Disk> Follower<D> {
                 Ok(None)
             }
             Some(Known::PassedOver { size, .. }) if file.stat.size > size => Ok(Some((file, size))),
+            None if self.is_too_old(&file.stat) => {
+                self.pass_over(&file.stat);
+                Ok(None)
+            }
             None | Some(Known::Copy { .. })
                 if self.chain.is_empty() && self.is_made_of_others(&mut file)? =>
             {
@@ -317,6 +346,7 @@ impl<D: Disk> Follower<D> {
         let any = !missed.is_empty();
         // Those that find no room are news again when there is.
         for (sibling, file) in missed.into_iter().take(room) {
+            self.found += 1;
             self.catalog.see(sibling.directory(), &sibling.stat);
             self.shared.metrics.add(Count::Rotations, 1);
             self.shared.metrics.add(Count::Files, 1);
@@ -348,6 +378,7 @@ impl<D: Disk> Follower<D> {
             match self.origin_of(&mut file, &sibling, usize::MAX)? {
                 Origin::Unsure => self.unsure = true,
                 Origin::Of(origin) => self.note_copy(origin, &sibling, &file),
+                Origin::None if self.is_too_old(&file.stat) => self.pass_over(&file.stat),
                 Origin::None => {
                     if !missed.iter_mut().any(|(_, other)| file.is_within(&mut other.content)) {
                         missed.push((sibling, file));
@@ -361,10 +392,10 @@ impl<D: Disk> Follower<D> {
 
     /// Lets go of the renamed files to which nobody has written for a while. What is left of a
     /// last line is a line then.
-    fn close_finished(&mut self, now: Instant) -> Option<Batch> {
+    fn close_finished(&mut self, now: Instant) -> io::Result<Option<Batch>> {
         let newest = self.chain.len().saturating_sub(1);
         for index in 0..self.chain.len() {
-            let reading = self.chain.get_mut(index)?;
+            let Some(reading) = self.chain.get_mut(index) else { break };
             // The last one is let go of only when no other has its name, and it is deleted. What
             // a pattern matched is over with its name: else every old file would stay open.
             let is_over = self.nameless
@@ -375,24 +406,36 @@ impl<D: Disk> Follower<D> {
             if is_quiet && reading.rest() {
                 continue;
             }
-            // What was packed is over with its end, but a place that is forgotten at once could not tell
-            // that a copy was read, should this process be killed now.
+            // What was packed is over with its end, but a place that is forgotten at once could
+            // not tell that a copy was read, should this process be killed now.
             let is_over = is_quiet || (reading.is_over() && self.catalog.is_of_pattern());
-            if bears_the_name || !is_over {
+            let quiet = now.saturating_duration_since(reading.touched);
+            let is_to_go = self.shared.keeping.remove_after.is_some_and(|wait| quiet >= wait);
+            if (bears_the_name || !is_over) && !is_to_go {
                 continue;
             }
             if reading.has_partial() {
                 reading.finish();
-                return reading.take(usize::MAX);
+                return Ok(reading.take(usize::MAX));
             }
             // Its place is kept until all of it is acknowledged.
-            if reading.account().is_settled() || reading.account().is_frozen() {
-                let reading = self.chain.remove(index)?;
+            let account = reading.account();
+            if !(account.is_settled() || account.is_frozen()) {
+                continue;
+            }
+            if is_to_go && account.is_settled() {
+                self.remove(index, now)?;
+                return Ok(None);
+            }
+            if !bears_the_name
+                && is_over
+                && let Some(reading) = self.chain.remove(index)
+            {
                 self.finish(reading);
-                return None;
+                return Ok(None);
             }
         }
-        None
+        Ok(None)
     }
 
     fn finish(&mut self, reading: Reading<D::File>) {
@@ -404,15 +447,19 @@ impl<D: Disk> Follower<D> {
                 store.remove(reading.key());
             }
         }
-        if self.finished.len() == MAX_FINISHED {
-            self.finished.pop_front();
-        }
-        self.finished.push_back(mark.clone());
+        self.note_finished(&mark);
         let size = reading.stat().map_or(u64::MAX, |stat| stat.size);
         let (path, ino, offset) = (self.path.display(), mark.file.ino, mark.offset);
         tracing::debug!(%path, ino, size, offset, "done with a file");
         let copies = self.catalog.finish(mark, size);
         self.keep(copies);
+    }
+
+    fn note_finished(&mut self, mark: &FileMark) {
+        if self.finished.len() == MAX_FINISHED {
+            self.finished.pop_front();
+        }
+        self.finished.push_back(mark.clone());
     }
 
     /// Keeps the places of copies in which nothing is left to read, so that they are known after a
@@ -542,7 +589,7 @@ impl<D: Disk> Follower<D> {
 
     /// Whether there is no file to read.
     pub(super) fn is_idle(&self) -> bool {
-        self.chain.is_empty() && self.rest.is_empty()
+        self.chain.is_empty() && self.rest.is_empty() && self.closed.is_none()
     }
 
     /// Whether files are read, or waited for, that do not bear the name any more.
@@ -560,7 +607,14 @@ impl<D: Disk> Follower<D> {
         // What of a packed file is held back is handed on once it is quiet.
         let packed = self.chain.iter().filter(|reading| reading.is_packed());
         let quiet = packed.map(|reading| reading.touched + ROTATE_WAIT).filter(|at| *at > now);
-        deadlines.chain(quiet).chain(soon).min()
+        let keeping = &self.shared.keeping;
+        let bearer = self.chain.back().filter(|_| self.chain.len() == 1);
+        let closes = bearer.map(|reading| reading.touched + keeping.close_after);
+        let removes = bearer.and_then(|reading| Some(reading.touched + keeping.remove_after?));
+        // What is due for removal waits for acknowledgements.
+        let removes = removes.map(|at| at.max(now + LOOK_AGAIN));
+        let closes = closes.filter(|at| *at > now);
+        deadlines.chain(quiet).chain(soon).chain(closes).chain(removes).min()
     }
 
     /// The places after what was taken as batches.
@@ -568,7 +622,14 @@ impl<D: Disk> Follower<D> {
         self.chain.iter().map(Reading::mark)
     }
 
-    pub(super) fn lag(&self) -> u64 {
-        self.chain.iter().map(Reading::lag).sum()
+    /// How much is not read yet, and how long the oldest of that has been there.
+    pub(super) fn lag(&mut self, now: Instant) -> (u64, Option<Duration>) {
+        let closed = self.closed.as_ref().filter(|_| self.waits);
+        let closed = closed.and_then(|closed| {
+            let stat = self.disk.stat(&self.path).ok().flatten();
+            stat.filter(|stat| closed.is(stat)).map(|stat| (closed.lag(&stat), None))
+        });
+        let lags = self.chain.iter_mut().map(|reading| reading.lag(now)).chain(closed);
+        lags.fold((0, None), |(bytes, age), (more, other)| (bytes + more, age.max(other)))
     }
 }

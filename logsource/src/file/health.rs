@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::discovery::Patterns;
 use super::disk::{Disk, Real};
@@ -10,6 +11,9 @@ use crate::{Error, Health, HealthState};
 
 /// More files than these are not tried, to see whether they can be read.
 const MAX_TRIED: usize = 64;
+
+/// A consumer that takes nothing for longer is worth a word.
+const LONG_WAIT: Duration = Duration::from_secs(10);
 
 /// What is wrong now.
 #[derive(Debug, Default)]
@@ -19,6 +23,8 @@ pub(super) struct Status(Mutex<State>);
 struct State {
     troubles: BTreeMap<PathBuf, String>,
     polling: Option<String>,
+    /// Since when nobody takes what is read.
+    held_up: Option<Instant>,
 }
 
 impl Status {
@@ -42,13 +48,19 @@ impl Status {
         self.lock().polling = why;
     }
 
+    /// Notes that nobody takes what is read, or that somebody does.
+    pub(super) fn hold_up(&self, now: Option<Instant>) {
+        let held_up = &mut self.lock().held_up;
+        *held_up = now.map(|now| held_up.unwrap_or(now));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Looks whether the files can be read.
-pub(super) fn look(patterns: &Patterns, status: &Status) -> Health {
+pub(super) fn look(patterns: &Patterns, status: &Status, now: Instant) -> Health {
     let walk = patterns.walk();
     let (mut readable, mut failed) = (0, None);
     let shown = |path: &Path| path.display().to_string();
@@ -72,6 +84,12 @@ pub(super) fn look(patterns: &Patterns, status: &Status) -> Health {
     let trouble = state.troubles.values().next().cloned().or(failed);
     if let Some(trouble) = trouble.or_else(|| state.polling.clone()) {
         return Health::because(HealthState::Degraded, trouble);
+    }
+    let held_up = state.held_up.map(|since| now.saturating_duration_since(since));
+    if let Some(held_up) = held_up.filter(|held_up| *held_up >= LONG_WAIT) {
+        let seconds = held_up.as_secs();
+        let what = format!("nobody has taken a batch for {seconds} s; poll the stream of `tail`");
+        return Health::because(HealthState::Degraded, what);
     }
     let is_there = |path: &Path| walk.found.binary_search_by(|at| (*at.path).cmp(path)).is_ok();
     if let Some(missing) = patterns.named().iter().find(|path| !is_there(path)) {

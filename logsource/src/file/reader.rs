@@ -39,6 +39,7 @@ pub(super) struct Settings<'a> {
     pub(super) shared: Shared,
     pub(super) patterns: Patterns,
     pub(super) poll_interval: Duration,
+    pub(super) max_held_bytes: u64,
     pub(super) status: Arc<Status>,
     pub(super) queue: &'a Items,
 }
@@ -102,6 +103,7 @@ impl<'a> Reader<'a> {
             self.attend(now);
             // They are read next anyway.
             self.table.forget_news();
+            self.table.make_room(&self.settings.shared.open);
             match self.table.next() {
                 Some(path) => self.read(&path, now),
                 None => {
@@ -126,7 +128,9 @@ impl<'a> Reader<'a> {
         self.table.ripen(now);
         if now >= self.note_at {
             self.note_at = now + NOTE_EVERY;
-            self.table.note_ready();
+            self.table.note_all(now);
+            let held = self.table.shed(self.settings.max_held_bytes);
+            self.settings.shared.metrics.set(Gauge::HeldBytes, held);
             self.note();
             self.tell_of_store();
         }
@@ -141,17 +145,21 @@ impl<'a> Reader<'a> {
         let Some(follower) = self.table.follower(path) else { return };
         match follower.step(now, usize::MAX) {
             Ok(Some(batch)) => {
-                self.table.note(path);
+                self.table.note(path, now);
                 self.table.again(path, now);
                 self.hand_on(batch);
             }
             Ok(None) => {
                 let next_look = follower.next_look(now);
+                let waits = follower.waits_for_room();
                 let is_over = follower.is_idle() && !self.is_meant(path);
                 self.settings.status.resolve(path);
-                self.table.note(path);
+                self.table.note(path, now);
                 if is_over {
                     return self.table.remove(path);
+                }
+                if waits {
+                    self.table.wait(path);
                 }
                 if let Some(at) = next_look {
                     self.table.later(path, at);
@@ -188,6 +196,7 @@ impl<'a> Reader<'a> {
             {
                 item = Some(back);
             }
+            self.settings.status.hold_up(item.is_some().then(ticks));
             let rouser = || queue.wake().rouser();
             if queue.is_abandoned() || (item.is_none() && shared.intake.admits(rouser, ticks())) {
                 return;
@@ -237,6 +246,11 @@ impl<'a> Reader<'a> {
             } else if self.table.follower(&path).is_some_and(|follower| follower.is_idle()) {
                 // It may be the new name of one that is still read under its old one.
                 self.table.touch_busy();
+            }
+        }
+        for path in seen.born.drain(..) {
+            if let Some(follower) = self.table.follower(&path) {
+                follower.is_born();
             }
         }
         if !seen.changed.is_empty() {
@@ -346,6 +360,7 @@ impl<'a> Reader<'a> {
     fn note(&self) {
         let metrics = &self.settings.shared.metrics;
         metrics.set(Gauge::LagBytes, self.table.lag());
+        metrics.set(Gauge::LagSeconds, self.table.lag_age().as_secs());
         metrics.set(Gauge::WatchedFiles, self.table.len() as u64);
     }
 

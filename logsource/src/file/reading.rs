@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use self::carried::{Handed, Left};
 use self::memory::Memory;
 use super::content::{Content, State};
 use super::disk::{Handle, Stat};
 use super::identity::{self, Likeness, Opened};
+use super::lag::Growth;
+use super::open_files::{OpenFile, OpenFiles};
 use crate::budget::Intake;
 use crate::cursor::{FileId, FileMark, Place, Tail};
 use crate::framing::{Carry, Framer, Framing, kubernetes_labels};
@@ -31,8 +33,50 @@ pub(super) struct Shared {
     pub(super) pool: Arc<Pool>,
     pub(super) intake: Arc<Intake>,
     pub(super) framing: Framing,
+    pub(super) open: Arc<OpenFiles>,
+    pub(super) keeping: Keeping,
     /// Where acknowledged places go; none for a `read`, which moves nothing.
     pub(super) store: Option<Arc<Store>>,
+}
+
+/// How long files are kept, and which are not begun with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keeping {
+    /// What was last written longer ago is not read before it grows.
+    pub(super) ignore_older: Option<Duration>,
+    /// What was read, acknowledged, and not written for so long is removed.
+    pub(super) remove_after: Option<Duration>,
+    /// What is read and was not written for so long is closed; it is opened again when it is.
+    pub(super) close_after: Duration,
+}
+
+/// A file that is closed for now: where to go on, and how it was.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) mark: FileMark,
+    pub(super) account: Account,
+    /// Its size on disk if all of that was read.
+    size: Option<u64>,
+    modified: Option<SystemTime>,
+    is_copy: bool,
+}
+
+impl Closed {
+    /// Whether there is nothing to read.
+    pub(super) fn is_as_before(&self, stat: &Stat) -> bool {
+        self.is(stat) && self.size == Some(stat.size) && self.modified == stat.modified
+    }
+
+    /// Whether it is this file.
+    pub(super) fn is(&self, stat: &Stat) -> bool {
+        let file = &self.mark.file;
+        (file.dev, file.ino) == stat.inode() && identity::is_same_birth(stat.born, file.born)
+    }
+
+    /// How much of this file is not read.
+    pub(super) fn lag(&self, stat: &Stat) -> u64 {
+        if self.size == Some(stat.size) { 0 } else { stat.size.saturating_sub(self.mark.offset) }
+    }
 }
 
 /// A file, how far it is read, and who is told how far it is acknowledged.
@@ -70,6 +114,8 @@ pub(super) struct Reading<F> {
     handed: Option<Handed>,
     /// What was resumed here, as long as nothing was taken: it may have to go on elsewhere.
     resumed: Option<Carry>,
+    growth: Growth,
+    _open: OpenFile,
 }
 
 /// Who is told how far a content is acknowledged, and under which key that is kept.
@@ -155,6 +201,8 @@ impl<F: Handle> Reading<F> {
             left: Vec::new(),
             handed: None,
             resumed: None,
+            growth: Growth::default(),
+            _open: shared.open.hold(),
         };
         reading.framer.begin(offset);
         let mut first = [0; identity::HEAD_BYTES];
@@ -179,6 +227,41 @@ impl<F: Handle> Reading<F> {
 
     pub(super) fn account(&self) -> &Account {
         &self.account
+    }
+
+    pub(super) fn into_account(self) -> Account {
+        self.account
+    }
+
+    /// Opens a file again that was closed. It may have been cut since.
+    pub(super) fn reopen(
+        shared: &Shared,
+        path: &Arc<Path>,
+        opened: Opened<F>,
+        closed: Closed,
+        now: Instant,
+    ) -> Self {
+        let Closed { mark, account, is_copy, .. } = closed;
+        let mut reading = Self::new(shared, path, opened, mark.offset, Ok(account), now);
+        (reading.id, reading.tail, reading.is_copy) = (mark.file, mark.tail, is_copy);
+        reading
+    }
+
+    /// Whether nothing is held that a closed file could not be told by.
+    pub(super) fn may_close(&self) -> bool {
+        self.rested && self.framer.is_empty() && !self.is_resumed() && self.handed.is_none()
+    }
+
+    /// Closes it for now.
+    pub(super) fn close(self) -> Closed {
+        let (mark, stat) = (self.own_mark(), self.stat().ok());
+        let is_all = match self.content.is_packed() {
+            true => self.content.is_complete(),
+            false => stat.as_ref().is_some_and(|stat| stat.size == self.base),
+        };
+        let size = stat.as_ref().filter(|_| is_all).map(|stat| stat.size);
+        let modified = stat.and_then(|stat| stat.modified);
+        Closed { mark, account: self.account, size, modified, is_copy: self.is_copy }
     }
 
     /// When the file came to be, where the file system knows.
@@ -275,6 +358,7 @@ impl<F: Handle> Reading<F> {
     /// Everything that is there was read.
     pub(super) fn end_look(&mut self) {
         self.rested = true;
+        self.framer.rest();
     }
 
     /// Ends the last line: nobody will write to this file any more.
@@ -450,6 +534,7 @@ impl<F: Handle> Reading<F> {
         (self.base, self.at, self.tail) = (0, 0, Tail::default());
         self.memory.begin(0, &[]);
         (self.size, self.at_hole) = (stat.size, false);
+        self.growth.clear();
         self.left.clear();
         self.resumed = None;
         self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
@@ -467,13 +552,24 @@ impl<F: Handle> Reading<F> {
         self.content.file().stat()
     }
 
-    /// How much is written and not yet taken.
-    pub(super) fn lag(&self) -> u64 {
-        if self.content.is_packed() {
-            return self.content.lag().unwrap_or(0);
-        }
-        let size = self.content.file().stat().map_or(0, |stat| stat.size);
-        size.saturating_sub(self.base)
+    /// How much is written and not yet taken, and for how long that has been so.
+    pub(super) fn lag(&mut self, now: Instant) -> (u64, Option<Duration>) {
+        let (size, lag) = if self.content.is_packed() {
+            let lag = self.content.lag().unwrap_or(0);
+            (self.base + lag, lag)
+        } else {
+            let size = self.content.file().stat().map_or(self.base, |stat| stat.size);
+            (size, size.saturating_sub(self.base))
+        };
+        self.growth.saw(now, size, self.base);
+        (lag, self.growth.age(now))
+    }
+
+    /// The space on disk that it takes only because it is open, and how much of it is not read;
+    /// none if it has a name.
+    pub(super) fn held(&self) -> Option<(u64, u64)> {
+        let stat = self.stat().ok().filter(|stat| stat.links == 0)?;
+        Some((stat.space, stat.size.saturating_sub(self.base)))
     }
 
     /// When what is held is handed on though its rest did not come.

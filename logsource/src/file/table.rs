@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::{Real, Stat};
 use super::family;
+use super::open_files::OpenFiles;
 
 pub(super) type Follower = super::follower::Follower<Real>;
 
@@ -25,6 +26,10 @@ pub(super) struct Table {
     due: BTreeSet<(Instant, Arc<Path>)>,
     /// Those with files that were renamed away and are still being read.
     busy: HashSet<Arc<Path>>,
+    /// Those for which there was no room to be open.
+    waiting: VecDeque<Arc<Path>>,
+    /// Those of which not all is read, and how long the oldest of that has been there.
+    behind: HashMap<Arc<Path>, Duration>,
     /// How often everything was looked at.
     round: u64,
     lag: u64,
@@ -34,6 +39,8 @@ pub(super) struct Table {
 struct Entry {
     follower: Box<Follower>,
     is_ready: bool,
+    /// It waits for room to be open.
+    waits: bool,
     due: Option<Instant>,
     /// How it was at the last look at everything.
     stamp: Option<Stamp>,
@@ -66,6 +73,8 @@ impl Table {
             news: Vec::new(),
             due: BTreeSet::new(),
             busy: HashSet::new(),
+            waiting: VecDeque::new(),
+            behind: HashMap::new(),
             round: 0,
             lag: 0,
         }
@@ -81,6 +90,7 @@ impl Table {
         let entry = Entry {
             follower: Box::new(follower),
             is_ready: false,
+            waits: false,
             due: None,
             stamp: None,
             round: self.round,
@@ -98,6 +108,7 @@ impl Table {
             self.due.remove(&(due, Arc::clone(&path)));
         }
         self.busy.remove(&path);
+        self.behind.remove(&path);
         self.lag -= entry.lag;
     }
 
@@ -229,10 +240,14 @@ impl Table {
     }
 
     /// Notes how far behind a file is, and whether it has others behind it.
-    pub(super) fn note(&mut self, path: &Arc<Path>) {
+    pub(super) fn note(&mut self, path: &Arc<Path>, now: Instant) {
         let Some(entry) = self.files.get_mut(path) else { return };
-        let lag = entry.follower.lag();
+        let (lag, age) = entry.follower.lag(now);
         self.lag = self.lag - std::mem::replace(&mut entry.lag, lag) + lag;
+        match age {
+            Some(age) => self.behind.insert(Arc::clone(path), age),
+            None => self.behind.remove(path),
+        };
         if entry.follower.is_busy() {
             self.busy.insert(Arc::clone(path));
         } else {
@@ -240,16 +255,79 @@ impl Table {
         }
     }
 
-    /// Notes how far behind those are that wait to be read.
-    pub(super) fn note_ready(&mut self) {
-        for path in self.ready.iter().cloned().collect::<Vec<_>>() {
-            self.note(&path);
+    /// Notes how far behind those are that wait to be read, or were behind before.
+    pub(super) fn note_all(&mut self, now: Instant) {
+        let waiting: HashSet<_> = self.ready.iter().chain(self.behind.keys()).cloned().collect();
+        for path in waiting {
+            self.note(&path, now);
         }
     }
 
     /// How far behind all of them are, in bytes.
     pub(super) fn lag(&self) -> u64 {
         self.lag
+    }
+
+    /// How long the oldest byte that is not read has been there.
+    pub(super) fn lag_age(&self) -> Duration {
+        self.behind.values().max().copied().unwrap_or_default()
+    }
+
+    /// There was no room for it to be open.
+    pub(super) fn wait(&mut self, path: &Arc<Path>) {
+        if let Some(entry) = self.files.get_mut(path)
+            && !std::mem::replace(&mut entry.waits, true)
+        {
+            self.waiting.push_back(Arc::clone(path));
+        }
+    }
+
+    /// Has as many that wait looked at as there is room for. Where there is none, closes those
+    /// that were read, half of all at the most.
+    pub(super) fn make_room(&mut self, open: &OpenFiles) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if open.is_full() {
+            let idle = self.files.values_mut().filter(|entry| !entry.is_ready);
+            idle.filter(|entry| entry.follower.may_close())
+                .for_each(|entry| entry.follower.close());
+        }
+        for _ in 0..open.room() {
+            let Some(path) = self.waiting.pop_front() else { break };
+            if let Some(entry) = self.files.get_mut(&path) {
+                entry.waits = false;
+            }
+            self.make_ready(&path);
+        }
+    }
+
+    /// Lets go of deleted files that were not read to their end, the oldest first, until they take
+    /// no more space than that. Gives what they take.
+    pub(super) fn shed(&mut self, most: u64) -> u64 {
+        let mut held = Vec::new();
+        for path in &self.busy {
+            let Some(entry) = self.files.get(path) else { continue };
+            let of_one = entry.follower.held();
+            held.extend(of_one.map(|(index, since, space)| (since, index, space, path)));
+        }
+        let mut sum: u64 = held.iter().map(|(.., space, _)| space).sum();
+        // The oldest first; of one log, that is the first, so that the others move up.
+        held.sort_unstable();
+        let mut gone: HashMap<&Arc<Path>, Vec<usize>> = HashMap::new();
+        for (_, index, space, path) in held {
+            if sum <= most {
+                break;
+            }
+            let gone = gone.entry(path).or_default();
+            if let Some(entry) = self.files.get_mut(path) {
+                let before = gone.iter().filter(|other| **other < index).count();
+                entry.follower.shed(index - before);
+                gone.push(index);
+                sum -= space;
+            }
+        }
+        sum
     }
 
     fn make_ready(&mut self, path: &Arc<Path>) {

@@ -93,11 +93,25 @@ impl Framer {
         if self.stage.as_ref().is_some_and(|stage| stage.is_blocked()) {
             return &mut [];
         }
+        if self.splitter.blank.slab.is_empty() {
+            self.splitter.blank = self.pool.get();
+        }
         if self.stage.is_some() && self.splitter.room().is_empty() {
             // A hole was passed over, say.
             self.advance();
         }
         self.splitter.room()
+    }
+
+    /// Gives memory back of which nothing is used, until there is more to read.
+    #[cfg(any(feature = "file", test))]
+    pub(crate) fn rest(&mut self) {
+        if self.splitter.is_blank() {
+            self.pool.put(std::mem::take(&mut self.splitter.blank));
+        }
+        if let Some(stage) = &mut self.stage {
+            stage.rest();
+        }
     }
 
     /// Says how many bytes were read into the room, and when.
@@ -302,6 +316,9 @@ impl Framer {
             stage.resume(held);
         }
         self.prefix = carry.bytes.len();
+        if self.splitter.blank.slab.is_empty() {
+            self.splitter.blank = self.pool.get();
+        }
         self.splitter.preset(&carry.bytes, carry.start);
         if let Some(groups) = &mut self.splitter.groups {
             groups.open = carry.group;

@@ -99,6 +99,10 @@ impl Outbox {
     }
 
     fn write(&mut self, stream: Stream, time: u64, text: &[u8], is_partial: bool, end: u64) {
+        if self.blank.slab.is_empty() {
+            self.blank = self.pool.get();
+            self.prepare();
+        }
         let start = self.used;
         self.append(text);
         self.blank.lines.push(Span::new(start, self.used));
@@ -131,6 +135,15 @@ impl Outbox {
         self.used = end;
     }
 
+    /// Gives the slab back, if nothing is in it.
+    #[cfg(any(feature = "file", test))]
+    pub(super) fn rest(&mut self) {
+        if self.blank.lines.is_empty() {
+            self.pool.put(std::mem::take(&mut self.blank));
+            self.used = 0;
+        }
+    }
+
     /// The slab, how much of it is used, and the next one begins.
     pub(super) fn take(&mut self) -> (Blank, usize) {
         let full = std::mem::replace(&mut self.blank, self.pool.get());
@@ -148,7 +161,10 @@ impl Outbox {
         ends.clear();
         self.waiting.clear();
         self.waiting_bytes = 0;
-        self.prepare();
+        self.used = 0;
+        if !self.blank.slab.is_empty() {
+            self.prepare();
+        }
     }
 
     /// Gives what waits the places of another stream.

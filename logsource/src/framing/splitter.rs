@@ -164,6 +164,13 @@ impl Splitter {
         self.scan();
     }
 
+    /// Whether nothing is in the slab.
+    #[cfg(any(feature = "file", test))]
+    pub(super) fn is_blank(&self) -> bool {
+        let is_open = self.groups.as_ref().is_some_and(|groups| groups.open.is_some());
+        self.filled == 0 && self.cut == 0 && self.blank.lines.is_empty() && !is_open
+    }
+
     /// How many bytes of unfinished lines are held.
     #[cfg(any(feature = "file", test))]
     pub(super) fn pending(&self) -> u64 {

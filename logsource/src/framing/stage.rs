@@ -200,6 +200,12 @@ impl Stage {
         self.outbox.is_blocked(self.low())
     }
 
+    /// Gives memory back of which nothing is used.
+    #[cfg(any(feature = "file", test))]
+    pub(super) fn rest(&mut self) {
+        self.outbox.rest();
+    }
+
     pub(super) fn has_lines(&self) -> bool {
         !self.outbox.blank.lines.is_empty()
     }

@@ -42,6 +42,11 @@ impl<D: Disk> Follower<D> {
     pub(in crate::file) fn begin(&mut self, begin: Begin, now: Instant) -> io::Result<()> {
         let begun = self.try_begin(&begin, now);
         self.pending = begun.is_err().then_some(begin);
+        // Another file of the same name is not what was told to have come.
+        self.found += u64::from(!self.chain.is_empty());
+        if self.shared.open.is_full() {
+            self.close();
+        }
         begun
     }
 
@@ -71,9 +76,14 @@ impl<D: Disk> Follower<D> {
     ) -> io::Result<()> {
         if kept.is_empty()
             && let Some(file) = &mut current
-            && self.is_read_elsewhere(file)?
         {
-            return Ok(());
+            if self.is_read_elsewhere(file)? {
+                return Ok(());
+            }
+            if self.is_too_old(&file.stat) {
+                self.pass_over(&file.stat);
+                return Ok(());
+            }
         }
         let mut found = self.find_all(kept, current.as_mut());
         for _ in 0..MAX_SEARCHES {
