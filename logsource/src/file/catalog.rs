@@ -165,10 +165,8 @@ impl Catalog {
         let inode = (mark.file.dev, mark.file.ino);
         if self.is_of_pattern {
             state.index(&mark.file);
-            state.files.insert(inode, Known::Finished { mark, size });
-        } else {
-            state.files.remove(&inode);
         }
+        state.files.insert(inode, Known::Finished { mark, size });
         copies
     }
 

@@ -1,8 +1,12 @@
 //! The names that a rotation gives to what a log was.
 
+use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::SystemTime;
+
+use super::disk::Stat;
 
 /// What is put behind a name when a rotated file is compressed.
 const PACKED: [&[u8]; 4] = [b".gz", b".zst", b".zstd", b".gzip"];
@@ -59,17 +63,111 @@ pub(super) fn may_derive(name: &OsStr, from: &OsStr) -> bool {
     is_rotation_of(name, from) || (packed.len() < name.len() && root(name) == root(from))
 }
 
-/// Where a file of several that were last written at the same moment belongs: the one with the
-/// higher number is the older one, a date is the other way round.
-pub(super) fn ordinal(path: &Path) -> (u64, std::cmp::Reverse<u64>) {
-    let name = unpacked(path.file_name().unwrap_or_default().as_bytes());
-    let digits = name.rsplit(|byte| !byte.is_ascii_digit()).find(|part| !part.is_empty());
-    let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
-    match digits {
-        // No count of rotated files has six digits, and every date has.
-        Some(date @ 100_000..) => (date, std::cmp::Reverse(0)),
-        Some(number) => (0, std::cmp::Reverse(number)),
-        None => (0, std::cmp::Reverse(0)),
+/// What a rotation says of when a file was renamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    /// `app.log.3`: the higher number is the older file.
+    Number(u64),
+    /// `app.log-20261123-080000`: digits, as many as there may be.
+    Date(u64),
+    Nothing,
+}
+
+impl Mark {
+    fn of(path: &Path) -> Self {
+        /// Year, month, day, hour, minute, second.
+        const DIGITS: usize = 14;
+        let name = path.file_name().unwrap_or_default();
+        let bytes = unpacked(name.as_bytes());
+        let base = bases(name).into_iter().min_by_key(Vec::len).unwrap_or_default();
+        // What the names have in common is none of it.
+        let shared = bytes.iter().zip(&base).take_while(|(a, b)| a == b).count();
+        let groups = bytes[shared..].split(|byte| !byte.is_ascii_digit());
+        let groups: Vec<&[u8]> = groups.filter(|group| !group.is_empty()).collect();
+        let mut digits: Vec<u8> = groups.concat();
+        let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok();
+        let of_digits = match (groups.len(), digits.len()) {
+            (0, _) => None,
+            (1, ..6) => number(&digits).map(Self::Number),
+            _ => {
+                digits.resize(DIGITS, b'0');
+                number(&digits).map(Self::Date)
+            }
+        };
+        of_digits.unwrap_or(Self::Nothing)
+    }
+}
+
+/// Where a file belongs among those of one log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Age {
+    mark: Mark,
+    /// Of an archive, that is when it was made.
+    born: Option<SystemTime>,
+    modified: Option<SystemTime>,
+}
+
+/// How the files of one log are ordered: by what their names say, else by when they were last
+/// written, which a rename keeps, and so does who compresses.
+///
+/// Names tell more. Whoever had a file open may write to it after it was renamed, and after the
+/// next one was as well; and a file that is copied and cut, and then renamed, came to be before
+/// its copies did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The higher number is the older file, as logrotate has it; or the younger one.
+    Number {
+        is_older: bool,
+    },
+    Date,
+    Time,
+}
+
+impl Age {
+    pub(super) fn of(path: &Path, stat: &Stat) -> Self {
+        let born = stat.born.filter(|_| !is_packed(path));
+        Self { mark: Mark::of(path), born, modified: stat.modified }
+    }
+}
+
+impl Order {
+    /// What the names of these files show.
+    pub(super) fn of(ages: &[Age]) -> Self {
+        let is_of = |kind: fn(&Mark) -> bool| ages.iter().all(|age| kind(&age.mark));
+        if is_of(|mark| matches!(mark, Mark::Date(_))) {
+            return Self::Date;
+        }
+        if !is_of(|mark| matches!(mark, Mark::Number(_))) {
+            return Self::Time;
+        }
+        let mut ages: Vec<Age> = ages.iter().filter(|age| age.born.is_some()).copied().collect();
+        ages.sort_by(|one, two| Self::Number { is_older: false }.compare(one, two));
+        // Two files of which one came to be later, and was written later, show which way it is.
+        let votes = ages.windows(2).map(|pair| match pair {
+            [one, two] if one.born < two.born && one.modified < two.modified => -1,
+            [one, two] if one.born > two.born && one.modified > two.modified => 1,
+            _ => 0,
+        });
+        Self::Number { is_older: votes.sum::<i64>() >= 0 }
+    }
+
+    /// Whether a file came after another one.
+    pub(super) fn is_after(self, one: &Age, two: &Age) -> bool {
+        self.compare(one, two).is_gt()
+    }
+
+    pub(super) fn compare(self, one: &Age, two: &Age) -> Ordering {
+        let by_time = one.modified.cmp(&two.modified);
+        match (self, one.mark, two.mark) {
+            (Self::Number { is_older: true }, Mark::Number(one), Mark::Number(two)) => {
+                two.cmp(&one).then(by_time)
+            }
+            (Self::Number { .. }, Mark::Number(one), Mark::Number(two)) => {
+                one.cmp(&two).then(by_time)
+            }
+            (Self::Date, Mark::Date(one), Mark::Date(two)) => one.cmp(&two).then(by_time),
+            (_, one, two) => by_time.then(one.cmp(&two)),
+        }
     }
 }
 
@@ -146,13 +244,38 @@ mod tests {
         assert!(!may("a-1.log", "a-2.log") && !may("a.log", "a.log.1") && !may("a.log", "a.log"));
     }
 
+    /// Names, and when each file came to be and was last written.
+    fn sorted<const N: usize>(names: [(&str, u64, u64); N]) -> [&str; N] {
+        let time = |seconds| Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+        let age = |(name, born, modified): &(&str, u64, u64)| Age {
+            mark: Mark::of(Path::new(name)),
+            born: time(*born).filter(|_| !is_packed(Path::new(name))),
+            modified: time(*modified),
+        };
+        let mut files = names.to_vec();
+        let order = Order::of(&files.iter().map(age).collect::<Vec<_>>());
+        files.sort_by(|one, two| order.compare(&age(one), &age(two)));
+        files.iter().map(|(name, ..)| *name).collect::<Vec<_>>().try_into().unwrap()
+    }
+
     #[test]
     fn the_higher_number_is_the_older_file_and_the_earlier_date_too() {
-        let mut names = ["a.1", "a.10", "a.2.gz"];
-        names.sort_by_key(|name| ordinal(Path::new(name)));
-        assert_eq!(names, ["a.10", "a.2.gz", "a.1"]);
-        let mut names = ["a-20261123", "a-20261101", "a-20261122.gz"];
-        names.sort_by_key(|name| ordinal(Path::new(name)));
-        assert_eq!(names, ["a-20261101", "a-20261122.gz", "a-20261123"]);
+        // Somebody has written to one after the next one was there.
+        let names = [("a.log.1", 3, 7), ("a.log.10", 1, 9), ("a.log.2.gz", 9, 8)];
+        assert_eq!(sorted(names), ["a.log.10", "a.log.2.gz", "a.log.1"]);
+        // Some count upwards.
+        let names = [("a.log.3", 5, 6), ("a.log.1", 1, 9), ("a.log.2", 3, 4)];
+        assert_eq!(sorted(names), ["a.log.1", "a.log.2", "a.log.3"]);
+        let names = [("a-20261123", 1, 1), ("a-20261101", 2, 2), ("a-20261122.gz", 3, 3)];
+        assert_eq!(sorted(names), ["a-20261101", "a-20261122.gz", "a-20261123"]);
+        let names = [("a.log.2026-11-09", 2, 2), ("a.log.2026-10-31", 3, 3)];
+        assert_eq!(sorted(names), ["a.log.2026-10-31", "a.log.2026-11-09"]);
+        let names = [("a-20261123-080000.log", 1, 1), ("a-20261122-235959.log", 2, 2)];
+        assert_eq!(sorted(names), ["a-20261122-235959.log", "a-20261123-080000.log"]);
+        // Of several kinds, and with a number that is none of a rotation.
+        let names = [("app7.log.1", 3, 3), ("app7.log-20261123", 2, 2), ("app7.log.old", 1, 1)];
+        assert_eq!(sorted(names), ["app7.log.old", "app7.log-20261123", "app7.log.1"]);
+        assert_eq!(Mark::of(Path::new("app-2026.log")), Mark::Number(2026));
+        assert_eq!(Mark::of(Path::new("app7.log.3")), Mark::Number(3));
     }
 }

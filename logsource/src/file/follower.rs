@@ -6,7 +6,8 @@ mod copies;
 mod cut;
 mod resume;
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use self::carry::HandedOver;
 use self::copies::{Looked, Origin};
 use super::catalog::{Catalog, Known};
 use super::disk::{Disk, Stat};
-use super::family;
-use super::identity::{self, Opened};
+use super::family::{self, Age, Order};
+use super::identity::Opened;
 use super::reading::{Account, Closed, Filled, Reading, Shared};
 use crate::cursor::FileMark;
 use crate::metrics::Count;
@@ -88,6 +89,8 @@ pub(super) struct Follower<D: Disk> {
     /// How many files were told to have come to the name, and how many were found.
     births: u64,
     found: u64,
+    /// How the rotated files are ordered, as far as the last look at all of them showed.
+    order: Cell<Order>,
 }
 
 /// A file was cut; it must be begun anew.
@@ -110,6 +113,10 @@ impl Sibling {
     /// Whether this is that file.
     fn is<F>(&self, file: &Opened<F>) -> bool {
         self.stat.inode() == file.stat.inode()
+    }
+
+    fn age(&self) -> Age {
+        Age::of(&self.path, &self.stat)
     }
 
     fn directory(&self) -> &Path {
@@ -137,6 +144,7 @@ impl<D: Disk> Follower<D> {
             waits: false,
             births: 0,
             found: 0,
+            order: Cell::new(Order::Time),
         };
         for directory in follower.directories() {
             catalog.enter(disk, &directory);
@@ -221,13 +229,13 @@ impl<D: Disk> Follower<D> {
                 return Ok(Err(Cut));
             }
             let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
+            reading.trusted |= reading.has_lines();
             if let Some(batch) = reading.take(max) {
                 self.catalog.advance(reading.own_mark());
                 return Ok(Ok(Some(batch)));
             }
             if filled != Filled::More {
-                reading.end_look();
-                return Ok(Ok(None));
+                return Ok(if reading.end_look()? { Err(Cut) } else { Ok(None) });
             }
         }
     }
@@ -281,7 +289,13 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Rotations, 1);
             last.touched = now;
         }
-        self.open_missed(Some(file.stat.inode()), now)?;
+        let missed = self.news(Some(file.stat.inode()))?;
+        let bearer = self.disk.stat(&self.path)?;
+        if bearer.is_none_or(|bearer| bearer.inode() != file.stat.inode()) {
+            // It was renamed meanwhile, and is one of several of which the order shows now.
+            return self.open_missed(None, now);
+        }
+        self.push_missed(missed, now);
         self.found += 1;
         self.shared.metrics.add(Count::Files, 1);
         self.push(file, offset, None, now);
@@ -338,13 +352,23 @@ impl<D: Disk> Follower<D> {
     /// The name may have moved on more than once since the last look: opens the files that have
     /// come and were renamed since. Says whether there were any.
     fn open_missed(&mut self, bearer: Option<(u64, u64)>, now: Instant) -> io::Result<bool> {
-        let room = MAX_CHAIN.saturating_sub(self.chain.len());
-        let missed = self.missed(|sibling, follower| {
+        let missed = self.news(bearer)?;
+        let any = !missed.is_empty();
+        self.push_missed(missed, now);
+        Ok(any)
+    }
+
+    /// The files that have come and were renamed since.
+    fn news(&mut self, bearer: Option<(u64, u64)>) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        self.missed(|sibling, follower| {
             Some(sibling.stat.inode()) != bearer
                 && follower.catalog.is_news(sibling.directory(), &sibling.stat)
-        })?;
-        let any = !missed.is_empty();
+        })
+    }
+
+    fn push_missed(&mut self, missed: Vec<(Sibling, Opened<D::File>)>, now: Instant) {
         // Those that find no room are news again when there is.
+        let room = MAX_CHAIN.saturating_sub(self.chain.len());
         for (sibling, file) in missed.into_iter().take(room) {
             self.found += 1;
             self.catalog.see(sibling.directory(), &sibling.stat);
@@ -352,7 +376,6 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Files, 1);
             self.push(file, 0, None, now);
         }
-        Ok(any)
     }
 
     /// The rotated files that were never read, of those asked for, in their order. Copies and
@@ -386,7 +409,7 @@ impl<D: Disk> Follower<D> {
                 }
             }
         }
-        missed.sort_by_cached_key(|(sibling, _)| identity::age(&sibling.path, &sibling.stat));
+        self.sort(&mut missed, |(sibling, _)| sibling.age());
         Ok(missed)
     }
 
@@ -406,9 +429,7 @@ impl<D: Disk> Follower<D> {
             if is_quiet && reading.rest() {
                 continue;
             }
-            // What was packed is over with its end, but a place that is forgotten at once could
-            // not tell that a copy was read, should this process be killed now.
-            let is_over = is_quiet || (reading.is_over() && self.catalog.is_of_pattern());
+            let is_over = is_quiet || reading.is_over();
             let quiet = now.saturating_duration_since(reading.touched);
             let is_to_go = self.shared.keeping.remove_after.is_some_and(|wait| quiet >= wait);
             if (bears_the_name || !is_over) && !is_to_go {
@@ -441,11 +462,8 @@ impl<D: Disk> Follower<D> {
     fn finish(&mut self, reading: Reading<D::File>) {
         let mark = FileMark { finished: true, ..reading.mark() };
         if let (Some(store), true) = (&self.shared.store, reading.account().is_settled()) {
-            if self.catalog.is_of_pattern() {
-                store.set(reading.key(), &crate::Cursor::of_files(vec![mark.clone()]));
-            } else {
-                store.remove(reading.key());
-            }
+            // It is kept as long as the file is there: a copy of it is not to be read either.
+            store.set(reading.key(), &crate::Cursor::of_files(vec![mark.clone()]));
         }
         self.note_finished(&mark);
         let size = reading.stat().map_or(u64::MAX, |stat| stat.size);
@@ -466,7 +484,7 @@ impl<D: Disk> Follower<D> {
     /// restart.
     fn keep(&self, copies: Vec<FileMark>) {
         let Some(store) = &self.shared.store else { return };
-        for mark in copies.into_iter().filter(|_| self.catalog.is_of_pattern()) {
+        for mark in copies {
             let key = format!("{}:{}:{}", mark.file.dev, mark.file.ino, mark.file.path.display());
             store.set(&key, &crate::Cursor::of_files(vec![mark]));
         }
@@ -530,6 +548,12 @@ impl<D: Disk> Follower<D> {
         self.list_siblings()
     }
 
+    /// Puts files of this log into the order in which they were written.
+    fn sort<T>(&self, files: &mut [T], age: impl Fn(&T) -> Age) {
+        let order = self.order.get();
+        files.sort_by(|one, two| order.compare(&age(one), &age(two)));
+    }
+
     /// When names in the directories changed last.
     fn directory_times(&self) -> Vec<Option<SystemTime>> {
         let stats = self.directories().map(|at| self.disk.stat(&at));
@@ -557,8 +581,12 @@ impl<D: Disk> Follower<D> {
                 }
             }
         }
-        found.sort_by_cached_key(|file| identity::age(&file.path, &file.stat));
-        found.dedup_by_key(|file| file.stat.inode());
+        // A file may have two names, or have got another one while it was listed.
+        let mut inodes = HashSet::new();
+        found.retain(|file| inodes.insert(file.stat.inode()));
+        let ages: Vec<Age> = found.iter().map(Sibling::age).collect();
+        self.order.set(Order::of(&ages));
+        self.sort(&mut found, Sibling::age);
         found
     }
 

@@ -182,6 +182,12 @@ impl<F: Handle> Opened<F> {
         FileId { path, dev, ino, born: birth(&self.stat), head: self.head }
     }
 
+    /// Whether it has more than was read. To find out for an archive that was finished before, all
+    /// of it would have to be unpacked, and nobody writes to one.
+    pub(super) fn reaches_beyond(&mut self, mark: &FileMark) -> bool {
+        !self.content.is_packed() && self.reaches(mark.offset + 1)
+    }
+
     /// Whether it has so many bytes.
     pub(super) fn reaches(&mut self, offset: u64) -> bool {
         if !self.content.is_packed() {
@@ -301,10 +307,4 @@ fn fill<F: Handle>(content: &mut Content<F>, into: &mut [u8], from: u64) -> io::
         }
     }
     Ok(filled)
-}
-
-/// Orders the files of one log by when they were last written. A rename keeps that time, and so
-/// does who compresses.
-pub(super) fn age(path: &Path, stat: &Stat) -> impl Ord + use<> {
-    (stat.modified, super::family::ordinal(path))
 }

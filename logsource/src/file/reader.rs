@@ -60,6 +60,8 @@ pub(super) struct Reader<'a> {
     unseen: HashSet<PathBuf>,
     /// What is polled.
     blind: Vec<PathBuf>,
+    /// What happened before it began is known.
+    is_begun: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -80,6 +82,7 @@ impl<'a> Reader<'a> {
             forget_at: now + FORGET_EVERY,
             unseen: HashSet::new(),
             blind: Vec::new(),
+            is_begun: false,
         };
         if let Some(error) = broken {
             reader.settings.shared.metrics.add(Count::Errors, 1);
@@ -89,6 +92,8 @@ impl<'a> Reader<'a> {
             reader.report(&path, cause);
         }
         reader.look_at_all(now);
+        reader.attend(now);
+        reader.is_begun = true;
         reader.turn();
         if let Some(store) = &reader.settings.shared.store {
             // What is wrong is told below.
@@ -248,7 +253,8 @@ impl<'a> Reader<'a> {
                 self.table.touch_busy();
             }
         }
-        for path in seen.born.drain(..) {
+        // What came while it began may have been opened before it was told of.
+        for path in seen.born.drain(..).filter(|_| self.is_begun) {
             if let Some(follower) = self.table.follower(&path) {
                 follower.is_born();
             }

@@ -106,6 +106,8 @@ pub(super) struct Reading<F> {
     pub(super) touched: Instant,
     /// Everything was read at the last look, so that it may have been cut since.
     rested: bool,
+    /// What is held was there after it was read: the file had not been cut meanwhile.
+    pub(super) trusted: bool,
     /// What cannot be unpacked is counted.
     is_damage_told: bool,
     /// What was resumed here is of these files.
@@ -197,6 +199,7 @@ impl<F: Handle> Reading<F> {
             is_copy: false,
             touched: now,
             rested: true,
+            trusted: true,
             is_damage_told: false,
             left: Vec::new(),
             handed: None,
@@ -343,6 +346,7 @@ impl<F: Handle> Reading<F> {
             self.tell_damage();
         }
         self.at += read as u64;
+        self.trusted &= read == 0;
         Ok(match read {
             0 => Filled::Nothing,
             _ if read < space => Filled::Last,
@@ -355,10 +359,14 @@ impl<F: Handle> Reading<F> {
         Ok(std::mem::take(&mut self.rested) && self.is_cut()?)
     }
 
-    /// Everything that is there was read.
-    pub(super) fn end_look(&mut self) {
-        self.rested = true;
+    /// Everything that is there was read. Says whether the file was cut meanwhile.
+    pub(super) fn end_look(&mut self) -> io::Result<bool> {
+        if !self.trusted && self.has_partial() && self.is_cut()? {
+            return Ok(true);
+        }
+        (self.rested, self.trusted) = (true, true);
         self.framer.rest();
+        Ok(false)
     }
 
     /// Ends the last line: nobody will write to this file any more.
@@ -380,6 +388,11 @@ impl<F: Handle> Reading<F> {
     /// Whether it was compressed.
     pub(super) fn is_packed(&self) -> bool {
         self.content.is_packed()
+    }
+
+    /// Whether it is compressed, and its end is yet to be written.
+    pub(super) fn is_growing(&self) -> bool {
+        self.content.state() == State::Growing
     }
 
     /// Counts what cannot be unpacked.
@@ -497,8 +510,14 @@ impl<F: Handle> Reading<F> {
         })
     }
 
-    /// Everything that is held, an unfinished last line too: it is all there ever was.
+    /// Everything that is held, an unfinished last line too: it is all there ever was. What may be
+    /// of another content is left out.
     pub(super) fn take_rest(&mut self) -> impl Iterator<Item = Batch> {
+        if !self.trusted {
+            let carry = self.resumed.take();
+            self.seek_back();
+            carry.into_iter().for_each(|carry| self.framer.resume(carry));
+        }
         std::iter::from_fn(|| {
             self.framer.finish();
             self.take(usize::MAX)

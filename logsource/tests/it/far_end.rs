@@ -74,6 +74,8 @@ pub(crate) struct Told {
     pub(crate) cut_bytes: u64,
     /// The most memory that it ever had, in KiB.
     pub(crate) memory: u64,
+    /// Files that were gone before they could be opened.
+    pub(crate) rotated_away: u64,
 }
 
 impl Home {
@@ -165,8 +167,8 @@ impl FarEnd {
         let told = self.answer("told");
         let numbers: Vec<u64> = told.split(' ').map(|number| number.parse().unwrap()).collect();
         assert!(self.child.wait().unwrap().success());
-        let [lines, checksum, cut_bytes, memory] = numbers[..].try_into().unwrap();
-        Told { lines, checksum, cut_bytes, memory }
+        let [lines, checksum, cut_bytes, memory, rotated_away] = numbers[..].try_into().unwrap();
+        Told { lines, checksum, cut_bytes, memory, rotated_away }
     }
 }
 
@@ -224,7 +226,9 @@ async fn follow() {
     }
     let metrics = source.metrics().source("log").unwrap();
     let cut = metrics.dropped_bytes(DropReason::LineTooLong);
-    println!("told {count} {sum} {cut} {}", most_memory(Path::new("/proc/self/status")));
+    let (memory, away) =
+        (most_memory(Path::new("/proc/self/status")), metrics.dropped(DropReason::RotatedAway));
+    println!("told {count} {sum} {cut} {memory} {away}");
 }
 
 fn most_memory(status: &Path) -> u64 {

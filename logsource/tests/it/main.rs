@@ -11,6 +11,7 @@ mod conformance;
 mod far_end;
 mod follow;
 mod journald;
+mod keeping;
 mod metrics;
 mod pains;
 mod parsers;

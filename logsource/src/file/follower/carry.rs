@@ -15,7 +15,8 @@ pub(super) enum HandedOver {
     No,
     /// The next file goes on with it.
     Yes,
-    /// The next file is empty: nothing is known before that is written to.
+    /// The next file is empty, or this one is an archive that is being written: nothing is known
+    /// before that goes on.
     NotYet,
     /// More was written to the file, which is in `rest` now.
     More,
@@ -39,7 +40,7 @@ impl<D: Disk> Follower<D> {
         if !reading.has_partial() || !next.is_fresh() {
             return Ok(Ok(HandedOver::No));
         }
-        if is_last && next.stat()?.size == 0 {
+        if reading.is_growing() || (is_last && next.stat()?.size == 0) {
             return Ok(Ok(HandedOver::NotYet));
         }
         // A copy of what the next file was may have to come between.

@@ -13,7 +13,7 @@ use super::{Follower, Reading, Sibling};
 use crate::file::catalog::{Inode, Known};
 use crate::file::disk::Disk;
 use crate::file::family;
-use crate::file::identity::{self, Likeness, Opened};
+use crate::file::identity::{Likeness, Opened};
 use crate::shell::now;
 
 /// A directory that was changed so lately may be changed again without its time being another.
@@ -277,7 +277,6 @@ impl<D: Disk> Follower<D> {
                 copies.push((sibling, file));
             }
         }
-        copies.sort_by_cached_key(|(at, _)| identity::age(&at.path, &at.stat));
         Ok(copies)
     }
 }

@@ -7,7 +7,7 @@ use super::{Follower, MAX_CHAIN, Sibling};
 use crate::cursor::FileMark;
 use crate::file::catalog::Known;
 use crate::file::disk::Disk;
-use crate::file::identity::{self, Opened};
+use crate::file::identity::Opened;
 use crate::file::reading::Reading;
 use crate::metrics::{Count, DropReason};
 
@@ -100,9 +100,8 @@ impl<D: Disk> Follower<D> {
 
     /// The copies that were made after that one, and the log written anew each time.
     fn push_copied_since(&mut self, copy: &Sibling, now: Instant) -> io::Result<()> {
-        let since = identity::age(&copy.path, &copy.stat);
-        let later =
-            self.missed(|sibling, _| identity::age(&sibling.path, &sibling.stat) > since)?;
+        let since = copy.age();
+        let later = self.missed(|sibling, it| it.order.get().is_after(&sibling.age(), &since))?;
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
         for (_, file) in later.into_iter().take(room) {
             self.shared.metrics.add(Count::Rotations, 1);

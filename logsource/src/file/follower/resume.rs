@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::{Begin, Follower, Kept, Sibling};
 use crate::Edge;
-use crate::cursor::FileId;
+use crate::cursor::{FileId, FileMark};
 use crate::file::catalog::{Inode, Known};
 use crate::file::disk::{Disk, Handle};
+use crate::file::family::Age;
 use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::{Count, DropReason};
 
@@ -42,8 +43,6 @@ impl<D: Disk> Follower<D> {
     pub(in crate::file) fn begin(&mut self, begin: Begin, now: Instant) -> io::Result<()> {
         let begun = self.try_begin(&begin, now);
         self.pending = begun.is_err().then_some(begin);
-        // Another file of the same name is not what was told to have come.
-        self.found += u64::from(!self.chain.is_empty());
         if self.shared.open.is_full() {
             self.close();
         }
@@ -100,7 +99,7 @@ impl<D: Disk> Follower<D> {
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
         files.extend(missed.into_iter().map(|(at, file)| (at, file, None)));
         files.extend(found.anew.into_iter().map(|(at, file)| (at, file, None)));
-        files.sort_by_cached_key(|(at, ..)| identity::age(&at.path, &at.stat));
+        self.sort(&mut files, |(at, ..)| at.age());
         for (sibling, file, kept) in files {
             self.catalog.see(sibling.directory(), &sibling.stat);
             self.go_on(file, kept, now);
@@ -114,6 +113,18 @@ impl<D: Disk> Follower<D> {
             self.go_on(file, found.current, now);
         }
         Ok(())
+    }
+
+    /// Notes that there is nothing new in a file that was finished, whatever it is called now.
+    fn settle(&self, file: &Opened<D::File>, kept: &Kept) {
+        let id = file.id(Arc::clone(&kept.mark.file.path));
+        let mark = FileMark { file: Arc::new(id), ..kept.mark.clone() };
+        if let (Some(store), Some(key), true) =
+            (&self.shared.store, &kept.key, mark.file.ino != kept.mark.file.ino)
+        {
+            store.set(key, &crate::Cursor::of_files(vec![mark.clone()]));
+        }
+        self.catalog.settle(mark, file.stat.size);
     }
 
     /// Whether what is in a file, of which no place is kept, is read under another name.
@@ -177,7 +188,13 @@ impl<D: Disk> Follower<D> {
         Ok(())
     }
 
-    fn go_on(&mut self, file: Opened<D::File>, kept: Option<Kept>, now: Instant) {
+    fn go_on(&mut self, mut file: Opened<D::File>, kept: Option<Kept>, now: Instant) {
+        if let Some(kept) = &kept
+            && kept.mark.finished
+            && !file.reaches_beyond(&kept.mark)
+        {
+            return self.settle(&file, kept);
+        }
         self.shared.metrics.add(Count::Files, 1);
         let Some(Kept { mark, key }) = kept else { return self.push(file, 0, None, now) };
         self.shared.metrics.add(Count::Resumed, 1);
@@ -291,11 +308,8 @@ impl<D: Disk> Follower<D> {
         found: &mut Found<D::File>,
         current: Option<&Opened<D::File>>,
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
-        let newest = found.rotated.iter().map(|(at, ..)| (at.path.clone(), at.stat)).max_by(
-            |(path, stat), (other, then)| {
-                identity::age(path, stat).cmp(&identity::age(other, then))
-            },
-        );
+        let mut ages: Vec<Age> = found.rotated.iter().map(|(at, ..)| at.age()).collect();
+        self.sort(&mut ages, |age| *age);
         let bearer = current.map(|file| file.stat.inode());
         let anew = found.anew.iter().map(|(at, _)| at.stat.inode());
         let taken: Vec<(u64, u64)> =
@@ -305,13 +319,19 @@ impl<D: Disk> Follower<D> {
         if found.current.is_some() {
             return Ok(Vec::new());
         }
-        let missed = if let Some((path, stat)) = newest {
-            let since = identity::age(&path, &stat);
+        let missed = if let Some(since) = ages.last() {
             self.shared.metrics.add(Count::Rotations, 1);
-            self.missed(|at, _| is_free(at) && identity::age(&at.path, &at.stat) > since)?
+            let written = self.shared.store.as_ref().and_then(|store| store.written_at());
+            let is_new = |at: &Sibling| written.is_some() && at.stat.modified >= written;
+            self.missed(|at, it| {
+                is_free(at) && (it.order.get().is_after(&at.age(), since) || is_new(at))
+            })?
         } else if !found.lost.is_empty() {
-            let store = self.shared.store.as_ref().filter(|_| !self.catalog.is_of_pattern());
-            let Some(since) = store.and_then(|store| store.written_at()) else {
+            let store = self.shared.store.as_ref();
+            let Some(since) = store
+                .filter(|_| !self.catalog.is_of_pattern())
+                .and_then(|store| store.written_at())
+            else {
                 return Ok(Vec::new());
             };
             // Of what was empty nothing can be found, though it may have been filled, and renamed,
@@ -382,7 +402,7 @@ fn copy_before_cut<F: Handle>(
     for index in 0..copies.len() {
         let Some((at, copy)) = copies.get_mut(index) else { break };
         let is_later = at.stat.born.zip(file.stat.born).is_none_or(|(a, b)| a >= b)
-            && identity::age(&at.path, &at.stat) < identity::age(&at.path, &file.stat);
+            && at.stat.modified <= file.stat.modified;
         if is_later && copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
             return Ok(Some(copies.remove(index)));
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use birl_logsource::{Count, DropReason, LogSource, PushSource};
+use birl_logsource::{Count, DropReason, Gauge, LogSource, PushSource};
 
 use super::*;
 use crate::far_end::{FarEnd, Home, checksum};
@@ -117,4 +117,56 @@ async fn pain_32_who_was_refused_is_named_in_bounded_memory() {
     assert_eq!(noisiest.lines as usize, noisy);
     let all: u64 = told.iter().map(|told| told.lines).sum();
     assert_eq!(all as usize, noisy + quiet + 1);
+}
+
+#[test]
+fn pain_11_files_that_nobody_could_open_are_counted() {
+    let home = Home::new();
+    append(&home.log(), "say first\n");
+    let mut far_end = FarEnd::start(&home, &["env"]);
+    far_end.answer("first");
+    far_end.act(&["kill", "-STOP"]);
+    fs::rename(home.log(), home.at("app.log-20261120")).unwrap();
+    for n in 0..10 {
+        append(&home.log(), format!("{n}\n"));
+        // Three of them are there long enough.
+        match n % 3 {
+            0 if n > 0 => fs::rename(home.log(), home.at(&format!("app.log-2026112{n}"))).unwrap(),
+            _ => fs::remove_file(home.log()).unwrap(),
+        }
+    }
+    append(&home.log(), "say last\n");
+    far_end.act(&["kill", "-CONT"]);
+    far_end.answer("last");
+    // It is counted once everything that is there was read.
+    let ticks = std::cell::Cell::new(0);
+    far_end.wait_for("some ticks", || ticks.replace(ticks.get() + 1) > 5);
+    append(&home.log(), format!("{END}\n"));
+    let told = far_end.told();
+    let lines = [&b"say first"[..], b"3", b"6", b"9", b"say last"];
+    assert_eq!((told.checksum, told.rotated_away), (lines.into_iter().fold(0, checksum), 7));
+}
+
+#[tokio::test]
+async fn pain_19_the_space_of_deleted_files_is_bounded() {
+    const FILES: usize = 40;
+    let log = Log::new();
+    let mut run = Run::of(log.builder().batch_bytes(1024).max_held_bytes(1 << 20));
+    let metrics = run.metrics();
+    // Nobody takes what is read.
+    for n in 0..FILES {
+        log.write(&vec![format!("{n} {}", "x".repeat(100)); 1000]);
+        let files = n as u64;
+        until("it is opened", async || metrics.get(Count::Files) > files).await;
+        fs::remove_file(log.path()).unwrap();
+    }
+    until("the oldest are let go of", async || {
+        metrics.dropped(DropReason::HeldTooMuch) > 0 && metrics.gauge(Gauge::HeldBytes) <= 1 << 20
+    })
+    .await;
+    assert!(metrics.dropped_bytes(DropReason::HeldTooMuch) > 1 << 20);
+    log.write(&numbered("last", 0..1));
+    log.end();
+    let found = run.rest().await;
+    assert_eq!(found.last(), numbered("last", 0..1).last());
 }

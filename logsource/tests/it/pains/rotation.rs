@@ -235,3 +235,54 @@ async fn pain_31_the_lines_of_a_writer_come_in_their_order() {
     }
     assert_eq!(run.lines(FILES * 100).await, numbered("a", 0..FILES * 100));
 }
+
+/// A pattern that matches the log, its copies and its archives.
+#[tokio::test]
+async fn pain_02_copytruncate_and_the_pattern_matches_the_copy() {
+    let log = Log::new();
+    log.write(&numbered("a", 0..100));
+    let mut run = Run::of(log.glob());
+    let mut found = run.lines(100).await;
+    for round in 1..4 {
+        copy_and_truncate(log.path(), &log.at(&format!("app.log.{round}")));
+        let lines = numbered("b", round * 10..round * 10 + 10);
+        log.write(&lines);
+        found.extend(run.lines(10).await);
+        // A restart in between: the copy is known, and matches.
+        drop(run);
+        run = Run::of(log.glob());
+    }
+    log.end();
+    found.extend(run.rest().await);
+    let expected = [numbered("a", 0..100), numbered("b", 10..40)].concat();
+    assert_eq!(sorted(found), expected);
+}
+
+#[tokio::test]
+async fn pain_04_packed_and_the_pattern_matches_the_archive() {
+    let log = Log::new();
+    log.write(&numbered("a", 0..1000));
+    let mut run = Run::of(log.glob());
+    let mut found = run.lines(1000).await;
+    fs::rename(log.path(), log.at("app.log.1")).unwrap();
+    log.write(&numbered("b", 0..100));
+    found.extend(run.lines(100).await);
+    gzip(&log.at("app.log.1"), &log.at("app.log.1.gz"));
+    log.write(&numbered("c", 0..100));
+    found.extend(run.lines(100).await);
+    drop(run);
+    // It moves on while nobody looks.
+    fs::rename(log.at("app.log.1.gz"), log.at("app.log.2.gz")).unwrap();
+    fs::rename(log.path(), log.at("app.log.1")).unwrap();
+    gzip(&log.at("app.log.1"), &log.at("app.log.1.gz"));
+    log.write(&numbered("d", 0..100));
+    log.end();
+    found.extend(Run::of(log.glob()).rest().await);
+    let expected = [
+        numbered("a", 0..1000),
+        numbered("b", 0..100),
+        numbered("c", 0..100),
+        numbered("d", 0..100),
+    ];
+    assert_eq!(sorted(found), expected.concat());
+}
