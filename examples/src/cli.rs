@@ -1,6 +1,7 @@
 //! The command line: what a person types, and nothing else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -69,6 +70,23 @@ pub(crate) struct Tail {
     /// How bytes become lines, as in `encoding=gbk`, `multiline=java` or `containers=true`
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) framing: Vec<String>,
+    /// Files to leave out, as in `*.gz` or `archive/*.log`
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<PathBuf>,
+    /// Do not read files that were last written longer ago, as in `24h`
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::parse_duration)]
+    pub(crate) ignore_older: Option<Duration>,
+    /// Remove files that were printed to their end, once nobody has written to them for this long
+    #[arg(
+        long,
+        value_name = "QUIET",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "5s",
+        conflicts_with = "no_follow",
+        value_parser = crate::config::parse_duration
+    )]
+    pub(crate) remove_after_ack: Option<Duration>,
     /// How entries are printed [default: text on a terminal, else json]
     #[arg(short, long, value_enum)]
     pub(crate) output: Option<Output>,

@@ -16,6 +16,7 @@ use birl_scaler::ScalerSpec;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use load::{load, suggest};
 
 /// Where an error is, what it is, what helps.
@@ -86,6 +87,14 @@ pub(crate) struct SourceConfig {
     /// How bytes become lines: `encoding`, `multiline`, `containers`, `max_line_bytes` and what
     /// else `Framing::from_words` knows.
     pub(crate) framing: BTreeMap<String, Word>,
+    /// Files to leave out, though `file` matches them.
+    pub(crate) exclude: Vec<PathBuf>,
+    /// Files that were last written longer ago are not read before they grow.
+    #[serde(with = "duration::optional")]
+    pub(crate) ignore_older: Option<Duration>,
+    /// Files that were read and acknowledged are removed once they are quiet for this long.
+    #[serde(with = "duration::optional")]
+    pub(crate) remove_after_ack: Option<Duration>,
     /// Where a first run, with no offset on disk, begins.
     pub(crate) start: Start,
     pub(crate) labels: BTreeMap<String, String>,

@@ -25,6 +25,9 @@ pub(crate) fn tail(args: &Tail) -> Result<(), Failure> {
     options.parser = parser(args)?;
     options.framing = framing(args)?;
     options.metrics = metrics;
+    options.files.exclude.clone_from(&args.exclude);
+    options.files.ignore_older = args.ignore_older;
+    options.files.remove_after_ack = args.remove_after_ack;
     let detector = Registry::default();
     let sources: Vec<Arc<dyn LogSource>> = args
         .what

@@ -9,6 +9,7 @@ mod follower;
 mod health;
 mod identity;
 mod lag;
+mod listings;
 mod open_files;
 mod opening;
 mod reader;
@@ -88,6 +89,21 @@ pub struct FileSource {
     metrics: Metrics,
 }
 
+/// Which files are followed, and what becomes of them: settings that a description of a source, or
+/// a command line, gives together. Each is as the setter of [`FileSourceBuilder`] of its name.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileOptions {
+    /// See [`FileSourceBuilder::exclude`].
+    pub exclude: Vec<PathBuf>,
+    /// See [`FileSourceBuilder::ignore_older`].
+    pub ignore_older: Option<Duration>,
+    /// See [`FileSourceBuilder::remove_after_ack`].
+    pub remove_after_ack: Option<Duration>,
+    /// See [`FileSourceBuilder::close_after`].
+    pub close_after: Option<Duration>,
+}
+
 /// Builds a [`FileSource`].
 #[derive(Debug, Clone)]
 #[must_use = "nothing is followed before it is built"]
@@ -161,6 +177,17 @@ impl FileSourceBuilder {
     /// is in it.
     pub fn exclude(mut self, pattern: impl Into<PathBuf>) -> Self {
         self.exclude.push(pattern.into());
+        self
+    }
+
+    /// Several settings at once; those that are not given stay as they are.
+    pub fn options(mut self, options: &FileOptions) -> Self {
+        let FileOptions { exclude, ignore_older, remove_after_ack, close_after } = options;
+        self.exclude.extend(exclude.iter().cloned());
+        let keeping = &mut self.keeping;
+        keeping.ignore_older = ignore_older.or(keeping.ignore_older);
+        keeping.remove_after = remove_after_ack.or(keeping.remove_after);
+        keeping.close_after = close_after.unwrap_or(keeping.close_after);
         self
     }
 

@@ -121,7 +121,7 @@ pub use entry::LogEntry;
 pub use error::{Error, ErrorKind};
 pub use fields::{Fields, Value};
 #[cfg(feature = "file")]
-pub use file::{FileSource, FileSourceBuilder, Watch};
+pub use file::{FileOptions, FileSource, FileSourceBuilder, Watch};
 #[cfg(all(feature = "encoding", any(feature = "file", feature = "stdout")))]
 pub use framing::Encoding;
 #[cfg(feature = "file")]

@@ -26,6 +26,9 @@ pub struct DetectOptions {
     /// of a command. [`Framing::from_words`](crate::Framing::from_words) takes it from words.
     #[cfg(any(feature = "file", feature = "stdout"))]
     pub framing: crate::Framing,
+    /// Which files are followed, and what becomes of them.
+    #[cfg(feature = "file")]
+    pub files: crate::FileOptions,
     /// The source's name within the program; from the description if not set.
     pub id: Option<String>,
 }

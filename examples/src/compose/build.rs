@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birl_logsource::{
-    CommandSource, DetectOptions, Edge, FileSource, Framing, JournaldSource, LogSource, Parser,
-    Position, StdinSource,
+    CommandSource, DetectOptions, Edge, FileOptions, FileSource, Framing, JournaldSource,
+    LogSource, Parser, Position, StdinSource,
 };
 use birl_router::{
     Config as RouterConfig, DispatchConfig, Dispatcher, NamedNotifier, Router, WriterNotifier,
@@ -179,6 +179,14 @@ fn sources(config: &Config, registry: &Registry) -> Result<Sources, Failure> {
                 "source `{id}`: `framing` is for bytes, and a journal has entries\n  = help: take `framing` out"
             )));
         }
+        let of_files = !source.exclude.is_empty()
+            || source.ignore_older.is_some()
+            || source.remove_after_ack.is_some();
+        if of_files && source.file.is_none() {
+            return Err(Failure::input(format!(
+                "source `{id}`: `exclude`, `ignore_older` and `remove_after_ack` are for files\n  = help: take them out, or name a `file`"
+            )));
+        }
         let built = build_source(source, &id, offsets.as_deref(), &metrics)
             .map_err(|error| Failure::input(format!("source `{id}`: {error}")))?;
         let otherwise = match source.start {
@@ -219,7 +227,11 @@ fn build_source(
         }};
     }
     Ok(if let Some(path) = &source.file {
-        let builder = FileSource::builder(path).framing(framing);
+        let mut files = FileOptions::default();
+        files.exclude.clone_from(&source.exclude);
+        files.ignore_older = source.ignore_older;
+        files.remove_after_ack = source.remove_after_ack;
+        let builder = FileSource::builder(path).options(&files).framing(framing);
         finish!(match offsets {
             Some(offsets) => builder.offset_file(offsets),
             None => builder,

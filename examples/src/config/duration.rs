@@ -7,12 +7,22 @@ use serde::{Deserialize, Deserializer, de::Error};
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let wrong = || {
-        D::Error::custom(format!(
-            "`{text}` is no duration; write it like `250ms`, `15s` or `1h30m`"
-        ))
-    };
+    parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// The same, for what need not be there.
+pub(super) mod optional {
+    use super::{Deserializer, Duration};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        super::deserialize(deserializer).map(Some)
+    }
+}
+
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration; write it like `250ms`, `15s` or `1h30m`");
     let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(duration).map_err(|_| wrong())
 }

@@ -1,6 +1,6 @@
 //! `birl tail`: entries on standard output, in each form.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::process::{Output, Stdio};
 
 use crate::support::birl;
@@ -60,6 +60,47 @@ fn framing_says_what_a_line_is() {
     let entries = json(&tail(&[&args[..], &["-"]].concat(), &input));
     let lines: Vec<_> = entries.iter().map(|entry| entry["line"].as_str().unwrap()).collect();
     assert_eq!(lines, ["java.lang.Error: x\n\tat a.B.c(B.java:1)", "up"]);
+}
+
+#[test]
+fn files_are_left_out_and_old_ones_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["a.log", "b.log", "old.log"] {
+        std::fs::write(at(name), format!("{name}\n")).unwrap();
+    }
+    let hour = std::time::Duration::from_secs(3600);
+    let old = std::fs::File::options().append(true).open(at("old.log")).unwrap();
+    old.set_modified(old.metadata().unwrap().modified().unwrap() - 2 * hour).unwrap();
+    let pattern = at("*.log");
+    let args = ["--no-follow", "--exclude", "b.*", "--ignore-older", "1h"];
+    let entries = json(&tail(&[&args[..], &[pattern.to_str().unwrap()]].concat(), ""));
+    let lines: Vec<_> = entries.iter().map(|entry| entry["line"].as_str().unwrap()).collect();
+    assert_eq!(lines, ["a.log"]);
+}
+
+#[test]
+fn a_file_is_removed_once_it_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool.log");
+    std::fs::write(&path, "one\ntwo\n").unwrap();
+    let mut child = birl()
+        .args(["tail", "--output", "json", "--remove-after-ack=10ms"])
+        .arg(&path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    for word in ["one", "two"] {
+        assert!(lines.next().unwrap().unwrap().contains(word));
+    }
+    let gone = (0..2000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        !path.exists()
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(gone);
 }
 
 #[test]

@@ -2,12 +2,15 @@
 //! not to be read.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, Stat};
+use super::listings::Listings;
 use super::{family, identity};
 use crate::cursor::{FileId, FileMark};
+use crate::shell::now;
 
 /// Shared by the followers of a source. A pattern may match a file under its old name and under
 /// its new one, and a copy or an archive of it; what is in it is read once.
@@ -26,6 +29,8 @@ struct State {
     seen: HashMap<PathBuf, HashSet<Entry>>,
     /// The files of each log, by what their names have in common.
     logs: HashMap<(PathBuf, Vec<u8>), HashSet<Inode>>,
+    /// The rotated files of each directory.
+    listings: Listings,
     /// The copies of what is held.
     copies: HashMap<Inode, HashSet<Inode>>,
     /// Names of which more is known now than when they were last looked at.
@@ -85,6 +90,16 @@ impl Catalog {
     pub(super) fn see(&self, directory: &Path, stat: &Stat) {
         let entry = (stat.ino, identity::birth(stat));
         self.lock().seen.entry(directory.to_owned()).or_default().insert(entry);
+    }
+
+    /// The files of a directory whose names are what a rotation calls a file of that name.
+    pub(super) fn rotations_of(
+        &self,
+        disk: &impl Disk,
+        directory: &Path,
+        name: &OsStr,
+    ) -> Vec<PathBuf> {
+        self.lock().listings.rotations_of(disk, directory, name, now())
     }
 
     /// What is known of a file, unless it is another one that has its inode number now.

@@ -102,3 +102,25 @@ pub(super) fn look(patterns: &Patterns, status: &Status, now: Instant) -> Health
     }
     Health::ready()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_that_takes_nothing_is_told_after_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        std::fs::write(&path, "a line\n").unwrap();
+        let patterns = Patterns::new(&[path], &[]).unwrap();
+        let (status, start) = (Status::default(), crate::clock::ticks());
+        let state = |seconds| look(&patterns, &status, start + Duration::from_secs(seconds)).state;
+        status.hold_up(Some(start));
+        assert_eq!(state(9), HealthState::Ready);
+        // It goes on since then.
+        status.hold_up(Some(start + Duration::from_secs(9)));
+        assert_eq!(state(10), HealthState::Degraded);
+        status.hold_up(None);
+        assert_eq!(state(10), HealthState::Ready);
+    }
+}

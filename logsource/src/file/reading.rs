@@ -1,25 +1,30 @@
 //! One open file, read from one offset on.
 
+mod account;
 mod carried;
+mod closed;
+mod cut;
+mod likeness;
 mod memory;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+pub(super) use self::account::Account;
 use self::carried::{Handed, Left};
+pub(super) use self::closed::Closed;
 use self::memory::Memory;
 use super::content::{Content, State};
 use super::disk::{Handle, Stat};
-use super::identity::{self, Likeness, Opened};
+use super::identity::{self, Opened};
 use super::lag::Growth;
 use super::open_files::{OpenFile, OpenFiles};
 use crate::budget::Intake;
 use crate::cursor::{FileId, FileMark, Place, Tail};
 use crate::framing::{Carry, Framer, Framing, kubernetes_labels};
-use crate::ledger::Book;
 use crate::metrics::{DropReason, SourceMetrics};
 use crate::shell::{Store, now};
 use crate::slab::Pool;
@@ -48,35 +53,6 @@ pub(super) struct Keeping {
     pub(super) remove_after: Option<Duration>,
     /// What is read and was not written for so long is closed; it is opened again when it is.
     pub(super) close_after: Duration,
-}
-
-/// A file that is closed for now: where to go on, and how it was.
-#[derive(Debug)]
-pub(super) struct Closed {
-    pub(super) mark: FileMark,
-    pub(super) account: Account,
-    /// Its size on disk if all of that was read.
-    size: Option<u64>,
-    modified: Option<SystemTime>,
-    is_copy: bool,
-}
-
-impl Closed {
-    /// Whether there is nothing to read.
-    pub(super) fn is_as_before(&self, stat: &Stat) -> bool {
-        self.is(stat) && self.size == Some(stat.size) && self.modified == stat.modified
-    }
-
-    /// Whether it is this file.
-    pub(super) fn is(&self, stat: &Stat) -> bool {
-        let file = &self.mark.file;
-        (file.dev, file.ino) == stat.inode() && identity::is_same_birth(stat.born, file.born)
-    }
-
-    /// How much of this file is not read.
-    pub(super) fn lag(&self, stat: &Stat) -> u64 {
-        if self.size == Some(stat.size) { 0 } else { stat.size.saturating_sub(self.mark.offset) }
-    }
 }
 
 /// A file, how far it is read, and who is told how far it is acknowledged.
@@ -120,13 +96,6 @@ pub(super) struct Reading<F> {
     _open: OpenFile,
 }
 
-/// Who is told how far a content is acknowledged, and under which key that is kept.
-#[derive(Debug)]
-pub(super) struct Account {
-    book: Option<Arc<Book>>,
-    pub(super) key: Arc<str>,
-}
-
 /// What one look into a file gave.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Filled {
@@ -138,27 +107,6 @@ pub(super) enum Filled {
     Nothing,
     /// It is not the file any more that was read up to here.
     Cut,
-}
-
-impl Account {
-    /// Nothing is acknowledged yet. The place is told at once, so that a run that never
-    /// acknowledged anything begins again where this one did.
-    pub(super) fn open(shared: &Shared, key: Arc<str>, from: &Cursor) -> Self {
-        let Some(store) = &shared.store else { return Self { book: None, key } };
-        store.set(&key, from);
-        let (store, told) = (Arc::clone(store), Arc::clone(&key));
-        Self { book: Some(Book::new(move |place| store.set(&told, place))), key }
-    }
-
-    /// Whether every batch is acknowledged.
-    pub(super) fn is_settled(&self) -> bool {
-        self.book.as_ref().is_none_or(|book| book.is_settled())
-    }
-
-    /// Whether a batch was dropped, so that nothing behind it can ever count.
-    pub(super) fn is_frozen(&self) -> bool {
-        self.book.as_ref().is_some_and(|book| book.is_frozen())
-    }
 }
 
 impl<F: Handle> Reading<F> {
@@ -234,66 +182,6 @@ impl<F: Handle> Reading<F> {
 
     pub(super) fn into_account(self) -> Account {
         self.account
-    }
-
-    /// Opens a file again that was closed. It may have been cut since.
-    pub(super) fn reopen(
-        shared: &Shared,
-        path: &Arc<Path>,
-        opened: Opened<F>,
-        closed: Closed,
-        now: Instant,
-    ) -> Self {
-        let Closed { mark, account, is_copy, .. } = closed;
-        let mut reading = Self::new(shared, path, opened, mark.offset, Ok(account), now);
-        (reading.id, reading.tail, reading.is_copy) = (mark.file, mark.tail, is_copy);
-        reading
-    }
-
-    /// Whether nothing is held that a closed file could not be told by.
-    pub(super) fn may_close(&self) -> bool {
-        self.rested && self.framer.is_empty() && !self.is_resumed() && self.handed.is_none()
-    }
-
-    /// Closes it for now.
-    pub(super) fn close(self) -> Closed {
-        let (mark, stat) = (self.own_mark(), self.stat().ok());
-        let is_all = match self.content.is_packed() {
-            true => self.content.is_complete(),
-            false => stat.as_ref().is_some_and(|stat| stat.size == self.base),
-        };
-        let size = stat.as_ref().filter(|_| is_all).map(|stat| stat.size);
-        let modified = stat.and_then(|stat| stat.modified);
-        Closed { mark, account: self.account, size, modified, is_copy: self.is_copy }
-    }
-
-    /// When the file came to be, where the file system knows.
-    pub(super) fn born(&self) -> Option<SystemTime> {
-        let born = std::time::Duration::from_nanos(self.id.born?);
-        SystemTime::UNIX_EPOCH.checked_add(born)
-    }
-
-    /// Whether so little was read that it may be the same in every file of the log.
-    pub(super) fn is_young(&self) -> bool {
-        !self.content.is_packed() && identity::is_young(&self.own_mark())
-    }
-
-    /// What another file is to this one, as far as this one was read.
-    pub(super) fn likeness_of(&mut self, file: &mut Opened<F>) -> io::Result<Likeness> {
-        let mark = self.own_mark();
-        file.likeness_to(&mut self.content, &mark)
-    }
-
-    /// Whether another file is the beginning of what was read: a copy that was made when less was
-    /// there. It is known by more than any header, or it is not.
-    pub(super) fn has_read_all_of(&self, file: &mut Opened<F>) -> bool {
-        let size = if file.content.is_packed() { self.base } else { file.stat.size };
-        match self.memory.beginning(size.min(self.base)) {
-            Some((len, crc)) => {
-                !file.reaches(self.base) && identity::beginning(&mut file.content, len) == Some(crc)
-            }
-            None => file.is_begun(&self.own_mark()),
-        }
     }
 
     pub(super) fn content(&mut self) -> &mut Content<F> {
@@ -522,48 +410,6 @@ impl<F: Handle> Reading<F> {
             self.framer.finish();
             self.take(usize::MAX)
         })
-    }
-
-    /// Whether the file is not the one any more that was read up to here: it is shorter, or does
-    /// not begin or go on as it did.
-    pub(super) fn is_cut(&mut self) -> io::Result<bool> {
-        let stat = self.content.file().stat()?;
-        if self.content.is_packed() {
-            return Ok(false);
-        }
-        if stat.size < self.at {
-            return Ok(true);
-        }
-        self.size = stat.size;
-        Ok(!identity::stands(&mut self.content, self.tail)
-            || !identity::begins_with(&mut self.content, self.id.head))
-    }
-
-    /// Whether the file is shorter than what was read of it.
-    pub(super) fn is_shorter(&self) -> bool {
-        self.stat().is_ok_and(|stat| stat.size < self.at)
-    }
-
-    /// Begins anew: the file was written anew in place. Gives the account of what it was.
-    pub(super) fn restart(&mut self, key: Arc<str>) -> io::Result<Account> {
-        self.content.restart()?;
-        let (head, stat) = (identity::head(&mut self.content)?, self.content.file().stat()?);
-        self.framer.begin(0);
-        self.is_damage_told = false;
-        (self.base, self.at, self.tail) = (0, 0, Tail::default());
-        self.memory.begin(0, &[]);
-        (self.size, self.at_hole) = (stat.size, false);
-        self.growth.clear();
-        self.left.clear();
-        self.resumed = None;
-        self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
-        let account = Account::open(&self.shared, key, &self.place(0));
-        Ok(std::mem::replace(&mut self.account, account))
-    }
-
-    /// How many bytes were there at the last look, and were not read.
-    pub(super) fn unread(&self) -> u64 {
-        self.size.saturating_sub(self.at)
     }
 
     /// How it is on disk now.

@@ -288,7 +288,8 @@ impl Table {
         if self.waiting.is_empty() {
             return;
         }
-        if open.is_full() {
+        // Those that are to be read are closed by and by.
+        if open.is_full() && self.ready.is_empty() {
             let idle = self.files.values_mut().filter(|entry| !entry.is_ready);
             idle.filter(|entry| entry.follower.may_close())
                 .for_each(|entry| entry.follower.close());

@@ -203,6 +203,7 @@ impl Adapter for File {
         }
         let id = options.id.as_deref().unwrap_or(what);
         let mut builder = crate::FileSource::builder(what)
+            .options(&options.files)
             .framing(options.framing.clone())
             .id(id)
             .parser(options.parser.clone())

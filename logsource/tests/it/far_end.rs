@@ -156,6 +156,11 @@ impl FarEnd {
         Thread(all.find(is_it).expect("there is no such thread"))
     }
 
+    /// How many files it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
     /// Kills it. Gives what it had said after a word, and was not asked for yet.
     pub(crate) fn killed(mut self, word: &str) -> Vec<String> {
         self.child.kill().unwrap();

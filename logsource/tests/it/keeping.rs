@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use birl_logsource::{
     Count, Edge, FileSource, FileSourceBuilder, Gauge, LogSource, Position, SourceMetrics,
@@ -34,7 +34,8 @@ async fn read_and_closed(source: &FileSource, stream: &mut Batches, line: &str) 
 
 fn made_older(path: &Path, by: Duration) {
     let file = File::options().append(true).open(path).unwrap();
-    file.set_modified(SystemTime::now() - by).unwrap();
+    let now = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(now - by).unwrap();
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 //! they take too much space, or never read.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Follower, Sibling};
+use super::Follower;
+use super::siblings::Sibling;
 use crate::cursor::FileMark;
 use crate::file::disk::{Disk, Stat};
 use crate::file::identity::Opened;
@@ -74,7 +76,7 @@ impl<D: Disk> Follower<D> {
         }
         match (opened, self.closed.take()) {
             (Some(file), Some(closed)) => {
-                let (shared, path) = (self.shared.clone(), self.path.clone());
+                let (shared, path) = (self.shared.clone(), Arc::clone(&self.path));
                 let reading = Reading::reopen(&shared, &path, file, closed, now);
                 self.chain.push_back(reading);
                 Ok(true)
@@ -141,7 +143,7 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Removed, 1);
         }
         let Some(reading) = self.chain.remove(index) else { return Ok(()) };
-        let (key, store) = (reading.key().clone(), self.shared.store.clone());
+        let (key, store) = (Arc::clone(reading.key()), self.shared.store.clone());
         self.finish(reading);
         if let Some(store) = store {
             store.remove(&key);

@@ -9,7 +9,8 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use super::{Follower, Reading, Sibling};
+use super::siblings::Sibling;
+use super::{Follower, Reading};
 use crate::file::catalog::{Inode, Known};
 use crate::file::disk::Disk;
 use crate::file::family;

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Instant;
 
-use super::{Follower, MAX_CHAIN, Sibling};
+use super::siblings::Sibling;
+use super::{Follower, MAX_CHAIN};
 use crate::cursor::FileMark;
 use crate::file::catalog::Known;
 use crate::file::disk::Disk;

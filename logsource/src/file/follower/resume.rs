@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Begin, Follower, Kept, Sibling};
+use super::siblings::Sibling;
+use super::{Begin, Follower, Kept};
 use crate::Edge;
 use crate::cursor::{FileId, FileMark};
 use crate::file::catalog::{Inode, Known};

@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
 use super::*;
+use crate::support::until;
 
 /// What a plain split makes of it. The last part has no end, so it is not over.
 fn naive(text: &[u8], delimiter: &[u8]) -> Vec<Vec<u8>> {
@@ -179,4 +180,25 @@ async fn pain_27_records_larger_than_the_memory_that_is_given() {
     assert!(found == records, "{:?}", found.iter().map(String::len).collect::<Vec<_>>());
     assert_eq!(run.all_dropped(), 0);
     assert_eq!(budget.in_flight_bytes(), 0);
+}
+
+/// Files that come and go while nothing can be read are read all the same.
+#[tokio::test]
+async fn pain_27_files_that_come_in_a_pause_are_opened() {
+    let log = Log::new();
+    let pattern = FileSource::builder(log.at("*.log")).id("log").offset_file(&log.place.offsets);
+    let mut run = Run::of(pattern.batch_bytes(1024).max_in_flight_bytes(2048));
+    log.write(&numbered("a", 0..1000));
+    until("reading is paused", async || run.count(Count::Stalls) > 0).await;
+    for n in 0..5 {
+        let other = log.at(&format!("other {n}.log"));
+        append(&other, joined(&numbered(&format!("other {n}"), 0..10)));
+        until("it is opened", async || run.count(Count::Files) == 2 + n).await;
+        fs::remove_file(other).unwrap();
+    }
+    let mut found = run.lines(1050).await;
+    found.sort_unstable();
+    let others = (0..5).flat_map(|n| numbered(&format!("other {n}"), 0..10));
+    assert!(found.into_iter().eq(numbered("a", 0..1000).into_iter().chain(others)));
+    assert_eq!(run.all_dropped(), 0);
 }

@@ -73,6 +73,37 @@ async fn pain_16_many_old_files_are_not_read_again() {
     assert_eq!(run.count(Count::Lines), 1);
 }
 
+#[test]
+fn pain_17_finished_files_do_not_slow_the_live_one() {
+    const FILES: u64 = 3000;
+    let home = Home::new();
+    fs::create_dir(home.at("logs")).unwrap();
+    for n in 0..FILES {
+        fs::write(home.at(&format!("logs/done-{n:04}.log")), format!("{SAY}done {n}\n")).unwrap();
+    }
+    // Far fewer may be open than there are.
+    let few = ["sh", "-c", "ulimit -n 256 && exec \"$@\"", "sh"];
+    let mut far_end = FarEnd::following(&home, &home.at("logs/*.log"), &few);
+    for _ in 0..FILES {
+        far_end.answer("done");
+    }
+    let live = home.at("logs/live.log");
+    append(&live, format!("{SAY}alive\n"));
+    far_end.answer("alive");
+    assert!(far_end.open_files() <= 256, "{}", far_end.open_files());
+    // Each look at the live one is at that one alone.
+    let thread = far_end.thread("birl-file");
+    let begun = thread.work();
+    for _ in 0..20 {
+        append(&live, format!("{SAY}alive\n"));
+        far_end.answer("alive");
+    }
+    let done = thread.work().since(begun);
+    assert!(done.reads < 20 * 20, "{done:?}");
+    append(&home.at("logs/done-0007.log"), format!("{SAY}again\n"));
+    far_end.answer("again");
+}
+
 #[tokio::test]
 async fn pain_23_the_checkpoint_is_cut_at_any_byte() {
     let log = Log::new();

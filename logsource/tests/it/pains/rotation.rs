@@ -218,6 +218,26 @@ async fn pain_14_goes_on_after_a_rotation() {
 }
 
 #[tokio::test]
+async fn pain_14_the_lag_is_told_while_nobody_takes_what_is_read() {
+    let log = Log::new();
+    let run = Run::of(log.builder().batch_bytes(1024));
+    log.write(&numbered("a", 0..1000));
+    let lag = async || {
+        let health = run.source.health_check().await.unwrap();
+        (health.lag_bytes.unwrap(), health.lag.unwrap())
+    };
+    let written = || fs::metadata(log.path()).unwrap().len();
+    until("it knows how far behind it is", async || lag().await.0 > written() / 2).await;
+    let before = lag().await;
+    log.write(&numbered("b", 0..10_000));
+    until("it sees that more was written, and time passes", async || {
+        let (bytes, age) = lag().await;
+        bytes > before.0 + written() / 2 && age > before.1
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn pain_31_the_lines_of_a_writer_come_in_their_order() {
     const FILES: usize = 20;
     let log = Log::new();

@@ -1,0 +1,205 @@
+//! Who bears the name now, and which files bore it since the last look.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::copies::Origin;
+use super::siblings::Sibling;
+use super::{Follower, MAX_CHAIN};
+use crate::file::catalog::Known;
+use crate::file::disk::{Disk, Stat};
+use crate::file::family;
+use crate::file::identity::Opened;
+use crate::metrics::Count;
+use crate::shell::now as time_of_day;
+
+/// A copy or an archive is being written as long as the last byte is not older than this.
+const WRITTEN_WAIT: Duration = Duration::from_secs(2);
+
+/// Whether somebody may still be writing a copy or an archive.
+fn is_being_written(stat: &Stat) -> bool {
+    let age = stat.modified.and_then(|modified| time_of_day().duration_since(modified).ok());
+    age.is_none_or(|age| age < WRITTEN_WAIT)
+}
+
+impl<D: Disk> Follower<D> {
+    /// Looks at who bears the name now. Says whether there is something new to read.
+    pub(in crate::file) fn look(&mut self, now: Instant) -> io::Result<bool> {
+        if let Some(begin) = self.pending.take() {
+            self.begin(begin, now)?;
+            return Ok(!self.chain.is_empty());
+        }
+        self.settle_retired();
+        if self.closed.is_some() {
+            return self.reopen(now);
+        }
+        let was_unsure = std::mem::take(&mut self.unsure);
+        if let Some(newest) = self.chain.len().checked_sub(1)
+            && let Some(last) = self.chain.back_mut()
+            && (last.is_cut()? || self.is_shown_cut(newest)?)
+        {
+            self.restart(newest, now)?;
+            return Ok(true);
+        }
+        let Some(stat) = self.disk.stat(&self.path)? else {
+            if !std::mem::replace(&mut self.nameless, true)
+                && let Some(last) = self.chain.back_mut()
+            {
+                last.touched = now;
+            }
+            return self.open_missed(None, now);
+        };
+        self.nameless = false;
+        if self.chain.back().is_some_and(|last| last.is(&stat)) {
+            if !was_unsure {
+                return Ok(false);
+            }
+            // What could not be told may show now; it was written before what bears the name.
+            let bearer = self.chain.pop_back();
+            let any = self.open_missed(Some(stat.inode()), now);
+            self.chain.extend(bearer);
+            return any;
+        }
+        if self.chain.len() >= MAX_CHAIN {
+            return Ok(false);
+        }
+        if self.chain.is_empty() && self.shared.open.is_full() {
+            self.waits = true;
+            return Ok(false);
+        }
+        let Some((file, offset)) = self.news_of(&stat)? else { return Ok(false) };
+        if let Some(last) = self.chain.back_mut() {
+            self.shared.metrics.add(Count::Rotations, 1);
+            last.touched = now;
+        }
+        let missed = self.news(Some(file.stat.inode()))?;
+        let bearer = self.disk.stat(&self.path)?;
+        if bearer.is_none_or(|bearer| bearer.inode() != file.stat.inode()) {
+            // It was renamed meanwhile, and is one of several of which the order shows now.
+            return self.open_missed(None, now);
+        }
+        self.push_missed(missed, now);
+        self.found += 1;
+        self.shared.metrics.add(Count::Files, 1);
+        self.push(file, offset, None, now);
+        Ok(true)
+    }
+
+    /// Opens the file that bears the name now, unless nothing in it is new. Gives where the new
+    /// begins.
+    pub(super) fn news_of(&mut self, stat: &Stat) -> io::Result<Option<(Opened<D::File>, u64)>> {
+        let known = self.catalog.get(stat);
+        match known {
+            Some(Known::Held(_)) => return Ok(None),
+            Some(
+                Known::Finished { size, .. }
+                | Known::Copy { size, .. }
+                | Known::PassedOver { size, .. },
+            ) if size == stat.size => return Ok(None),
+            Some(Known::WasCopy(_)) if is_being_written(stat) => {
+                self.unsure = true;
+                return Ok(None);
+            }
+            _ => {}
+        }
+        let Some(mut file) = Opened::open(&self.disk, &self.path)? else { return Ok(None) };
+        if file.stat.inode() != stat.inode() {
+            // It moved on meanwhile, and is looked at again for that.
+            return Ok(None);
+        }
+        match known {
+            Some(Known::Finished { mark, .. }) if file.holds(&mark) => {
+                Ok(Some((file, mark.offset)))
+            }
+            Some(Known::WasCopy(mark)) if file.holds(&mark) => {
+                if file.reaches(mark.offset + 1) {
+                    return Ok(Some((file, mark.offset)));
+                }
+                self.catalog.settle(mark, stat.size);
+                Ok(None)
+            }
+            Some(Known::PassedOver { size, .. }) if file.stat.size > size => Ok(Some((file, size))),
+            None if self.is_too_old(&file.stat) => {
+                self.pass_over(&file.stat);
+                Ok(None)
+            }
+            None | Some(Known::Copy { .. })
+                if self.chain.is_empty() && self.is_made_of_others(&mut file)? =>
+            {
+                Ok(None)
+            }
+            _ => Ok(Some((file, 0))),
+        }
+    }
+
+    /// The name may have moved on more than once since the last look: opens the files that have
+    /// come and were renamed since. Says whether there were any.
+    pub(super) fn open_missed(
+        &mut self,
+        bearer: Option<(u64, u64)>,
+        now: Instant,
+    ) -> io::Result<bool> {
+        let missed = self.news(bearer)?;
+        let any = !missed.is_empty();
+        self.push_missed(missed, now);
+        Ok(any)
+    }
+
+    /// The files that have come and were renamed since.
+    pub(super) fn news(
+        &mut self,
+        bearer: Option<(u64, u64)>,
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        self.missed(|sibling, follower| {
+            Some(sibling.stat.inode()) != bearer
+                && follower.catalog.is_news(sibling.directory(), &sibling.stat)
+        })
+    }
+
+    pub(super) fn push_missed(&mut self, missed: Vec<(Sibling, Opened<D::File>)>, now: Instant) {
+        // Those that find no room are news again when there is.
+        let room = MAX_CHAIN.saturating_sub(self.chain.len());
+        for (sibling, file) in missed.into_iter().take(room) {
+            self.found += 1;
+            self.catalog.see(sibling.directory(), &sibling.stat);
+            self.shared.metrics.add(Count::Rotations, 1);
+            self.shared.metrics.add(Count::Files, 1);
+            self.push(file, 0, None, now);
+        }
+    }
+
+    /// The rotated files that were never read, of those asked for, in their order. Copies and
+    /// archives of what was read are not among them.
+    pub(super) fn missed(
+        &mut self,
+        wanted: impl Fn(&Sibling, &Self) -> bool,
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        let mut siblings = self.siblings();
+        // Plain ones first, so that an archive of one of them is known for what it is.
+        siblings.sort_by_key(|sibling| family::is_packed(&sibling.path));
+        let mut missed: Vec<(Sibling, Opened<D::File>)> = Vec::new();
+        for sibling in siblings {
+            if self.catalog.get(&sibling.stat).is_some() || !wanted(&sibling, self) {
+                continue;
+            }
+            // Where names moved on since they were listed, the next look shows them anew.
+            let Some(mut file) = self.open_sibling(&sibling) else { continue };
+            if file.head.len == 0 {
+                // A copy or an archive may be about to be written: what it is shows later.
+                continue;
+            }
+            match self.origin_of(&mut file, &sibling, usize::MAX)? {
+                Origin::Unsure => self.unsure = true,
+                Origin::Of(origin) => self.note_copy(origin, &sibling, &file),
+                Origin::None if self.is_too_old(&file.stat) => self.pass_over(&file.stat),
+                Origin::None => {
+                    if !missed.iter_mut().any(|(_, other)| file.is_within(&mut other.content)) {
+                        missed.push((sibling, file));
+                    }
+                }
+            }
+        }
+        self.sort(&mut missed, |(sibling, _)| sibling.age());
+        Ok(missed)
+    }
+}

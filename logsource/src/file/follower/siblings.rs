@@ -1,0 +1,106 @@
+//! The other files of a log: what the file that bears the name was, or was copied to.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::Follower;
+use crate::file::disk::{Disk, Stat};
+use crate::file::family::{Age, Order};
+use crate::file::identity::Opened;
+
+/// So often a directory is listed until nothing is renamed meanwhile.
+const MAX_LISTINGS: usize = 4;
+
+/// Another file of the same log.
+#[derive(Debug)]
+pub(super) struct Sibling {
+    pub(super) path: PathBuf,
+    pub(super) stat: Stat,
+}
+
+impl Sibling {
+    /// Whether this is that file.
+    pub(super) fn is<F>(&self, file: &Opened<F>) -> bool {
+        self.stat.inode() == file.stat.inode()
+    }
+
+    pub(super) fn age(&self) -> Age {
+        Age::of(&self.path, &self.stat)
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        parent.unwrap_or(Path::new("."))
+    }
+}
+
+impl<D: Disk> Follower<D> {
+    /// The rotated files of this log, in the order in which they were last written.
+    pub(super) fn siblings(&self) -> Vec<Sibling> {
+        let mut times = self.directory_times();
+        for _ in 0..MAX_LISTINGS {
+            let found = self.list_siblings();
+            // What is renamed while a directory is listed may not be listed at all.
+            let then = std::mem::replace(&mut times, self.directory_times());
+            if then == times {
+                return found;
+            }
+        }
+        self.list_siblings()
+    }
+
+    /// Puts files of this log into the order in which they were written.
+    pub(super) fn sort<T>(&self, files: &mut [T], age: impl Fn(&T) -> Age) {
+        let order = self.order.get();
+        files.sort_by(|one, two| order.compare(&age(one), &age(two)));
+    }
+
+    /// When names in the directories changed last.
+    pub(super) fn directory_times(&self) -> Vec<Option<SystemTime>> {
+        let stats = self.directories().map(|at| self.disk.stat(&at));
+        stats.map(|stat| stat.ok().flatten().and_then(|stat| stat.modified)).collect()
+    }
+
+    /// Opens one of them, unless its name was given to another meanwhile.
+    pub(super) fn open_sibling(&self, sibling: &Sibling) -> Option<Opened<D::File>> {
+        let file = Opened::open(&self.disk, &sibling.path).ok().flatten();
+        file.filter(|file| file.stat.inode() == sibling.stat.inode())
+    }
+
+    pub(super) fn list_siblings(&self) -> Vec<Sibling> {
+        let mut found = Vec::new();
+        for (directory, base) in self.homes() {
+            let name = base.file_name().unwrap_or_default();
+            for path in self.catalog.rotations_of(&self.disk, &directory, name) {
+                if let Ok(Some(stat)) = self.disk.stat(&path)
+                    && stat.is_file
+                {
+                    found.push(Sibling { path, stat });
+                }
+            }
+        }
+        // A file may have two names, or have got another one while it was listed.
+        let mut inodes = HashSet::new();
+        found.retain(|file| inodes.insert(file.stat.inode()));
+        let ages: Vec<Age> = found.iter().map(Sibling::age).collect();
+        self.order.set(Order::of(&ages));
+        self.sort(&mut found, Sibling::age);
+        found
+    }
+
+    /// The name, and the one that it is a link to, with the directories that they are in.
+    pub(super) fn homes(&self) -> Vec<(PathBuf, PathBuf)> {
+        let mut paths = vec![self.path.to_path_buf()];
+        paths.extend(self.disk.target(&self.path));
+        let homes = paths.into_iter().map(|path| {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            (parent.unwrap_or(Path::new(".")).to_owned(), path)
+        });
+        homes.collect()
+    }
+
+    pub(super) fn directories(&self) -> impl Iterator<Item = PathBuf> + use<D> {
+        self.homes().into_iter().map(|(directory, _)| directory)
+    }
+}

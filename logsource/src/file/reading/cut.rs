@@ -1,0 +1,53 @@
+//! A file that is cut short, or written anew in place.
+
+use std::io;
+use std::sync::Arc;
+
+use super::{Account, Reading};
+use crate::cursor::{FileId, Tail};
+use crate::file::disk::Handle;
+use crate::file::identity;
+
+impl<F: Handle> Reading<F> {
+    /// Whether the file is not the one any more that was read up to here: it is shorter, or does
+    /// not begin or go on as it did.
+    pub(in crate::file) fn is_cut(&mut self) -> io::Result<bool> {
+        let stat = self.content.file().stat()?;
+        if self.content.is_packed() {
+            return Ok(false);
+        }
+        if stat.size < self.at {
+            return Ok(true);
+        }
+        self.size = stat.size;
+        Ok(!identity::stands(&mut self.content, self.tail)
+            || !identity::begins_with(&mut self.content, self.id.head))
+    }
+
+    /// Whether the file is shorter than what was read of it.
+    pub(in crate::file) fn is_shorter(&self) -> bool {
+        self.stat().is_ok_and(|stat| stat.size < self.at)
+    }
+
+    /// Begins anew: the file was written anew in place. Gives the account of what it was.
+    pub(in crate::file) fn restart(&mut self, key: Arc<str>) -> io::Result<Account> {
+        self.content.restart()?;
+        let (head, stat) = (identity::head(&mut self.content)?, self.content.file().stat()?);
+        self.framer.begin(0);
+        self.is_damage_told = false;
+        (self.base, self.at, self.tail) = (0, 0, Tail::default());
+        self.memory.begin(0, &[]);
+        (self.size, self.at_hole) = (stat.size, false);
+        self.growth.clear();
+        self.left.clear();
+        self.resumed = None;
+        self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
+        let account = Account::open(&self.shared, key, &self.place(0));
+        Ok(std::mem::replace(&mut self.account, account))
+    }
+
+    /// How many bytes were there at the last look, and were not read.
+    pub(in crate::file) fn unread(&self) -> u64 {
+        self.size.saturating_sub(self.at)
+    }
+}
