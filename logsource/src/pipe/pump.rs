@@ -165,6 +165,10 @@ impl Pump {
 
     fn read_once(&mut self) -> io::Result<()> {
         let room = self.framer.room();
+        if room.is_empty() {
+            // What is finished must be taken first. A read of nothing would look like the end.
+            return Ok(());
+        }
         let read = match &mut self.input {
             Input::Fd(file) => file.read(room),
             Input::Any(input) => input.read(room),
@@ -192,6 +196,10 @@ impl Pump {
     fn batch(&mut self) -> Option<Batch> {
         loop {
             let framed = self.framer.take()?;
+            if self.at_eof {
+                // There may have been no room for all that was held.
+                self.framer.finish();
+            }
             let base = Cursor(Place::Count(self.taken));
             self.taken += framed.consumed;
             framed.tally.count(&self.settings.metrics);

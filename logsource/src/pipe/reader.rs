@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_core::Stream;
 use futures_core::stream::BoxStream;
 
 use super::Overflow;
@@ -231,12 +234,14 @@ impl LogSource for StdinSource {
         }
         drop(state);
         let can_wake = pump.input().fd().is_some();
+        let filled = Arc::clone(&queue);
         let (state, metrics) = (Arc::clone(&self.state), Arc::clone(&self.settings.metrics));
         let tail = Tail::start("stdin", queue, move |queue| {
             let stopped = pump.run(queue);
             let mut state = lock(&state);
+            let mut failure = None;
             match stopped {
-                Stopped::Abandoned => state.held.extend(queue.leftovers().filter_map(Result::ok)),
+                Stopped::Abandoned => {}
                 Stopped::Eof => {
                     state.health = Health::because(HealthState::Waiting, "the input has ended");
                 }
@@ -244,12 +249,21 @@ impl LogSource for StdinSource {
                     let error = Error::io("cannot read the input", cause);
                     state.health = Health::because(HealthState::Failed, error.to_string());
                     metrics.add(Count::Errors, 1);
-                    queue.push((Err(error), 0));
+                    failure = Some(error);
                 }
             }
+            if queue.is_abandoned() {
+                // The stream may be gone for long, where nothing could wake this thread.
+                state.keep(queue);
+            }
             state.pump = Some(pump);
+            drop(state);
+            if let Some(error) = failure {
+                queue.push((Err(error), 0));
+            }
         });
-        Box::pin(if can_wake { tail } else { tail.detached() })
+        let tail = Some(if can_wake { tail } else { tail.detached() });
+        Box::pin(Keeping { tail, queue: filled, state: Arc::clone(&self.state) })
     }
 
     async fn health_check(&self) -> Result<Health, Error> {
@@ -258,7 +272,40 @@ impl LogSource for StdinSource {
     }
 }
 
+/// A stream that leaves what it did not hand out to the next one, whatever ended its thread.
+struct Keeping {
+    /// None only while it is dropped.
+    tail: Option<Tail>,
+    queue: Arc<Queue<Result<Batch, Error>>>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Stream for Keeping {
+    type Item = Result<Batch, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match &mut self.tail {
+            Some(tail) => Pin::new(tail).poll_next(cx),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        // First the thread, which adds to the queue until it ends.
+        drop(self.tail.take());
+        lock(&self.state).keep(&self.queue);
+    }
+}
+
 impl State {
+    /// Keeps what a stream did not hand out. The state is locked meanwhile, so that what comes
+    /// from two sides stays in its order.
+    fn keep(&mut self, queue: &Queue<Result<Batch, Error>>) {
+        self.held.extend(queue.leftovers().filter_map(Result::ok));
+    }
+
     fn read(&mut self, from: &Position, max: usize, room: usize) -> Result<Chunk, Error> {
         let Some(pump) = &mut self.pump else {
             let busy = "the input is being read by a stream; drop that first";

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::time::Duration;
 
 use birl_logsource::{
-    CommandSource, DropReason, ErrorKind, HealthState, LogSource, Metrics, Overflow, Position,
-    StdinSource,
+    CommandSource, Count, DropReason, ErrorKind, Framing, HealthState, Join, LogSource, Metrics,
+    Multiline, Overflow, Position, StdinSource,
 };
 use futures_util::StreamExt;
 
-use crate::support::{lines, next, until};
+use crate::support::{PATIENCE, lines, next, until};
 
 fn shell(script: &str) -> CommandSource {
     CommandSource::builder(["sh", "-c", script]).id("cmd").build().unwrap()
@@ -151,4 +151,70 @@ async fn anything_that_can_be_read_is_a_source() {
     assert_eq!(lines(&mut stream, 2).await, ["1", "2"]);
     let end = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
     assert!(end.unwrap().is_none());
+}
+
+/// Everything that comes of a text, to its end.
+async fn all(text: Vec<u8>, framing: Framing) -> Vec<String> {
+    let reader = std::io::Cursor::new(text);
+    let source = StdinSource::of_reader(reader).framing(framing).build().unwrap();
+    let mut stream = source.tail(Position::Start);
+    let mut found = Vec::new();
+    while let Some(batch) = tokio::time::timeout(PATIENCE, stream.next()).await.unwrap() {
+        let batch = batch.unwrap();
+        found.extend(batch.entries().map(|entry| entry.text().into_owned()));
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_hole_as_large_as_a_slab_is_no_end_of_file() {
+    let text = [&b"first\n"[..], &[0; 65_536], b"second\nthird\n"].concat();
+    assert_eq!(all(text, Framing::new()).await, ["first", "second", "third"]);
+    let source = shell("head -c 70000 /dev/zero; echo; echo one; echo two");
+    let mut stream = source.tail(Position::Start);
+    assert_eq!(lines(&mut stream, 2).await, ["one", "two"]);
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_long_line_after_a_group_is_no_end_of_file() {
+    let long = "=".repeat(4 << 20);
+    let text = format!("java.lang.Exception: x\n\tat a.B.c(B.java:1)\n{long}\nnext\nlast\n");
+    let framing = Framing::new().join(Join::multiline(Multiline::java()));
+    let found = all(text.into_bytes(), framing).await;
+    let heads: Vec<&str> = found.iter().map(|line| &line[..line.len().min(9)]).collect();
+    assert_eq!(heads, ["java.lang", "=========", "next", "last"]);
+}
+
+#[tokio::test]
+async fn what_is_held_behind_a_full_slab_comes_at_the_end() {
+    let line = |rest: &str| format!("2026-11-23T08:00:00Z {rest}");
+    let mut text = line("stderr P begun\n");
+    for _ in 0..80 {
+        text += &line(&format!("stdout F {}\n", "=".repeat(1000)));
+    }
+    text += &line("stdout P tail\n");
+    text += &line("stderr F ended");
+    let found = all(text.into_bytes(), Framing::new().join(Join::containers())).await;
+    assert_eq!(found.len(), 82);
+    assert_eq!((found[0].as_str(), found[81].as_str()), ("begunended", "tail"));
+}
+
+#[tokio::test]
+async fn what_was_read_before_the_end_and_not_taken_comes_with_the_next_stream() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let metrics = Metrics::new();
+    let source = StdinSource::of_fd(reader).id("in").metrics(metrics.clone()).build().unwrap();
+    let stream = source.tail(Position::Start);
+    writer.write_all(b"1\n2\n3").unwrap();
+    drop(writer);
+    until("the input has ended", async || {
+        source.health_check().await.unwrap().state == HealthState::Waiting
+    })
+    .await;
+    drop(stream);
+    let mut stream = source.tail(Position::Start);
+    assert_eq!(lines(&mut stream, 3).await, ["1", "2", "3"]);
+    assert!(stream.next().await.is_none());
+    assert_eq!(metrics.source("in").unwrap().get(Count::Lines), 3);
 }
