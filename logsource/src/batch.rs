@@ -137,14 +137,18 @@ impl Batch {
         Self { base: self.base.clone(), ..view }
     }
 
-    /// The first `max` entries.
+    /// The first `max` entries, and those that cannot be told from the last of them by a place.
     pub(crate) fn cut(mut self, max: usize) -> Self {
-        if max < self.len() {
-            self.cursor = match max {
-                0 => self.base.clone().unwrap_or(self.cursor),
-                _ => self.end(max - 1),
+        let before = self.len();
+        self.table.truncate(max);
+        let kept = self.len();
+        if kept < before {
+            self.cursor = match &self.base {
+                Some(base) => base.plus(self.table.end),
+                None => {
+                    kept.checked_sub(1).and_then(|last| self.own_place(last)).unwrap_or(self.cursor)
+                }
             };
-            self.table.truncate(max);
         }
         self
     }
@@ -155,7 +159,12 @@ impl Batch {
         else {
             return Some(self);
         };
+        // Where the batch begins, nothing of it was taken: not even entries that end there, since
+        // more of their line is to come.
         let Cursor(Place::Count(base)) = *base else { return Some(self) };
+        if *place <= base {
+            return Some(self);
+        }
         let is_before = |index: &usize| base + self.table.end_of(*index) <= *place;
         let skipped = (0..self.len()).take_while(is_before).count();
         self.table.skip(skipped);
@@ -246,13 +255,14 @@ impl Batch {
             let is_last = index + 1 == self.len();
             return if is_last { self.cursor.clone() } else { base.plus(self.table.end_of(index)) };
         }
-        match self.table.records.get(index) {
-            Some(record) => {
-                let text = String::from_utf8_lossy(record.cursor.of(&self.table.slab));
-                Cursor(Place::Journal(text.into()))
-            }
-            None => self.cursor.clone(),
-        }
+        self.own_place(index).unwrap_or_else(|| self.cursor.clone())
+    }
+
+    /// The place that an entry's own record tells.
+    fn own_place(&self, index: usize) -> Option<Cursor> {
+        let record = self.table.records.get(index)?;
+        let text = String::from_utf8_lossy(record.cursor.of(&self.table.slab));
+        Some(Cursor(Place::Journal(text.into())))
     }
 }
 

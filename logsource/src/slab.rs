@@ -89,10 +89,15 @@ impl Table {
 
     /// Keeps the first lines only.
     ///
-    /// Not fewer than take the stream on: several entries may be of one line, and whoever asks for
-    /// them one by one would get the first for ever.
+    /// Not fewer than take the stream on, and all that end where the last of them does: several
+    /// entries may be of one line, and whoever asks for them one by one would get the first for
+    /// ever, or never the last.
     pub(crate) fn truncate(&mut self, mut lines: usize) {
-        while lines > 0 && lines < self.lines.len() && self.end_of(lines - 1) == 0 {
+        let is_inside = |lines: usize| {
+            let end = self.end_of(lines - 1);
+            end == 0 || end == self.end_of(lines)
+        };
+        while lines > 0 && lines < self.lines.len() && !self.ends.is_empty() && is_inside(lines) {
             lines += 1;
         }
         if lines >= self.lines.len() {

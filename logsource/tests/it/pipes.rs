@@ -4,8 +4,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use birl_logsource::{
-    CommandSource, Count, DropReason, ErrorKind, Framing, HealthState, Join, LogSource, Metrics,
-    Multiline, Overflow, Position, StdinSource,
+    CommandSource, Count, DropReason, ErrorKind, Framing, HealthState, Join, LogSource, LongLines,
+    Metrics, Multiline, Overflow, Position, StdinSource,
 };
 use futures_util::StreamExt;
 
@@ -217,4 +217,36 @@ async fn what_was_read_before_the_end_and_not_taken_comes_with_the_next_stream()
     assert_eq!(lines(&mut stream, 3).await, ["1", "2", "3"]);
     assert!(stream.next().await.is_none());
     assert_eq!(metrics.source("in").unwrap().get(Count::Lines), 3);
+}
+
+#[tokio::test]
+async fn the_pieces_of_one_message_are_read_once_each() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let framing = Framing::new().max_line_bytes(60).long_lines(LongLines::Split);
+    let framing = framing.join(Join::containers());
+    let source = StdinSource::of_fd(reader).framing(framing).build().unwrap();
+    let line = |rest: String| format!("2026-11-23T08:00:00Z stdout {rest}\n");
+    let text = line("F one".into())
+        + &line(format!("P {}", "a".repeat(130)))
+        + &line(format!("P {}", "b".repeat(130)))
+        + &line("F c".into())
+        + &line("F two".into());
+    writer.write_all(text.as_bytes()).unwrap();
+    drop(writer);
+    let whole = source.read(Position::Start, 100).await.unwrap().batch.unwrap();
+    let expected: Vec<String> = whole.entries().map(|entry| entry.text().into_owned()).collect();
+    assert_eq!(expected.concat(), format!("one{}{}ctwo", "a".repeat(130), "b".repeat(130)));
+    for max in 1..4 {
+        let (mut found, mut from) = (Vec::new(), Position::Start);
+        for _ in 0..expected.len() {
+            let chunk = source.read(from, max).await.unwrap();
+            let batch = chunk.batch.unwrap();
+            found.extend(batch.entries().map(|entry| entry.text().into_owned()));
+            from = Position::At(chunk.next);
+            if chunk.at_end {
+                break;
+            }
+        }
+        assert_eq!(found, expected, "{max} at a time");
+    }
 }
