@@ -40,11 +40,14 @@ pub enum DropReason {
     Damaged,
     /// A record was not in the format that it should be in.
     Unreadable,
+    /// It was read or pushed, and whoever could have taken it was gone: a command's stream was
+    /// dropped, or a source that holds what cannot be had again.
+    Abandoned,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LineTooLong,
         Self::OverflowOldest,
         Self::OverflowNewest,
@@ -55,6 +58,7 @@ impl DropReason {
         Self::Hole,
         Self::Damaged,
         Self::Unreadable,
+        Self::Abandoned,
     ];
 
     /// The name, as in the label `reason`.
@@ -71,6 +75,7 @@ impl DropReason {
             Self::Hole => "hole",
             Self::Damaged => "damaged",
             Self::Unreadable => "unreadable",
+            Self::Abandoned => "abandoned",
         }
     }
 }

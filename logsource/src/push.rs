@@ -33,7 +33,8 @@ use crate::{
 ///
 /// What is pushed is in memory alone until it is handed out: acknowledgements are counted, and
 /// nothing comes again. `tail` goes on where the last stream stopped; one stream at a time. The
-/// stream ends once every pusher was dropped and the rest was handed out.
+/// stream ends once every pusher was dropped and the rest was handed out. What is left when the
+/// source and its stream are dropped is counted ([`DropReason::Abandoned`](crate::DropReason)).
 ///
 /// ```
 /// use birl_logsource::{Budget, LogSource, Position, PushSource};

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
 use super::Overflow;
-use super::pump::{Input, Pump, Settings, Stopped};
+use super::pump::{Input, Pump, Settings, Stopped, abandoned};
 use crate::budget::Limits;
 use crate::cursor::Place;
 use crate::metrics::Count;
@@ -35,7 +35,8 @@ const EXIT_WAIT: Duration = Duration::from_secs(5);
 /// if that was a failure. `read` runs it too, anew each time, until there are lines enough or it
 /// is silent for half a second.
 ///
-/// Output cannot be had twice, so every position but [`Position::At`] means all of a new run.
+/// Output cannot be had twice: what was read and not taken when the stream is dropped is counted
+/// ([`DropReason::Abandoned`](crate::DropReason)), and every position but [`Position::At`] means all of a new run.
 /// `At` passes over as many bytes of the new run as the cursor covers, which is right for a
 /// command that says the same again, such as `cat`.
 #[derive(Debug)]
@@ -249,7 +250,8 @@ impl LogSource for CommandSource {
         };
         let queue = Queue::new(usize::MAX, self.settings.buffer_bytes, wake);
         let (health, metrics) = (Arc::clone(&self.health), Arc::clone(&self.settings.metrics));
-        Box::pin(Tail::start("command", queue, move |queue| {
+        let counters = Arc::clone(&metrics);
+        let tail = Tail::start("command", queue, move |queue| {
             set(&health, Health::ready());
             let result = run.follow(queue);
             set(&health, result.health);
@@ -257,6 +259,10 @@ impl LogSource for CommandSource {
                 metrics.add(Count::Errors, 1);
                 queue.push((Err(error), 0));
             }
+        });
+        Box::pin(tail.leaving(move |queue| {
+            // Output cannot be had twice.
+            queue.leftovers().filter_map(Result::ok).for_each(|batch| abandoned(batch, &counters));
         }))
     }
 
@@ -295,7 +301,10 @@ impl Run {
             Ok(started) => started,
             Err(error) => return Outcome::failed(error),
         };
-        match pump.run(queue) {
+        let stopped = pump.run(queue);
+        // At the end there is nothing more.
+        pump.abandon();
+        match stopped {
             Stopped::Abandoned => {
                 let health = Health::because(HealthState::Waiting, "the command was stopped");
                 Outcome { health, error: None }

@@ -213,6 +213,15 @@ impl Pump {
         }
     }
 
+    /// Counts what is held, since nobody will take it any more.
+    pub(super) fn abandon(&mut self) {
+        self.at_eof = true;
+        self.framer.finish();
+        while let Some(batch) = self.batch() {
+            abandoned(batch, &self.settings.metrics);
+        }
+    }
+
     fn put(&mut self, batch: Batch, queue: &Queue<Result<Batch, Error>>) {
         let weight = weight(&batch);
         let (lines, bytes) = (batch.len(), batch.bytes());
@@ -253,6 +262,13 @@ impl Pump {
         // Nobody takes it now, but who reads on later may.
         queue.push_leftover(item);
     }
+}
+
+/// Counts a batch that nobody will take any more.
+pub(super) fn abandoned(batch: Batch, metrics: &Arc<SourceMetrics>) {
+    let batch = batch.counted_by(metrics);
+    metrics.drop_lines(DropReason::Abandoned, batch.len() as u64);
+    metrics.drop_bytes(DropReason::Abandoned, batch.bytes() as u64);
 }
 
 /// What a batch costs in memory.

@@ -3,21 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_core::Stream;
 use futures_core::stream::BoxStream;
 
 use super::Overflow;
-use super::pump::{Input, Pump, Settings, Stopped, weight};
+use super::pump::{Input, Pump, Settings, Stopped, abandoned, weight};
 use crate::budget::Limits;
 use crate::cursor::Place;
 use crate::framing::MAX_BYTES;
-use crate::metrics::Count;
+use crate::metrics::{Count, SourceMetrics};
 use crate::shell::{Queue, Tail, Wake, off_thread, ticks};
 use crate::{
     Batch, Budget, Chunk, Cursor, Error, ErrorKind, Framing, Health, HealthState, LogSource,
@@ -28,7 +25,8 @@ use crate::{
 ///
 /// What was read cannot be had again: `tail` goes on where the last stream stopped, and a batch
 /// that was handed out is gone, acknowledged or not. `read` shows what has come and was not handed
-/// out yet. One stream at a time.
+/// out yet. One stream at a time. What was read and not handed out when the source and its stream
+/// are dropped is counted ([`DropReason::Abandoned`](crate::DropReason)).
 #[derive(Debug)]
 pub struct StdinSource {
     settings: Settings,
@@ -43,6 +41,7 @@ struct State {
     /// Read, and not handed out.
     held: VecDeque<Batch>,
     health: Health,
+    counters: Arc<SourceMetrics>,
 }
 
 /// Builds a [`StdinSource`].
@@ -180,7 +179,8 @@ impl StdinSourceBuilder {
             overflow: self.overflow,
         };
         let pump = Some(Pump::new(settings.clone(), self.input?, 0));
-        let state = State { pump, held: VecDeque::new(), health: Health::ready() };
+        let (held, counters) = (VecDeque::new(), Arc::clone(&settings.metrics));
+        let state = State { pump, held, health: Health::ready(), counters };
         Ok(StdinSource { settings, state: Arc::new(Mutex::new(state)), metrics: self.metrics })
     }
 }
@@ -234,7 +234,6 @@ impl LogSource for StdinSource {
         }
         drop(state);
         let can_wake = pump.input().fd().is_some();
-        let filled = Arc::clone(&queue);
         let (state, metrics) = (Arc::clone(&self.state), Arc::clone(&self.settings.metrics));
         let tail = Tail::start("stdin", queue, move |queue| {
             let stopped = pump.run(queue);
@@ -262,8 +261,9 @@ impl LogSource for StdinSource {
                 queue.push((Err(error), 0));
             }
         });
-        let tail = Some(if can_wake { tail } else { tail.detached() });
-        Box::pin(Keeping { tail, queue: filled, state: Arc::clone(&self.state) })
+        let state = Arc::clone(&self.state);
+        let tail = tail.leaving(move |queue| lock(&state).keep(queue));
+        Box::pin(if can_wake { tail } else { tail.detached() })
     }
 
     async fn health_check(&self) -> Result<Health, Error> {
@@ -272,36 +272,21 @@ impl LogSource for StdinSource {
     }
 }
 
-/// A stream that leaves what it did not hand out to the next one, whatever ended its thread.
-struct Keeping {
-    /// None only while it is dropped.
-    tail: Option<Tail>,
-    queue: Arc<Queue<Result<Batch, Error>>>,
-    state: Arc<Mutex<State>>,
-}
-
-impl Stream for Keeping {
-    type Item = Result<Batch, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.tail {
-            Some(tail) => Pin::new(tail).poll_next(cx),
-            None => Poll::Ready(None),
+impl Drop for State {
+    /// What was read cannot be had again, so what is lost here is counted.
+    fn drop(&mut self) {
+        for batch in self.held.drain(..) {
+            abandoned(batch, &self.counters);
+        }
+        if let Some(pump) = &mut self.pump {
+            pump.abandon();
         }
     }
 }
 
-impl Drop for Keeping {
-    fn drop(&mut self) {
-        // First the thread, which adds to the queue until it ends.
-        drop(self.tail.take());
-        lock(&self.state).keep(&self.queue);
-    }
-}
-
 impl State {
-    /// Keeps what a stream did not hand out. The state is locked meanwhile, so that what comes
-    /// from two sides stays in its order.
+    /// Keeps what a stream did not hand out, for the next one. The state is locked meanwhile, so
+    /// that what comes from two sides stays in its order.
     fn keep(&mut self, queue: &Queue<Result<Batch, Error>>) {
         self.held.extend(queue.leftovers().filter_map(Result::ok));
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::admission::{Admission, Rate, WouldBlock};
 use crate::budget::{Charge, Intake, Room};
 use crate::framing::{is_blank, trim_end};
-use crate::metrics::{DropReason, SourceMetrics};
+use crate::metrics::{Count, DropReason, SourceMetrics};
 use crate::slab::{Blank, Pool, Span, Table};
 
 /// How large a slab is, if no line is larger.
@@ -123,12 +123,21 @@ impl Channel {
         pushed
     }
 
-    /// Nobody can take anything any more: frees what was pushed, and tells who waits for room.
+    /// Nobody can take anything any more: counts and frees what was pushed, and tells who waits
+    /// for room.
     pub(super) fn close(&self) {
         let rest = self.with(|feed| {
             feed.is_closed = true;
-            (feed.open.take(), std::mem::take(&mut feed.sealed))
+            feed.seal();
+            std::mem::take(&mut feed.sealed)
         });
+        for Sealed { table, .. } in &rest {
+            let (lines, bytes) = (table.lines.len() as u64, table.filled as u64);
+            self.counters.add(Count::Lines, lines);
+            self.counters.add(Count::Bytes, bytes);
+            self.counters.drop_lines(DropReason::Abandoned, lines);
+            self.counters.drop_bytes(DropReason::Abandoned, bytes);
+        }
         drop(rest);
         self.intake.rouse();
     }

@@ -69,13 +69,16 @@ impl<T> Queue<T> {
             state.producer_waits = true;
             return Pushed::Full(item);
         }
-        state.put(item, bytes);
+        let consumer = state.put(item, bytes);
+        drop(state);
+        wake(consumer);
         Pushed::Taken
     }
 
     /// Puts an item at the end, whether there is room or not.
     pub(crate) fn push(&self, (item, bytes): (T, usize)) {
-        self.lock().put(item, bytes);
+        let consumer = self.lock().put(item, bytes);
+        wake(consumer);
     }
 
     /// Takes the oldest item out to make room, and gives it back.
@@ -93,7 +96,9 @@ impl<T> Queue<T> {
     pub(crate) fn finish(&self) {
         let mut state = self.lock();
         state.finished = true;
-        state.tell();
+        let consumer = state.consumer.take();
+        drop(state);
+        wake(consumer);
     }
 
     /// Says that nobody will take anything, and wakes the producer.
@@ -142,12 +147,15 @@ impl<T> Queue<T> {
 }
 
 impl<T> State<T> {
-    fn put(&mut self, item: T, bytes: usize) {
-        if !self.abandoned {
-            self.items.push_back((item, bytes));
-            self.bytes += bytes;
-            self.tell();
+    /// Gives whom to wake, once the lock is given back: a waker may run anything.
+    #[must_use = "the consumer waits"]
+    fn put(&mut self, item: T, bytes: usize) -> Option<Waker> {
+        if self.abandoned {
+            return None;
         }
+        self.items.push_back((item, bytes));
+        self.bytes += bytes;
+        self.consumer.take()
     }
 
     fn take(&mut self) -> Option<T> {
@@ -155,11 +163,11 @@ impl<T> State<T> {
         self.bytes -= bytes;
         Some(item)
     }
+}
 
-    fn tell(&mut self) {
-        if let Some(waker) = self.consumer.take() {
-            waker.wake();
-        }
+fn wake(consumer: Option<Waker>) {
+    if let Some(consumer) = consumer {
+        consumer.wake();
     }
 }
 
@@ -177,8 +185,14 @@ pub(crate) struct Tail {
     queue: Arc<Queue<Result<Batch, Error>>>,
     /// None if nothing can wake the thread: it ends by itself, some time.
     thread: Option<JoinHandle<()>>,
+    /// What becomes of what was never taken.
+    #[cfg(feature = "stdout")]
+    leave: Option<Leave>,
     ended: bool,
 }
+
+#[cfg(feature = "stdout")]
+type Leave = Box<dyn FnOnce(&Queue<Result<Batch, Error>>) + Send>;
 
 impl Tail {
     /// Starts `run` on a thread. It must end soon after its queue [is
@@ -191,9 +205,30 @@ impl Tail {
         let filled = Finishing(Arc::clone(&queue));
         let thread = super::spawn(name, move || run(&filled.0));
         match thread {
-            Ok(thread) => Self { queue, thread: Some(thread), ended: false },
+            Ok(thread) => Self::of(queue, Some(thread)),
             Err(error) => Self::failed(queue, error),
         }
+    }
+
+    fn of(queue: Arc<Queue<Result<Batch, Error>>>, thread: Option<JoinHandle<()>>) -> Self {
+        Self {
+            queue,
+            thread,
+            #[cfg(feature = "stdout")]
+            leave: None,
+            ended: false,
+        }
+    }
+
+    /// Has something done with what was not taken when the stream is dropped, whatever ended its
+    /// thread.
+    #[cfg(feature = "stdout")]
+    pub(crate) fn leaving(
+        mut self,
+        leave: impl FnOnce(&Queue<Result<Batch, Error>>) + Send + 'static,
+    ) -> Self {
+        self.leave = Some(Box::new(leave));
+        self
     }
 
     /// The same, for a thread that waits where it cannot be woken: it is not waited for.
@@ -207,7 +242,7 @@ impl Tail {
     pub(crate) fn failed(queue: Arc<Queue<Result<Batch, Error>>>, error: Error) -> Self {
         queue.push((Err(error), 0));
         queue.finish();
-        Self { queue, thread: None, ended: false }
+        Self::of(queue, None)
     }
 }
 
@@ -235,6 +270,10 @@ impl Drop for Tail {
             // A thread that panicked has nothing more to say here.
             thread.join().ok();
         }
+        #[cfg(feature = "stdout")]
+        if let Some(leave) = self.leave.take() {
+            leave(&self.queue);
+        }
     }
 }
 
@@ -254,6 +293,30 @@ mod tests {
         assert!(matches!(queue.try_push(1, 0), Pushed::Taken));
         queue.abandon();
         assert!(matches!(queue.try_push(2, 0), Pushed::Full(2)));
+    }
+
+    /// A waker that looks at the queue, as one does that polls at once.
+    struct Looks(Arc<Queue<u8>>, std::sync::atomic::AtomicBool);
+
+    impl std::task::Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            let is_free = self.0.state.try_lock().is_ok();
+            self.1.store(is_free, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_consumer_is_woken_outside_of_the_lock() {
+        let acts: [fn(&Queue<u8>); 3] =
+            [|queue| queue.push((1, 0)), |queue| _ = queue.try_push(1, 0), Queue::finish];
+        for act in acts {
+            let queue = Queue::new(1, usize::MAX, Wake::none());
+            let looks = Arc::new(Looks(Arc::clone(&queue), false.into()));
+            let waker = Waker::from(Arc::clone(&looks));
+            assert!(queue.poll_pop(&mut Context::from_waker(&waker)).is_pending());
+            act(&queue);
+            assert!(looks.1.load(std::sync::atomic::Ordering::Relaxed));
+        }
     }
 
     #[tokio::test]

@@ -250,3 +250,34 @@ async fn the_pieces_of_one_message_are_read_once_each() {
         assert_eq!(found, expected, "{max} at a time");
     }
 }
+
+#[tokio::test]
+async fn what_nobody_took_of_a_command_is_counted() {
+    for script in ["echo one; echo two; printf three; exec sleep 1000", "echo one; echo two"] {
+        let metrics = Metrics::new();
+        let builder = CommandSource::builder(["sh", "-c", script]).id("cmd");
+        let source = builder.metrics(metrics.clone()).build().unwrap();
+        let stream = source.tail(Position::Start);
+        let cmd = metrics.source("cmd").unwrap();
+        until("two lines are read", async || cmd.get(Count::Lines) >= 2).await;
+        drop(stream);
+        // The last line may not have been read yet.
+        assert_eq!(cmd.dropped(DropReason::Abandoned), cmd.get(Count::Lines));
+        assert_eq!(cmd.dropped_bytes(DropReason::Abandoned), cmd.get(Count::Bytes));
+    }
+}
+
+#[tokio::test]
+async fn what_is_still_held_when_the_input_is_dropped_is_counted() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let metrics = Metrics::new();
+    let source = StdinSource::of_fd(reader).id("in").metrics(metrics.clone()).build().unwrap();
+    writer.write_all(b"1\n2\n3").unwrap();
+    assert_eq!(source.read(Position::Start, 1).await.unwrap().batch.unwrap().len(), 1);
+    let counters = metrics.source("in").unwrap();
+    assert_eq!(counters.get(Count::Lines), 0, "a look is no progress");
+    drop(source);
+    assert_eq!((counters.get(Count::Lines), counters.get(Count::Bytes)), (3, 5));
+    assert_eq!(counters.dropped(DropReason::Abandoned), 3);
+    assert_eq!(counters.dropped_bytes(DropReason::Abandoned), 5);
+}

@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use birl_logsource::{
-    Batch, Budget, Count, ErrorKind, Gauge, HealthState, LogSource, Metrics, Position, PushSource,
+    Batch, Budget, Count, DropReason, ErrorKind, Gauge, HealthState, LogSource, Metrics, Position,
+    PushSource,
 };
 use futures_util::StreamExt;
 
@@ -146,4 +147,24 @@ async fn many_producers_lose_nothing_while_the_consumer_is_slow() {
         }
     }
     assert_eq!(next_of, [2000; 4]);
+}
+
+#[tokio::test]
+async fn what_was_pushed_and_nobody_took_is_counted() {
+    let metrics = Metrics::new();
+    let (pusher, source) = PushSource::builder("app").metrics(metrics.clone()).build().unwrap();
+    let mut stream = source.tail(Position::Start);
+    pusher.try_push(b"1").unwrap();
+    assert_eq!(lines(&mut stream, 1).await, ["1"]);
+    pusher.try_push(b"two").unwrap();
+    // Seals what is open.
+    assert_eq!(source.read(Position::Start, 9).await.unwrap().batch.unwrap().len(), 1);
+    pusher.try_push(b"3\n4").unwrap();
+    drop((source, stream));
+    let app = metrics.source("app").unwrap();
+    assert_eq!((app.get(Count::Lines), app.get(Count::Acked)), (4, 1));
+    assert_eq!(app.dropped(DropReason::Abandoned), 3);
+    assert_eq!(app.dropped_bytes(DropReason::Abandoned), 8);
+    assert_eq!(pusher.try_push(b"5").unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(app.dropped(DropReason::Abandoned), 3);
 }
