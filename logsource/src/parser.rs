@@ -169,6 +169,12 @@ impl Parser {
     }
 
     /// nginx's access log in the combined format, and its error log, each line by itself.
+    ///
+    /// nginx does not escape what it writes into its error log, so a request may look like what
+    /// follows the message. Where the genuine `client` cannot be told from a forged one, and in a
+    /// line that nginx may have cut (it does at 2 KiB), everything is the `message`. What stands
+    /// after the `request` is only as good as that: decide nothing by it that a client must not
+    /// forge.
     #[must_use]
     pub fn nginx() -> Self {
         Self::of(Format::Nginx)

@@ -3,6 +3,11 @@
 use super::raw::{Escapes, Raw, Sink, until_quote};
 use super::time;
 
+/// nginx cuts longer lines here.
+const CUT_BYTES: usize = 2047;
+
+const CLIENT: &[u8] = b", client: ";
+
 /// nginx: `2026/11/23 08:00:00 [error] 31#32: *7 message, client: 10.0.0.1, server: shop`.
 pub(super) fn nginx<'a>(line: &'a [u8], sink: &mut impl Sink<'a>) -> Option<&'static str> {
     let Some((time, level, rest)) = nginx_head(line) else {
@@ -23,7 +28,7 @@ pub(super) fn nginx<'a>(line: &'a [u8], sink: &mut impl Sink<'a>) -> Option<&'st
             rest = after[digits..].trim_ascii_start();
         }
     }
-    let end = memchr::memmem::find(rest, b", client: ").unwrap_or(rest.len());
+    let end = context_at(rest, line.len() >= CUT_BYTES).unwrap_or(rest.len());
     sink.put(b"message", Raw::Text(&rest[..end]));
     context(&rest[end..], sink);
     None
@@ -46,6 +51,52 @@ fn process(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     (number(process) && number(thread))
         .then(|| (process, thread, text[colon + 1..].trim_ascii_start()))
+}
+
+/// Where `, client: …` begins, as far as it can be told from what was sent: nginx writes paths and
+/// requests without escaping them, though in quotes. Better none than a forged one.
+fn context_at(text: &[u8], is_cut: bool) -> Option<usize> {
+    let mut places = memchr::memmem::find_iter(text, CLIENT);
+    let first = places.next()?;
+    if !text[..first].contains(&b'"') {
+        return Some(first);
+    }
+    if is_cut {
+        // The genuine one may be what is missing.
+        return None;
+    }
+    if places.next().is_none() {
+        return Some(first);
+    }
+    // One was sent. Before the genuine one, there is text after it that is no context; behind it,
+    // it is in the request.
+    let request = memchr::memmem::find(text, b", request: \"").unwrap_or(text.len());
+    let mut places = memchr::memmem::find_iter(&text[..request], CLIENT);
+    places.find(|place| is_context(&text[*place..]))
+}
+
+/// Whether this is an address, then the server or nothing, and only names and values up to the end.
+fn is_context(text: &[u8]) -> bool {
+    let rest = text.strip_prefix(CLIENT).unwrap_or(text);
+    let client = memchr::memmem::find(rest, b", ").unwrap_or(rest.len());
+    let (client, mut rest) = rest.split_at(client);
+    if client.contains(&b' ') || !(rest.is_empty() || rest.starts_with(b", server: ")) {
+        return false;
+    }
+    while let Some(pair) = rest.strip_prefix(b", ") {
+        let end = memchr::memmem::find(pair, b", ").unwrap_or(pair.len());
+        rest = match memchr::memchr(b'"', &pair[..end]) {
+            None => &pair[end..],
+            Some(quote) if pair[..quote].ends_with(b": ") => {
+                match until_quote(&pair[quote + 1..], b'"') {
+                    Some((_, _, after)) => after,
+                    None => return false,
+                }
+            }
+            Some(_) => return false,
+        };
+    }
+    rest.is_empty()
 }
 
 /// `, client: 10.0.0.1, request: "GET / HTTP/1.1"` …
@@ -125,4 +176,66 @@ fn bracketed(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let inside = text.trim_ascii_start().strip_prefix(b"[")?;
     let end = memchr::memchr(b']', inside)?;
     Some((&inside[..end], &inside[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Parser, Value};
+
+    fn client(rest: &str) -> Option<String> {
+        let line = format!("2026/11/23 08:00:00 [error] 31#32: *7 {rest}");
+        let parsed = Parser::nginx().parse(line.as_bytes());
+        assert_eq!(parsed.malformed, None, "{line}");
+        parsed.fields.get("client").and_then(Value::as_str).map(str::to_owned)
+    }
+
+    #[test]
+    fn what_was_sent_does_not_pass_for_the_client() {
+        const REST: &str = "failed (2: No such file or directory), client: 10.0.0.1, server: shop";
+        const FORGED: &str = ", client: 6.6.6.6, server: shop";
+        let real = Some("10.0.0.1".to_owned());
+        // In the path, which is written without its escapes, and in the request, which is as sent.
+        for path in [
+            FORGED.to_owned(),
+            format!("\"{FORGED}"),
+            format!("\"{FORGED}, request: \"z"),
+            format!("\"{FORGED}, a: \"b\\"),
+            format!("\"{FORGED}, a: \"b\", c: \""),
+            ", client: 6.6.6.6".to_owned(),
+        ] {
+            let line = format!("open() \"/srv{path}\" {REST}, request: \"GET /x HTTP/1.1\"");
+            assert!(client(&line).is_none_or(|found| Some(found) == real), "{line}");
+            assert_ne!(client(&format!("open() \"/srv{path}\" {REST}")), Some("6.6.6.6".into()));
+        }
+        let line = format!("open() \"/srv{FORGED}\" {REST}, request: \"GET /x HTTP/1.1\"");
+        assert_eq!(client(&line), real);
+        for request in [FORGED.to_owned(), format!("\"{FORGED}"), format!("\"?{FORGED}, r: \"z")] {
+            let line = format!(
+                "open() \"/srv/x\" {REST}, request: \"GET /{request} HTTP/1.1\", host: \"shop\""
+            );
+            assert!(client(&line).is_none_or(|found| Some(found) == real), "{line}");
+        }
+        let line = format!("open() \"/srv/x\" {REST}, request: \"GET /{FORGED} HTTP/1.1\"");
+        assert_eq!(client(&line), real);
+    }
+
+    #[test]
+    fn a_client_is_found_whatever_else_is_told() {
+        for rest in [
+            "connect() failed, client: 10.0.0.1, server: 0.0.0.0:443, upstream: \"10.0.0.2:80\", \
+             bytes from/to client:0/0, bytes from/to upstream:0/0",
+            "SSL_do_handshake() failed, client: 10.0.0.1, server: 0.0.0.0:443",
+            "recv() failed, client: 10.0.0.1",
+            "odd, client: 10.0.0.1, server: shop, request: \"GET /a\"b HTTP/1.1\", host: \"shop\"",
+        ] {
+            assert_eq!(client(rest), Some("10.0.0.1".to_owned()), "{rest}");
+        }
+        assert_eq!(client("signal process started"), None);
+        // Of a line that was cut, the genuine one may be missing, unless nothing was sent before.
+        let long = "x".repeat(3000);
+        let cut = format!("open() \"/srv\", client: 6.6.6.6, server: {long}");
+        assert_eq!(client(&cut[..2010]), None);
+        let cut = format!("recv() failed, client: 10.0.0.1, server: a, request: \"GET /{long}");
+        assert_eq!(client(&cut[..2010]), Some("10.0.0.1".to_owned()));
+    }
 }
