@@ -348,6 +348,10 @@ impl<'a> EntryRef<'a> {
     }
 
     /// The entry on its own, copied out and parsed by the origin's parser.
+    ///
+    /// What the source itself knows, such as journald's `_UID` or a container's `stream`, is what
+    /// its field says: a field of the line does not override it. One that the source does not tell
+    /// is the line's: what must not be forged is to be had with [`EntryRef::field`].
     #[must_use]
     pub fn to_entry(self) -> LogEntry {
         let parsed = self.batch.origin.parser().parse_at(self.line(), self.timestamp());
@@ -362,7 +366,9 @@ impl<'a> EntryRef<'a> {
         if fields.is_empty() {
             fields = parsed.fields;
         } else {
-            fields.extend(parsed.fields);
+            for (name, value) in parsed.fields {
+                fields.insert_first(name, || value);
+            }
         }
         LogEntry {
             timestamp: parsed.timestamp.unwrap_or_else(|| self.timestamp()),

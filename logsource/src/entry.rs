@@ -23,7 +23,8 @@ pub struct LogEntry {
     pub labels: Arc<BTreeMap<String, String>>,
     /// The line as it was written, without its line end.
     pub line: Bytes,
-    /// What the parser found, and what the source itself knows (journald's fields).
+    /// What the source itself knows (journald's fields, a container's stream), and what the parser
+    /// found under other names.
     pub fields: Fields,
     /// Why the line is not what the parser was told to expect.
     pub malformed: Option<String>,

@@ -34,7 +34,7 @@ const READ_AHEAD: usize = 4;
 /// The line of an entry is its `MESSAGE`, its time stamp is `__REALTIME_TIMESTAMP`, and all its
 /// fields are there, byte for byte, with [`EntryRef::field`](crate::EntryRef::field), and as text
 /// in [`LogEntry::fields`](crate::LogEntry::fields); a field that repeats is a list there. What
-/// the parser finds in the message is added to them.
+/// the parser finds in the message is added to them, and overrides none.
 ///
 /// Entries of every boot are followed, and those of other machines if there are any in the
 /// journal's directories. A child that dies or stands still is started again, after the last entry

@@ -36,9 +36,9 @@ const EXIT_WAIT: Duration = Duration::from_secs(5);
 /// is silent for half a second.
 ///
 /// Output cannot be had twice: what was read and not taken when the stream is dropped is counted
-/// ([`DropReason::Abandoned`](crate::DropReason)), and every position but [`Position::At`] means all of a new run.
-/// `At` passes over as many bytes of the new run as the cursor covers, which is right for a
-/// command that says the same again, such as `cat`.
+/// ([`DropReason::Abandoned`](crate::DropReason)), and every position but [`Position::At`] means
+/// all of a new run. `At` passes over as many bytes of the new run as the cursor covers, which is
+/// right for a command that says the same again, such as `cat`.
 #[derive(Debug)]
 pub struct CommandSource {
     line: Arc<[OsString]>,

@@ -281,3 +281,17 @@ async fn what_is_still_held_when_the_input_is_dropped_is_counted() {
     assert_eq!(counters.dropped(DropReason::Abandoned), 3);
     assert_eq!(counters.dropped_bytes(DropReason::Abandoned), 5);
 }
+
+#[tokio::test]
+async fn a_line_does_not_override_what_its_source_knows() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let framing = Framing::new().join(Join::containers());
+    let source = StdinSource::of_fd(reader).framing(framing).build().unwrap();
+    let line = r#"2026-11-23T08:00:00Z stderr F {"stream":"stdout","user":"eve"}"#;
+    writer.write_all(line.as_bytes()).unwrap();
+    drop(writer);
+    let batch = next(&mut source.tail(Position::Start)).await.unwrap();
+    let fields = batch.get(0).unwrap().to_entry().fields;
+    let text = |name| fields.get(name).and_then(birl_logsource::Value::as_str);
+    assert_eq!((text("stream"), text("user")), (Some("stderr"), Some("eve")));
+}
