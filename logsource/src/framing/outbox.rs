@@ -15,6 +15,9 @@ const STDERR: Span = Span { start: 12, end: 18 };
 const PARTIAL: Span = Span { start: 18, end: 25 };
 const TRUE: Span = Span { start: 25, end: 29 };
 
+/// What a record that waits takes beside its text: the queue's spare room and the allocator's.
+const RECORD_BYTES: usize = 2 * size_of::<Done>();
+
 /// A record that is done.
 #[derive(Debug, Clone)]
 pub(super) struct Done {
@@ -32,6 +35,7 @@ pub(super) struct Outbox {
     used: usize,
     has_fields: bool,
     pub(super) waiting: VecDeque<Done>,
+    /// Their memory, more or less.
     waiting_bytes: usize,
     /// Where in the stream the slab's first record may begin.
     pub(super) base: u64,
@@ -72,7 +76,7 @@ impl Outbox {
             return;
         }
         let after = self.waiting.partition_point(|done| done.from.at <= from.at);
-        self.waiting_bytes += text.len();
+        self.waiting_bytes += text.len() + RECORD_BYTES;
         self.waiting.insert(after, Done { stream, from, text: text.to_vec(), is_partial });
     }
 
@@ -82,7 +86,7 @@ impl Outbox {
             && !self.is_blocked(low)
             && let Some(done) = self.waiting.pop_front()
         {
-            self.waiting_bytes -= done.text.len();
+            self.waiting_bytes -= done.text.len() + RECORD_BYTES;
             let next = self.waiting.front().map_or(low, |next| next.from.at.min(low));
             self.write(done.stream, done.from.time, &done.text, done.is_partial, next);
         }
@@ -170,7 +174,7 @@ impl Outbox {
     /// Gives what waits the places of another stream.
     #[cfg(any(feature = "file", test))]
     pub(super) fn resume(&mut self, waiting: VecDeque<Done>) {
-        self.waiting_bytes = waiting.iter().map(|done| done.text.len()).sum();
+        self.waiting_bytes = waiting.iter().map(|done| done.text.len() + RECORD_BYTES).sum();
         self.waiting = waiting;
     }
 }

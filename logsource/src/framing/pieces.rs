@@ -647,6 +647,20 @@ mod tests {
         assert!(count < 3000 && held < 3 << 20, "{count} {held}");
     }
 
+    /// A short record takes more memory than its text.
+    #[test]
+    fn tiny_messages_are_held_only_up_to_the_limit_too() {
+        let framing = Framing::new().join(Join::containers()).max_line_bytes(1000);
+        let mut framer = Framer::new(Pool::new(64 << 10), &framing);
+        feed(&mut framer, &cri("stdout P begun"), now());
+        let line = cri("stderr F x");
+        let count = (0..100_000).find(|_| {
+            feed(&mut framer, &line, now());
+            !taken(&mut framer).is_empty()
+        });
+        assert!(count.is_some_and(|count| count < 20_000), "{count:?}");
+    }
+
     #[cfg(feature = "encoding")]
     #[test]
     fn lines_of_other_encodings_come_as_utf_8() {
