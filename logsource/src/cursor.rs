@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
+/// As many files of one path are told apart: a path is followed through its rotations.
+const MARKS_PER_PATH: usize = 64;
+
+/// As many finished files are remembered in all: names that hold a date are ever new.
+const MAX_FINISHED: usize = 4096;
+
 /// Which end of what is there.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -137,23 +143,36 @@ impl Cursor {
 
     /// Moves this cursor on to what `newer` covers as well. Files that `newer` does not speak of
     /// keep their place; any other kind of cursor is replaced.
+    ///
+    /// It stays bounded however long files rotate: of each path the newest 64 files are kept, and
+    /// of all files that were read to their end and let go of the newest 4096. Finished ones go
+    /// first. Whoever resumes reads a file that was forgotten and is still there anew.
     pub fn merge(&mut self, newer: &Self) {
         if !matches!(self.0, Place::File(_) | Place::Files(_)) {
             *self = newer.clone();
             return;
         }
-        let mut marks = self.files().to_vec();
+        let (mut added, mut finished) = (Vec::new(), false);
         for mark in newer.files() {
-            let same = |old: &FileMark| {
+            let is_same = |old: &FileMark| {
                 (old.file.ino, old.file.dev) == (mark.file.ino, mark.file.dev)
                     && old.file.path == mark.file.path
             };
-            match marks.iter_mut().find(|old| same(old)) {
-                Some(old) => *old = mark.clone(),
-                None => marks.push(mark.clone()),
+            // The newest are the likeliest to move.
+            match self.files().iter().rposition(is_same) {
+                Some(index) => self.files_mut()[index] = mark.clone(),
+                None => added.push(mark.clone()),
             }
+            finished |= mark.finished;
         }
-        *self = Self::of_files(marks);
+        if finished || !added.is_empty() {
+            let mut marks = [self.files(), &added].concat();
+            for mark in &added {
+                prune(&mut marks, MARKS_PER_PATH, |other| other.file.path == mark.file.path);
+            }
+            prune(&mut marks, MAX_FINISHED, |mark| mark.finished);
+            *self = Self::of_files(marks);
+        }
     }
 
     pub(crate) fn of_files(mut marks: Vec<FileMark>) -> Self {
@@ -182,12 +201,34 @@ impl Cursor {
         matches!(self.0, Place::File(_) | Place::Files(_))
     }
 
+    /// Copied only if somebody else holds them.
+    fn files_mut(&mut self) -> &mut [FileMark] {
+        match &mut self.0 {
+            Place::File(mark) => std::slice::from_mut(mark),
+            Place::Files(marks) => Arc::make_mut(marks),
+            _ => &mut [],
+        }
+    }
+
     pub(crate) fn files(&self) -> &[FileMark] {
         match &self.0 {
             Place::File(mark) => std::slice::from_ref(mark),
             Place::Files(marks) => marks,
             _ => &[],
         }
+    }
+}
+
+/// Forgets the oldest marks of a kind until there are few enough, the finished ones first.
+fn prune(marks: &mut Vec<FileMark>, most: usize, is_of_kind: impl Fn(&FileMark) -> bool) {
+    let count = marks.iter().filter(|mark| is_of_kind(mark)).count();
+    let Some(mut excess) = count.checked_sub(most).filter(|excess| *excess > 0) else { return };
+    for only_finished in [true, false] {
+        marks.retain(|mark| {
+            let goes = excess > 0 && is_of_kind(mark) && (mark.finished || !only_finished);
+            excess -= usize::from(goes);
+            !goes
+        });
     }
 }
 
@@ -362,5 +403,38 @@ mod tests {
         all.merge(&Cursor::of_files(vec![mark(b"b", 2, 9)]));
         all.merge(&Cursor::of_files(vec![mark(b"c", 3, 5)]));
         assert_eq!(all.to_string(), "a:1, b:9, c:5");
+    }
+
+    #[test]
+    fn a_cursor_over_months_of_rotations_stays_small_and_finds_what_is_open() {
+        let mut all = Cursor::of_files(vec![mark(b"slow.log", 1, 5)]);
+        for ino in 2..10_000 {
+            all.merge(&Cursor::of_files(vec![mark(b"app.log", ino, 5)]));
+            all.merge(&Cursor::of_files(vec![mark(b"app.log", ino, 9)]));
+        }
+        all.merge(&Cursor::of_files(vec![mark(b"app.log", 10_000, 7)]));
+        assert_eq!(all.files().len(), MARKS_PER_PATH + 1);
+        let inodes =
+            |all: &Cursor| all.files().iter().map(|mark| mark.file.ino).collect::<Vec<_>>();
+        let newest: Vec<u64> = (10_001 - MARKS_PER_PATH as u64..=10_000).collect();
+        assert_eq!(inodes(&all), [vec![1], newest].concat());
+        // What is not finished stays the longest.
+        let mut open = Cursor::of_files(vec![mark(b"app.log", 1, 5)]);
+        for ino in 2..200 {
+            open.merge(&Cursor::of_files(vec![mark(b"app.log", ino, 9)]));
+        }
+        assert_eq!((open.files()[0].file.ino, open.files().len()), (1, MARKS_PER_PATH));
+    }
+
+    #[test]
+    fn files_of_ever_new_names_are_bounded_once_they_are_finished() {
+        let mut all = Cursor::of_files(vec![mark(b"open.log", 1, 5)]);
+        for ino in 2..(2 * MAX_FINISHED as u64) {
+            let path = format!("app-{ino}.log");
+            all.merge(&Cursor::of_files(vec![mark(path.as_bytes(), ino, 9)]));
+        }
+        assert_eq!(all.files().len(), MAX_FINISHED + 1);
+        assert_eq!(all.files()[0].file.ino, 1);
+        assert_eq!(all.files().last().unwrap().file.ino, 2 * MAX_FINISHED as u64 - 1);
     }
 }
