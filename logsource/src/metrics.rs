@@ -259,6 +259,13 @@ impl Metrics {
         Arc::clone(counters.or_insert_with(|| Arc::new(SourceMetrics::new(kind))))
     }
 
+    /// Forgets the counters of a source, and gives them back: for programs whose sources come and
+    /// go under ever new ids. Remove them once the source and its streams are dropped: one that is
+    /// still there counts on where nobody sees it, or under its id again when it is tailed anew.
+    pub fn remove(&self, id: &str) -> Option<Arc<SourceMetrics>> {
+        self.lock().remove(id)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<SourceMetrics>>> {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -456,5 +463,22 @@ mod exposition {
             families.each(|family| found.extend(family.collect()));
             found
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_is_told_no_more_and_counted_anew() {
+        let metrics = Metrics::new();
+        let first = metrics.register("app", SourceKind::File);
+        first.add(Count::Lines, 3);
+        assert_eq!(metrics.remove("app").map(|removed| removed.get(Count::Lines)), Some(3));
+        assert!(metrics.source("app").is_none() && metrics.remove("app").is_none());
+        // A source that is still there counts for itself.
+        first.add(Count::Lines, 1);
+        assert_eq!(metrics.register("app", SourceKind::File).get(Count::Lines), 0);
     }
 }
