@@ -32,7 +32,11 @@ const LONG_PAUSE: Duration = Duration::from_secs(10);
 ///   until enough batches were dropped. What cannot pause is held to a rate, and at the whole of
 ///   it refused ([`ErrorKind::WouldBlock`](crate::ErrorKind::WouldBlock)) or dropped and counted.
 /// - A source that has nothing in flight is let one batch, whatever the others hold: so none
-///   starves, and none waits for itself. The bound may be passed by that one batch for each.
+///   starves, and none waits for itself.
+///
+/// What is let in is let in whole, so the bound may be passed: by one batch for each source, which
+/// is as large as its slab or its longest line, and by one push for each pusher, which is as large
+/// as its caller makes it.
 ///
 /// What counts is the memory of a batch, not its lines: from when it was read until it is dropped
 /// or turned into an [`Ack`](crate::Ack) by [`Batch::into_ack`](crate::Batch::into_ack).
