@@ -20,6 +20,17 @@ use crate::Error;
 /// The names under which a time stamp is looked for when none was named.
 const GUESSES: [&str; 5] = ["timestamp", "@timestamp", "time", "ts", "datetime"];
 
+/// A smaller number, which would be of 1973 or before, is something else, such as a duration.
+const LEAST: f64 = 1e8;
+
+/// Abbreviations of zones that a clock may be followed by. What they mean depends on where it is.
+const ZONES: [&[u8]; 37] = [
+    b"CET", b"CEST", b"EET", b"EEST", b"WET", b"WEST", b"BST", b"IST", b"MSK", b"EST", b"EDT",
+    b"CST", b"CDT", b"MST", b"MDT", b"PST", b"PDT", b"AKST", b"AKDT", b"HST", b"AST", b"ADT",
+    b"JST", b"KST", b"HKT", b"SGT", b"WIB", b"AEST", b"AEDT", b"ACST", b"ACDT", b"AWST", b"NZST",
+    b"NZDT", b"SAST", b"PKT", b"BRT",
+];
+
 /// A stamp without a year may be so much ahead of the reference: clocks differ.
 const AHEAD: Duration = Duration::from_secs(24 * 3600);
 
@@ -127,7 +138,11 @@ impl Times {
         reference: Option<SystemTime>,
     ) -> Option<SystemTime> {
         match &self.fields {
-            Place::Guess => values.flatten().find_map(|value| self.of_value(value, reference)),
+            Place::Guess => {
+                let is_likely = |value: &ValueRef<'_>| self.format.is_some() || is_likely(*value);
+                let mut values = values.flatten().filter(is_likely);
+                values.find_map(|value| self.of_value(value, reference))
+            }
             Place::Named(paths) if paths.len() == 1 => self.of_value(values.next()??, reference),
             Place::Named(_) => {
                 joined.clear();
@@ -142,9 +157,15 @@ impl Times {
         }
     }
 
-    /// The time that a line begins with, as in `2026-11-23T08:00:00Z starting`.
+    /// The time that a line begins with, as in `2026-11-23T08:00:00Z starting`. One in a zone that
+    /// is not known is none, as it is in a field.
     pub(super) fn leading(&self, line: &[u8], reference: Option<SystemTime>) -> Option<SystemTime> {
-        self.resolve(scan(line.strip_prefix(b"[").unwrap_or(line))?.0, reference)
+        let text = line.strip_prefix(b"[").unwrap_or(line);
+        let (stamp, length) = scan(text)?;
+        if stamp.offset.is_none() && names_zone(&text[length..]) {
+            return None;
+        }
+        self.resolve(stamp, reference)
     }
 
     /// The time that a value is. What is no date that can be written, as in the year 30000, is
@@ -183,7 +204,11 @@ impl Times {
     ) -> Option<SystemTime> {
         let mut parts = BrokenDownTime::parse(format, text).ok()?;
         if let Some(time) = parts.timestamp() {
-            return Some(time.into());
+            // `%s` is whole seconds, whatever else there is.
+            let nanos = i64::from(parts.subsec_nanosecond().unwrap_or(0));
+            let is_before = text.trim_ascii_start().starts_with('-');
+            let span = jiff::SignedDuration::from_nanos(if is_before { -nanos } else { nanos });
+            return Some(time.checked_add(span).ok()?.into());
         }
         if parts.iana_time_zone().is_some() {
             return parts.to_zoned().ok().map(|zoned| zoned.timestamp().into());
@@ -233,6 +258,25 @@ impl Times {
         };
         Some(time.into())
     }
+}
+
+/// Whether a value at a place that was only guessed may be a time.
+fn is_likely(value: ValueRef<'_>) -> bool {
+    match value {
+        ValueRef::Int(number) => number as f64 >= LEAST,
+        ValueRef::UInt(number) => number as f64 >= LEAST,
+        ValueRef::Float(number) => number >= LEAST,
+        ValueRef::Str(text) => text.parse().map_or(true, |number: f64| number >= LEAST),
+        _ => true,
+    }
+}
+
+/// Whether what follows a clock is the abbreviation of a zone.
+fn names_zone(rest: &[u8]) -> bool {
+    let Some(rest) = rest.strip_prefix(b" ") else { return false };
+    let letters = rest.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let (word, rest) = rest.split_at(letters);
+    ZONES.contains(&word) && !rest.first().is_some_and(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The zone of an offset such as `+01:00`.
@@ -331,6 +375,7 @@ mod tests {
             "Nov 23 08:00:00",
             "nov 23 08:00:00.000",
             "Nov 23 2026 08:00:00",
+            "Nov 23 08:00:00 2026",
         ] {
             let reference = Some(expected + 3600 * SECOND);
             let found = utc().of_value(ValueRef::Str(text), reference);
@@ -365,6 +410,44 @@ mod tests {
     }
 
     #[test]
+    fn a_small_number_is_a_time_only_where_one_was_named() {
+        let small = [
+            ValueRef::Float(0.352),
+            ValueRef::Int(99_999_999),
+            ValueRef::UInt(0),
+            ValueRef::Str("0.3520000000"),
+        ];
+        for value in small {
+            assert_eq!(utc().find([Some(value)].into_iter(), &mut String::new(), None), None);
+            // The next place may hold it.
+            let both = [Some(value), Some(ValueRef::Int(1_795_420_800))].into_iter();
+            let expected = Some(time("2026-11-23T08:00:00Z"));
+            assert_eq!(utc().find(both, &mut String::new(), None), expected);
+        }
+        let mut named = utc();
+        named.set_fields(["time"]);
+        let found = named.find([Some(small[0])].into_iter(), &mut String::new(), None);
+        assert_eq!(found, Some(SystemTime::UNIX_EPOCH + Duration::from_millis(352)));
+    }
+
+    #[test]
+    fn a_zone_that_is_not_known_is_no_zone_of_ours() {
+        for zone in ["CET", "CEST", "PST"] {
+            for end in [" starting", "] starting", ""] {
+                let line = format!("2026-11-23 08:00:00 {zone}{end}");
+                assert_eq!(utc().leading(line.as_bytes(), None), None, "{line}");
+                let line = format!("2026-11-23T08:00:00.123 {zone}{end}");
+                assert_eq!(utc().leading(line.as_bytes(), None), None, "{line}");
+            }
+        }
+        for rest in ["INFO starting", "CETERA", "starting", "UTC starting", "WARN", "[CET] x"] {
+            let line = format!("2026-11-23 08:00:00 {rest}");
+            let expected = Some(time("2026-11-23T08:00:00Z"));
+            assert_eq!(utc().leading(line.as_bytes(), None), expected, "{line}");
+        }
+    }
+
+    #[test]
     fn a_stamp_without_a_year_is_the_last_of_its_kind() {
         let cases = [
             ("Dec 31 23:59:59", "2027-01-01T00:00:05Z", "2026-12-31T23:59:59Z"),
@@ -393,6 +476,9 @@ mod tests {
             ("%Y-%m-%d %H:%M:%S,%3f", "2026-11-23 09:00:00,500", "2026-11-23T08:00:00.5Z"),
             ("%Y%m%d%H%M%S", "20260723100000", "2026-07-23T08:00:00Z"),
             ("%s", "1795420800", "2026-11-23T08:00:00Z"),
+            ("%s%.f", "1795420800.25", "2026-11-23T08:00:00.25Z"),
+            ("%s,%3f", "1795420800,250", "2026-11-23T08:00:00.25Z"),
+            ("%s%.f", "-1.25", "1969-12-31T23:59:58.75Z"),
             ("%d/%b/%Y:%H:%M:%S %z", "23/Nov/2026:08:00:00 +0000", "2026-11-23T08:00:00Z"),
         ];
         for (format, text, expected) in cases {

@@ -85,7 +85,8 @@ impl Scan<'_> {
     /// `Nov 23 08:00:00`, `Nov 23 2026 08:00:00`, `Mon Nov 23 08:00:00 2026`,
     /// `Mon, 23 Nov 2026 08:00:00 +0000`.
     fn word_first(&mut self) -> Option<Stamp> {
-        if DAYS.iter().any(|day| self.is_word(day)) {
+        let has_weekday = DAYS.iter().any(|day| self.is_word(day));
+        if has_weekday {
             self.at += 3;
             if self.take(b',') {
                 self.blanks().then_some(())?;
@@ -109,11 +110,18 @@ impl Scan<'_> {
             // The year may come last, behind a zone.
             stamp.offset = self.zone();
             let zone = self.at;
-            match self.take(b' ').then(|| self.digits(4, 4)).flatten() {
-                Some(year) if !self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric()) => {
-                    stamp.year = Some(year);
+            let year = self.take(b' ').then(|| self.digits(4, 4)).flatten();
+            // In syslog a host comes next, which may be `2001:db8::1`, `2026-web` or `8080`.
+            let ends = match self.peek() {
+                None => true,
+                Some(byte) => {
+                    let is_end = matches!(byte, b' ' | b']' | b',');
+                    has_weekday && (is_end || self.text[self.at..].starts_with(b": "))
                 }
-                _ => self.at = if stamp.offset.is_some() { zone } else { end },
+            };
+            match year.filter(|_| ends) {
+                Some(year) => stamp.year = Some(year),
+                None => self.at = if stamp.offset.is_some() { zone } else { end },
             }
         } else {
             stamp.offset = self.zone();
