@@ -60,7 +60,8 @@ const REGEX_BYTES: usize = 1 << 20;
 /// fields that are [named](Parser::timestamp_field). It may be RFC 3339 (also with a blank, with
 /// slashes, with a comma before the fraction), RFC 2822, asctime, syslog's, an access log's, or a
 /// number of seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by its
-/// size; or be in the [format](Parser::timestamp_format) that is set. One without a zone is in the
+/// size (of the usual fields, no number below 100,000,000 is a time: `{"time":0.352}` is how long
+/// something took); or be in the [format](Parser::timestamp_format) that is set. One without a zone is in the
 /// [zone](Parser::time_zone) that is set, else in the machine's own; one without a year is the last
 /// such time before the moment that [`Parser::parse_at`] is given.
 #[derive(Debug, Clone)]
@@ -103,7 +104,8 @@ impl Parser {
         Self::of(Format::Raw)
     }
 
-    /// One JSON object a line.
+    /// One JSON object a line. An escaped surrogate without its twin is U+FFFD, and a number that
+    /// is too large for a float, such as `1e400`, is text.
     #[must_use]
     pub fn json() -> Self {
         Self::of(Format::Json)
@@ -327,7 +329,11 @@ impl Format {
             Self::Access => access_log::parse(line, sink),
             // What an error log begins with, no access log does.
             Self::Nginx if line.get(4) == Some(&b'/') => error_log::nginx(line, sink),
-            Self::Apache if line.first() == Some(&b'[') => error_log::apache(line, sink),
+            Self::Apache if line.first() == Some(&b'[') => {
+                // A client of an access log may be an IPv6 address in brackets.
+                let wrong = error_log::apache(line, sink)?;
+                access_log::parse(line, sink).and(Some(wrong))
+            }
             Self::Nginx | Self::Apache => access_log::parse(line, sink),
             Self::Auto(prose) => {
                 let mut text = line;

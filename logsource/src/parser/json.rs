@@ -2,6 +2,9 @@
 //! everything else.
 
 mod reader;
+mod repair;
+
+use serde::de::DeserializeOwned;
 
 use reader::{Reader, unescape};
 
@@ -12,10 +15,19 @@ use crate::Fields;
 
 /// All fields, and what is wrong with the line.
 pub(super) fn parse(line: &[u8]) -> (Fields, Option<String>) {
-    match serde_json::from_slice(line) {
+    let found = serde_json::from_slice(line).or_else(|error| {
+        let text = std::str::from_utf8(line).ok();
+        text.and_then(repaired).ok_or(error)
+    });
+    match found {
         Ok(fields) => (fields, None),
         Err(error) => (Fields::new(), Some(format!("not a JSON object: {error}"))),
     }
+}
+
+/// What a text means that serde refuses: nothing, unless it can be repaired.
+pub(super) fn repaired<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(&repair::repaired(text)?).ok()
 }
 
 /// Fills the slots from one object; whether it is well-formed as far as it was read. Reading ends
@@ -116,7 +128,7 @@ impl Reader<'_> {
                 b't' => self.literal("true").map(|()| Slot::Plain(ValueRef::Bool(true)))?,
                 b'f' => self.literal("false").map(|()| Slot::Plain(ValueRef::Bool(false)))?,
                 b'n' => self.literal("null").map(|()| Slot::Plain(ValueRef::Null))?,
-                _ => Slot::Plain(self.number()?),
+                _ => self.number()?.map_or(Slot::Text(start..self.at), Slot::Plain),
             }
         };
         slots.set(goal, value);

@@ -46,26 +46,27 @@ impl<'a> Syslog<'a> {
     }
 
     fn read(line: &'a [u8]) -> Self {
-        let (priority, rest) = match priority(line) {
+        let (priority, after) = match priority(line) {
             Ok(found) => found,
             Err(wrong) => {
                 return Self { message: line, wrong: Some(wrong), ..Self::default() };
             }
         };
-        let mut found = match version(rest) {
+        let mut found = match version(after) {
             Some((version, rest)) if priority.is_some() => {
                 let mut found = Self { version: Some(Raw::Word(version)), ..Self::default() };
-                found.newer(rest);
-                found
+                // Else it only looked like one: `<13>1 apple fell`.
+                if found.newer(rest) { found } else { Self::older(after, true) }
             }
-            _ => Self::older(rest, priority.is_some()),
+            _ => Self::older(after, priority.is_some()),
         };
         found.priority = priority;
         found
     }
 
-    /// RFC 5424, after its version: every part is there, or a `-` for it.
-    fn newer(&mut self, text: &'a [u8]) {
+    /// RFC 5424, after its version: every part is there, or a `-` for it. Says whether it is: it
+    /// has a time there, or structured data.
+    fn newer(&mut self, text: &'a [u8]) -> bool {
         let (time, rest) = word(text);
         self.time = (time != b"-").then_some(time);
         let (host, rest) = word(rest);
@@ -92,9 +93,12 @@ impl<'a> Syslog<'a> {
         if !rest.is_empty() && rest[0] != b' ' {
             self.wrong = self.wrong.or(Some("no blank after the structured data"));
         }
-        if self.time.is_some_and(|time| time::scan_all(time).is_none()) {
+        let is_timed = self.time.is_none_or(|time| time::scan_all(time).is_some());
+        let is_structured = self.wrong.is_none();
+        if !is_timed {
             self.wrong = Some("the time stamp is malformed");
         }
+        is_timed || is_structured
     }
 
     /// RFC 3164, after its priority.
@@ -188,11 +192,9 @@ fn priority(line: &[u8]) -> Result<(Option<usize>, &[u8]), &'static str> {
     }
 }
 
-/// A version and its blank: what makes it RFC 5424.
+/// The one version that there is, and its blank: what makes it RFC 5424.
 fn version(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let digits = text.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
-    let (version, rest) = text.split_at(digits);
-    (1..=2).contains(&digits).then_some((version, rest.strip_prefix(b" ")?))
+    Some((text.get(..1)?, text.strip_prefix(b"1 ")?))
 }
 
 /// What stands before the next blank, and what stands after it.

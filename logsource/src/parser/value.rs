@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::json;
 use crate::Value;
 
 /// What an [`Extractor`](crate::Extractor) found under a name: a [`Value`] that owns nothing.
@@ -44,11 +45,11 @@ impl<'a> ValueRef<'a> {
             Self::UInt(value) => Value::UInt(value),
             Self::Float(value) => Value::Float(value),
             Self::Str(text) => Value::Str(text.to_owned()),
-            // What was found well-formed is read again; a surrogate without its twin is all that
-            // the second look can object to.
-            Self::Json(text) => {
-                serde_json::from_str(text).unwrap_or_else(|_| Value::Str(text.to_owned()))
-            }
+            // What was found well-formed is read again.
+            Self::Json(text) => serde_json::from_str(text)
+                .ok()
+                .or_else(|| json::repaired(text))
+                .unwrap_or_else(|| Value::Str(text.to_owned())),
         }
     }
 }
@@ -99,7 +100,8 @@ pub(crate) fn typed(word: &[u8]) -> Option<ValueRef<'static>> {
         [b'.', fraction @ ..]
             if !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit) =>
         {
-            std::str::from_utf8(word).ok()?.parse().ok().map(ValueRef::Float)
+            let number: f64 = std::str::from_utf8(word).ok()?.parse().ok()?;
+            number.is_finite().then_some(ValueRef::Float(number))
         }
         _ => None,
     }
@@ -115,4 +117,17 @@ pub(super) fn integer(digits: &[u8], negative: bool) -> Option<ValueRef<'static>
         return 0_i64.checked_sub_unsigned(number).map(ValueRef::Int);
     }
     Some(i64::try_from(number).map_or(ValueRef::UInt(number), ValueRef::Int))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_no_float_holds_stays_text() {
+        let long = format!("{}.5", "9".repeat(400));
+        assert_eq!(typed(long.as_bytes()), None);
+        assert_eq!(Value::infer(&long), Value::Str(long));
+        assert_eq!(typed(b"1.5"), Some(ValueRef::Float(1.5)));
+    }
 }

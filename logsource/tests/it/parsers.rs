@@ -31,6 +31,12 @@ fn each_format_gives_typed_fields() {
             r#"{"ip":"10.0.0.1","status":500,"took":0.25,"zip":"00501"}"#,
         ),
         (Parser::auto(), r#"  {"a":1}"#, r#"{"a":1}"#),
+        (
+            Parser::json(),
+            r#"{"a":"x\ud83d y","b":1e400,"c":[-1e999,"\udc00\ud83d\ude00"],"\ud83d":1,"e":"1e400"}"#,
+            "{\"a\":\"x\u{fffd} y\",\"b\":\"1e400\",\"c\":[\"-1e999\",\"\u{fffd}\u{1f600}\"],\
+             \"\u{fffd}\":1,\"e\":\"1e400\"}",
+        ),
         (Parser::auto(), "user logged in id=5 from=10.0.0.1", r#"{"id":5,"from":"10.0.0.1"}"#),
         (Parser::auto(), "GET /search?q=1 HTTP/1.1", "{}"),
     ];
@@ -56,6 +62,10 @@ fn a_line_that_does_not_fit_is_malformed_and_still_a_line() {
         assert!(malformed.contains(expected), "{line}: {malformed}");
     }
     assert!(Parser::json().parse(b"{\"a\":\"\xff\"}").malformed.is_some());
+    for broken in [r#"{"a":"\ud83d","b":01}"#, r#"{"a":1e400"#, r#"{"a":"\ud83d"#, "{\"a\":1e400,}"]
+    {
+        assert!(Parser::json().parse(broken.as_bytes()).malformed.is_some(), "{broken}");
+    }
     assert!(Parser::json().parse("[".repeat(100_000).as_bytes()).malformed.is_some());
 }
 
@@ -248,6 +258,30 @@ fn syslog_is_read_as_it_is_met() {
                 "message":"paid"}"#,
         ),
         ("<0>1 - - - - - -", r#"{"facility":"kern","severity":"emergency","version":1}"#),
+        (
+            "<13>12 monkeys escaped",
+            r#"{"facility":"user","severity":"notice","message":"12 monkeys escaped"}"#,
+        ),
+        ("<13>1 apple fell", r#"{"facility":"user","severity":"notice","message":"1 apple fell"}"#),
+        (
+            "<13>Nov 23 08:00:00 2001:db8::1 sshd[7]: x",
+            r#"{"facility":"user","severity":"notice","timestamp":"Nov 23 08:00:00",
+                "hostname":"2001:db8::1","appname":"sshd","procid":7,"message":"x"}"#,
+        ),
+        (
+            "Nov 23 08:00:00 8080 app: x",
+            r#"{"timestamp":"Nov 23 08:00:00","hostname":8080,"appname":"app","message":"x"}"#,
+        ),
+        (
+            "Nov 23 08:00:00 2026-web app: x",
+            r#"{"timestamp":"Nov 23 08:00:00","hostname":"2026-web","appname":"app",
+                "message":"x"}"#,
+        ),
+        (
+            "Mon Nov 23 08:00:00 2026 web1 app: x",
+            r#"{"timestamp":"Mon Nov 23 08:00:00 2026","hostname":"web1","appname":"app",
+                "message":"x"}"#,
+        ),
     ];
     let parser = Parser::syslog().time_zone("UTC").unwrap();
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_420_800);
@@ -342,6 +376,12 @@ fn error_logs_of_web_servers_are_taken_apart() {
             r#"{"timestamp":"Mon Nov 23 08:00:00.000000 2026","module":"core","level":"error",
                 "pid":3,"tid":4,"client":"10.0.0.1:5","code":"AH00035",
                 "message":"access denied"}"#,
+        ),
+        (
+            Parser::apache(),
+            "[::1] - - [23/Nov/2026:08:00:00 +0000] \"GET / HTTP/1.1\" 200 5",
+            r#"{"client":"[::1]","timestamp":"23/Nov/2026:08:00:00 +0000","method":"GET",
+                "path":"/","protocol":"HTTP/1.1","status":200,"size":5}"#,
         ),
         (
             Parser::apache(),

@@ -32,7 +32,8 @@ impl<'t> Reader<'t> {
         found.then_some(())
     }
 
-    pub(super) fn number(&mut self) -> Option<ValueRef<'static>> {
+    /// A number; none of its value if it is one that no float holds.
+    pub(super) fn number(&mut self) -> Option<Option<ValueRef<'static>>> {
         let start = self.at;
         let integral = self.skip_number()?;
         let number = &self.text[start..self.at];
@@ -41,10 +42,10 @@ impl<'t> Reader<'t> {
             && number != "-0"
             && let Some(value) = integer(digits.as_bytes(), digits.len() < number.len())
         {
-            return Some(value);
+            return Some(Some(value));
         }
-        // What is no 64-bit integer is a float, and one too large for that is an error.
-        serde_json::from_str::<f64>(number).ok().map(ValueRef::Float)
+        // What is no 64-bit integer is a float.
+        Some(serde_json::from_str::<f64>(number).ok().map(ValueRef::Float))
     }
 
     /// Steps over any value.
@@ -232,9 +233,8 @@ fn plain(bytes: &[u8]) -> usize {
     at + end.unwrap_or(rest.len())
 }
 
-/// Resolves escapes that were checked before. A surrogate without its twin is malformed.
+/// Resolves escapes that were checked before. A surrogate without its twin is U+FFFD.
 pub(super) fn unescape(text: &str, into: &mut String) -> Option<()> {
-    let hex = |at: usize| u32::from_str_radix(text.get(at..at + 4)?, 16).ok();
     let mut at = 0;
     while let Some(escape) = memchr::memchr(b'\\', &text.as_bytes()[at..]).map(|n| at + n) {
         into.push_str(&text[at..escape]);
@@ -245,21 +245,36 @@ pub(super) fn unescape(text: &str, into: &mut String) -> Option<()> {
             b'n' => '\n',
             b'r' => '\r',
             b't' => '\t',
-            b'u' => {
-                let first = hex(at)?;
-                at += 4;
-                if (0xD800..0xDC00).contains(&first) {
-                    let second = text[at..].starts_with("\\u").then(|| hex(at + 2))??;
-                    at += 6;
-                    let low = second.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
-                    char::from_u32(0x10000 + ((first - 0xD800) << 10) + low)?
-                } else {
-                    char::from_u32(first)?
+            b'u' => match surrogate(&text[escape..]) {
+                Some((found, len)) => {
+                    at = escape + len;
+                    found.unwrap_or(char::REPLACEMENT_CHARACTER)
                 }
-            }
+                None => {
+                    at += 4;
+                    char::from_u32(hex(&text[escape..])?)?
+                }
+            },
             other => char::from(*other),
         });
     }
     into.push_str(&text[at..]);
     Some(())
+}
+
+/// The character of two surrogates at the beginning of a text, or none of one without its twin;
+/// and how long that is. `None` if it begins with no surrogate.
+pub(super) fn surrogate(text: &str) -> Option<(Option<char>, usize)> {
+    let first = hex(text).filter(|first| (0xD800..0xE000).contains(first))?;
+    let low = text.get(6..).and_then(hex).and_then(|second| second.checked_sub(0xDC00));
+    match low.filter(|low| *low < 0x400 && first < 0xDC00) {
+        Some(low) => Some((char::from_u32(0x10000 + ((first - 0xD800) << 10) + low), 12)),
+        None => Some((None, 6)),
+    }
+}
+
+/// The value of `\uHHHH` at the beginning of a text.
+fn hex(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("\\u")?.as_bytes().get(..4)?;
+    digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
 }
