@@ -226,6 +226,10 @@ impl Intake {
     /// A source's health, or that reading has been paused for long, if nothing else is wrong:
     /// then somebody keeps batches.
     pub(crate) fn health(&self, otherwise: Health, now: Instant) -> Health {
+        if self.room() == Room::Free {
+            // Whoever was refused last has not asked again.
+            return otherwise;
+        }
         let paused_at = *self.paused_at.lock().unwrap_or_else(PoisonError::into_inner);
         let paused = paused_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         if otherwise.state != HealthState::Ready || paused < LONG_PAUSE {
@@ -448,6 +452,17 @@ mod tests {
         let _again = intake.charge(90);
         assert!(!intake.admits(&rouser, at(30)));
         assert_eq!(intake.metrics.get(Count::Stalls), 2);
+    }
+
+    #[test]
+    fn a_pause_is_over_when_there_is_room_though_nobody_asks() {
+        let (intake, start) = (intake(100, None), crate::clock::ticks());
+        let charge = intake.charge(90);
+        intake.note(Some(start));
+        let later = start + Duration::from_secs(60);
+        assert_eq!(intake.health(Health::ready(), later).state, HealthState::Degraded);
+        drop(charge);
+        assert_eq!(intake.health(Health::ready(), later), Health::ready());
     }
 
     #[test]
