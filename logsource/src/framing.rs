@@ -66,3 +66,12 @@ pub(crate) fn trim_end(line: &[u8]) -> &[u8] {
 pub(crate) fn is_blank(line: &[u8]) -> bool {
     line.first().is_none_or(u8::is_ascii_whitespace) && line.iter().all(u8::is_ascii_whitespace)
 }
+
+/// As much of a longer line as the limit allows, and no part of a UTF-8 character.
+pub(crate) fn clip(line: &[u8], max: usize) -> &[u8] {
+    let is_inside = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let max = max.min(line.len());
+    // A character has at most three bytes after its first. More than that is not UTF-8.
+    let end = (0..=3).filter_map(|back| max.checked_sub(back)).find(|end| !is_inside(*end));
+    &line[..end.filter(|end| *end > 0).unwrap_or(max)]
+}

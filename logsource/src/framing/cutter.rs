@@ -1,8 +1,8 @@
 //! What is between two delimiters: a line, or what a line that is no plain one becomes.
 
-use super::is_blank;
 use super::settings::LongLines;
 use super::tally::Tally;
+use super::{clip, is_blank};
 use crate::slab::Span;
 
 /// What becomes of the lines that are not plain ones.
@@ -120,13 +120,4 @@ impl Cutter<'_> {
             self.lines.push(Span::new(self.start, self.start + kept));
         }
     }
-}
-
-/// As much of a longer line as the limit allows, and no part of a UTF-8 character.
-pub(super) fn clip(line: &[u8], max: usize) -> &[u8] {
-    let is_inside = |at: usize| line.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    let max = max.min(line.len());
-    // A character has at most three bytes after its first. More than that is not UTF-8.
-    let end = (0..=3).filter_map(|back| max.checked_sub(back)).find(|end| !is_inside(*end));
-    &line[..end.filter(|end| *end > 0).unwrap_or(max)]
 }

@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use super::container::Stream;
-use super::cutter::clip;
 use super::grouping::{State, Verdict};
-use super::is_blank;
 use super::join::Multiline;
 use super::settings::LongLines;
 use super::tally::Tally;
+use super::{clip, is_blank};
 
 /// A message that is put together from parts, and the lines before it that it may belong to.
 #[derive(Debug, Clone)]

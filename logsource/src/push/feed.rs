@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::admission::{Admission, Rate, WouldBlock};
 use crate::budget::{Charge, Intake, Room};
-use crate::framing::{is_blank, trim_end};
+use crate::framing::{clip, is_blank, trim_end};
 use crate::metrics::{Count, DropReason, SourceMetrics};
 use crate::slab::{Blank, Pool, Span, Table};
 
@@ -187,10 +187,14 @@ impl Feed {
         }
         let mut too_long = (0, 0);
         for line in self::lines(text) {
-            let kept = line.get(..self.max_line).unwrap_or(line);
+            let kept = clip(line, self.max_line);
+            // What is left may be nothing but white space, which is no line.
+            let kept = if is_blank(kept) { &[] } else { kept };
             too_long.0 += u64::from(kept.len() < line.len());
             too_long.1 += (line.len() - kept.len()) as u64;
-            self.add(kept, (now, read_at));
+            if !kept.is_empty() {
+                self.add(kept, (now, read_at));
+            }
         }
         self.effects.consumer = self.consumer.take();
         (Pushed::Taken, too_long)
@@ -385,6 +389,17 @@ mod tests {
         assert_eq!(lens, [60_000, 70_000, 6000, 1]);
         assert_eq!(channel.counters.dropped(DropReason::LineTooLong), 1);
         assert_eq!(channel.counters.dropped_bytes(DropReason::LineTooLong), 10_000);
+    }
+
+    #[test]
+    fn a_line_is_cut_between_characters_and_left_out_if_nothing_is_left() {
+        let (channel, clock) = (channel(1 << 20, 5), Clock::new());
+        let text = "ab\u{20ac}cd\nabc\u{20ac}\n        x\n\u{20ac}\u{20ac}";
+        assert_eq!(channel.push(Room::Free, text.as_bytes(), clock.at(0)), Pushed::Taken);
+        let words = ["ab\u{20ac}", "abc", "\u{20ac}"].map(str::to_owned).to_vec();
+        assert_eq!(taken(&channel), [(words, 0)]);
+        assert_eq!(channel.counters.dropped(DropReason::LineTooLong), 4);
+        assert_eq!(channel.counters.dropped_bytes(DropReason::LineTooLong), 2 + 3 + 9 + 3);
     }
 
     #[test]
