@@ -17,6 +17,11 @@ impl Decoder {
         Self { encoding, unfinished: None, text: Vec::new() }
     }
 
+    /// Forgets the character that was begun: another stream is read.
+    pub(super) fn begin(&mut self) {
+        self.unfinished = None;
+    }
+
     pub(super) fn is_of(&self, encoding: &'static Encoding) -> bool {
         self.encoding == encoding
     }

@@ -31,7 +31,12 @@ impl Charset {
     pub(super) fn keeps(self, delimiter: &[u8]) -> bool {
         match self {
             Self::Bytes => true,
-            // No encoding has a byte below 0x30 within a character.
+            // Its characters have any bytes from 0x21 on, and an escape switches between them.
+            #[cfg(feature = "encoding")]
+            Self::Encoded(encoding) if is_stateful(encoding) => {
+                delimiter.iter().all(|it| *it < 0x20 && *it != 0x1b)
+            }
+            // No other encoding has a byte below 0x30 within a character.
             #[cfg(feature = "encoding")]
             Self::Encoded(encoding) => {
                 let is_text = std::str::from_utf8(delimiter).is_ok();

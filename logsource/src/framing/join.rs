@@ -145,8 +145,9 @@ impl Multiline {
     /// Lines that match belong to the group that is open.
     ///
     /// # Errors
-    /// If it is not a regular expression.
+    /// If it is not a regular expression, or this is one of the presets.
     pub fn and_continuation(mut self, pattern: &str) -> Result<Self, Error> {
+        self.check_patterns("and_continuation")?;
         self.continuation = Some(Pattern::new(pattern, false)?);
         Ok(self)
     }
@@ -154,10 +155,22 @@ impl Multiline {
     /// The group that is open ends with a line that matches.
     ///
     /// # Errors
-    /// If it is not a regular expression.
+    /// If it is not a regular expression, or this is one of the presets.
     pub fn and_end(mut self, pattern: &str) -> Result<Self, Error> {
+        self.check_patterns("and_end")?;
         self.end = Some(Pattern::new(pattern, false)?);
         Ok(self)
+    }
+
+    /// A preset knows by itself how a trace goes on and ends.
+    fn check_patterns(&self, what: &str) -> Result<(), Error> {
+        if self.presets.is_none() {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{what} adds to patterns, and a preset has none; begin with Multiline::start or \
+             Multiline::continuation in place of the preset"
+        )))
     }
 
     /// Stack traces of Java and its kin, with causes and suppressed ones.

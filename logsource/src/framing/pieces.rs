@@ -690,6 +690,27 @@ mod tests {
 
     #[cfg(feature = "encoding")]
     #[test]
+    fn nothing_of_one_stream_is_left_for_the_next() {
+        // In the middle of a character, in the middle of a line that comes in pieces.
+        let framing = Framing::new().encoding("gbk".parse().unwrap()).max_line_bytes(4);
+        let mut framer = Framer::new(Pool::new(64), &framing.long_lines(LongLines::Split));
+        let torn = b"abc\xc4\xe3def\xc4";
+        framer.room()[..9].copy_from_slice(torn);
+        framer.fed(9, now());
+        framer.begin(0);
+        feed(&mut framer, "ok\n", now());
+        assert_eq!(taken(&mut framer), [("ok".into(), String::new(), 3)]);
+        // What the next file is written in may be another format.
+        let mut framer = Framer::new(Pool::new(256), &Framing::new().join(Join::containers()));
+        feed(&mut framer, "{\"log\":\"a\\n\",\"stream\":\"stdout\"}\n", now());
+        assert_eq!(taken(&mut framer)[0].0, "a");
+        framer.begin(0);
+        feed(&mut framer, &cri("stderr F b"), now());
+        assert_eq!(taken(&mut framer)[0].0, "b");
+    }
+
+    #[cfg(feature = "encoding")]
+    #[test]
     fn what_a_file_is_in_is_known_further_on_too() {
         let text: Vec<u8> = "\u{feff}a\nb\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let mut framer = Framer::new(Pool::new(64), &Framing::new());
@@ -712,11 +733,23 @@ mod tests {
         assert!(told(Framing::new().delimiter([0; 65])).contains("not 65"));
         assert!(told(Framing::new().max_line_bytes(0)).contains("max_line_bytes"));
         assert!(Multiline::start("(").unwrap_err().to_string().contains("`(`"));
+        for preset in [Multiline::java(), Multiline::traces()] {
+            for refused in [preset.clone().and_continuation("^ "), preset.and_end("^$")] {
+                assert!(refused.unwrap_err().to_string().contains("preset"));
+            }
+        }
         #[cfg(feature = "encoding")]
         {
             let gbk = Framing::new().encoding("gbk".parse().unwrap());
             assert!(told(gbk.clone().delimiter("END")).contains("`END`"));
             assert!(gbk.delimiter("\r\n\r\n").check().is_ok());
+            // Its characters have bytes from 0x21 on, and it is switched by escape sequences.
+            let jis = Framing::new().encoding("iso-2022-jp".parse().unwrap());
+            for delimiter in ["!", "--", "\n--", "\x1b", "\x1b\n"] {
+                let error = told(jis.clone().delimiter(delimiter));
+                assert!(error.contains("control"), "{delimiter:?}: {error}");
+            }
+            assert!(jis.clone().delimiter("\r\n\r\n").check().is_ok() && jis.check().is_ok());
         }
     }
 }

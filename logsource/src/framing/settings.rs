@@ -189,7 +189,8 @@ impl Framing {
         {
             return Err(Error::invalid(format!(
                 "in this encoding the delimiter `{}` may be part of another character; choose one \
-                 of bytes below 0x30, such as line feeds and punctuation",
+                 of bytes below 0x30, such as line feeds and punctuation, or with iso-2022-jp of \
+                 control characters",
                 delimiter.escape_ascii()
             )));
         }

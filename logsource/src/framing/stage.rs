@@ -280,7 +280,9 @@ impl Stage {
         self.lanes = [Stream::Stdout, Stream::Stderr, Stream::Unknown].map(Lane::new);
         self.outbox.clear();
         self.outbox.base = ORIGIN;
-        (self.position, self.in_pieces) = (ORIGIN, false);
+        (self.position, self.in_pieces, self.format) = (ORIGIN, false, None);
+        #[cfg(feature = "encoding")]
+        self.decoder.iter_mut().for_each(Decoder::begin);
         (self.tally, self.resumed) = (Tally::default(), false);
     }
 
