@@ -100,7 +100,8 @@ pub(super) async fn slow_consumer(mut fixture: impl Fixture) -> Checked {
             found.extend(take(&mut stream, 1).await?.0);
         }
     }
-    let rest = lines.len() - found.len();
+    // One that says too much is found out below.
+    let rest = lines.len().saturating_sub(found.len());
     found.extend(take(&mut stream, rest).await?.0);
     same(&found, &lines)
 }
@@ -199,7 +200,9 @@ pub(super) async fn cursors(mut fixture: impl Fixture) -> Checked {
         let kept = serde_json::to_string(&place).map_err(|error| error.to_string())?;
         let place: Cursor = serde_json::from_str(&kept).map_err(|error| error.to_string())?;
         let mut stream = source.tail(Position::At(place.clone()));
-        let rest = &lines[seen..];
+        let Some(rest) = lines.get(seen..) else {
+            return Err(format!("{seen} lines came where {} were written", lines.len()));
+        };
         same(&take(&mut stream, rest.len()).await?.0, rest)
             .map_err(|what| format!("a tail from {place}: {what}"))?;
         let chunk = source.read(Position::At(place.clone()), 1).await;
@@ -280,7 +283,85 @@ pub(super) async fn end(mut fixture: impl Fixture) -> Checked {
     let Some(from) = written.iter().position(|line| Some(line) == found.first()) else {
         return Err(format!("from the end came {found:?}"));
     };
-    let rest = written.len() - from - found.len();
+    let rest = (written.len() - from).saturating_sub(found.len());
     found.extend(take(&mut stream, rest).await?.0);
     same(&found, &written[from..])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use async_trait::async_trait;
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::{Chunk, Health, Origin, PushSource, Pusher};
+
+    /// An adapter that says everything far too often.
+    #[derive(Debug)]
+    struct Stutters(PushSource);
+
+    #[async_trait]
+    impl LogSource for Stutters {
+        fn origin(&self) -> &Arc<Origin> {
+            self.0.origin()
+        }
+
+        async fn read(&self, from: Position, max: usize) -> Result<Chunk, Error> {
+            self.0.read(from, max).await
+        }
+
+        fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>> {
+            let origin = Arc::clone(self.0.origin());
+            let is_at_end = from == Position::End;
+            Box::pin(self.0.tail(from).map(move |batch| {
+                let batch = batch?;
+                let new =
+                    batch.entries().filter(|entry| !is_at_end || entry.line().starts_with(b"new"));
+                let lines = new.map(|entry| entry.text().into_owned() + "\n");
+                let text = lines.collect::<String>().repeat(12);
+                let (origin, cursor) = (Arc::clone(&origin), batch.cursor().clone());
+                Ok(Batch::from_lines(origin, text, SystemTime::UNIX_EPOCH, cursor))
+            }))
+        }
+
+        async fn health_check(&self) -> Result<Health, Error> {
+            self.0.health_check().await
+        }
+    }
+
+    struct Stutter(Option<Pusher>, Vec<String>);
+
+    #[async_trait]
+    impl Fixture for Stutter {
+        async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
+            let (pusher, source) = PushSource::builder("app").build()?;
+            pusher.push(self.1.join("\n").as_bytes()).await?;
+            self.0 = Some(pusher);
+            Ok(Box::new(Stutters(source)))
+        }
+
+        async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
+            self.1.extend_from_slice(lines);
+            match &self.0 {
+                Some(pusher) => pusher.push(lines.join("\n").as_bytes()).await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn too_many_lines_fail_a_check_and_no_more() {
+        let fixture = || Stutter(None, Vec::new());
+        for found in [
+            whole_and_in_order(fixture()).await,
+            slow_consumer(fixture()).await,
+            cursors(fixture()).await,
+            end(fixture()).await,
+        ] {
+            let what = found.unwrap_err();
+            assert!(what.contains("lines came where"), "{what}");
+        }
+    }
 }

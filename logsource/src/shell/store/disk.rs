@@ -139,7 +139,7 @@ impl Disk for Os {
 
     fn sync_directory(&mut self, of: &Path) -> io::Result<()> {
         let directory = of.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        synced(File::open(directory.unwrap_or(Path::new(".")))?.sync_all())
     }
 
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -155,9 +155,29 @@ impl Disk for Os {
     }
 }
 
+/// Some file systems, such as a few of those in user space and of networks, cannot sync a
+/// directory, and say so each time: there is nothing more to be done for it.
+fn synced(done: io::Result<()>) -> io::Result<()> {
+    let is_unknown = |error: &io::Error| {
+        let errno = Errno::from_io_error(error);
+        matches!(errno, Some(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS))
+    };
+    done.or_else(|error| if is_unknown(&error) { Ok(()) } else { Err(error) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_is_one_that_is() {
+        for errno in [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOSYS] {
+            assert!(synced(Err(errno.into())).is_ok(), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::NOSPC, Errno::DQUOT] {
+            assert!(synced(Err(errno.into())).is_err(), "{errno}");
+        }
+    }
 
     #[test]
     fn a_lock_ends_with_its_holder_though_a_child_has_it_too() {
