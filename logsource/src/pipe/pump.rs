@@ -14,7 +14,7 @@ use crate::framing::{Framer, Framing};
 use crate::metrics::{DropReason, SourceMetrics};
 use crate::shell::{Pushed, Queue, now, ticks, wait};
 use crate::slab::Pool;
-use crate::{Batch, Cursor, Error, Origin};
+use crate::{Batch, Cursor, Error, Origin, Position};
 
 /// How much is read from a pipe at once: what a pipe holds.
 const READ_BYTES: usize = 64 << 10;
@@ -77,9 +77,14 @@ pub(super) struct Pump {
     input: Input,
     framer: Framer,
     admission: Admission,
+    /// How far it was read.
+    read: u64,
+    /// How far it was taken.
     taken: u64,
     /// Bytes to pass over first.
     skip: u64,
+    /// What is before it is not wanted.
+    from: u64,
     at_eof: bool,
 }
 
@@ -96,7 +101,19 @@ impl Pump {
         let mut framer = Framer::new(Arc::clone(&settings.pool), &settings.framing);
         framer.begin(skip);
         let admission = Admission::new(Rate::default());
-        Self { settings, input, framer, admission, taken: skip, skip, at_eof: false }
+        let (read, taken, from) = (0, skip, skip);
+        Self { settings, input, framer, admission, read, taken, skip, from, at_eof: false }
+    }
+
+    /// Goes on at a place, if that is further on.
+    pub(super) fn pass_to(&mut self, place: u64) {
+        self.from = self.from.max(place);
+        if place > self.read + self.skip {
+            // All that is held is before it.
+            self.skip = place - self.read;
+            self.taken = place;
+            self.framer.begin(place);
+        }
     }
 
     pub(super) fn is_at_eof(&self) -> bool {
@@ -180,6 +197,7 @@ impl Pump {
                 _ => return Err(error),
             },
         };
+        self.read += read as u64;
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(read);
         if skipped > 0 {
             room.copy_within(skipped..read, 0);
@@ -209,7 +227,10 @@ impl Pump {
             let table = framed.table.compacted();
             let (origin, cursor) =
                 (Arc::clone(&self.settings.origin), Cursor(Place::Count(self.taken)));
-            return Some(Batch::new(origin, table, now(), cursor).based_at(base));
+            let batch = Batch::new(origin, table, now(), cursor).based_at(base);
+            if let Some(batch) = batch.after(&Position::At(Cursor(Place::Count(self.from)))) {
+                return Some(batch);
+            }
         }
     }
 

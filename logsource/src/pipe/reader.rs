@@ -23,7 +23,8 @@ use crate::{
 
 /// Standard input, or anything else that can be read to an end.
 ///
-/// What was read cannot be had again: `tail` goes on where the last stream stopped, and a batch
+/// What was read cannot be had again: `tail` goes on where the last stream stopped, or at a place
+/// that is further on ([`Position::At`]: a cursor of an earlier run over the same bytes), and a batch
 /// that was handed out is gone, acknowledged or not. `read` shows what has come and was not handed
 /// out yet. One stream at a time. What was read and not handed out when the source and its stream
 /// are dropped is counted ([`DropReason::Abandoned`](crate::DropReason)).
@@ -210,9 +211,10 @@ impl LogSource for StdinSource {
         let failed = |error| {
             Box::pin(Tail::failed(Queue::new(1, usize::MAX, Wake::none()), error)) as BoxStream<_>
         };
-        if let Err(error) = from.skipped() {
-            return failed(error);
-        }
+        let place = match from.skipped() {
+            Ok(place) => place,
+            Err(error) => return failed(error),
+        };
         let wake = match Wake::new() {
             Ok(wake) => wake,
             Err(cause) => return failed(Error::io("cannot make an eventfd", cause)),
@@ -224,6 +226,7 @@ impl LogSource for StdinSource {
                 self.settings.origin.id()
             )));
         };
+        pump.pass_to(place);
         let queue = Queue::new(usize::MAX, self.settings.buffer_bytes, wake);
         for batch in state.held.drain(..) {
             let weight = weight(&batch);

@@ -153,6 +153,47 @@ async fn anything_that_can_be_read_is_a_source() {
     assert!(end.unwrap().is_none());
 }
 
+#[tokio::test]
+async fn a_place_ahead_of_what_was_read_is_gone_on_from() {
+    let text = "1\n2\n3\n4\n5\n";
+    for ahead in [false, true] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let source = StdinSource::of_fd(reader).build().unwrap();
+        let (first, rest) = text.split_at(4);
+        writer.write_all(first.as_bytes()).unwrap();
+        // What a program kept of an earlier run, over the same input.
+        let chunk = StdinSource::of_reader(&b"1\n2\n3\n4\n"[..]).build().unwrap();
+        let batch = next(&mut chunk.tail(Position::Start)).await.unwrap();
+        let place = Position::At(batch.cursor().clone());
+        if ahead {
+            // Some of it is here already.
+            assert_eq!(source.read(Position::Start, 9).await.unwrap().batch.unwrap().len(), 2);
+        }
+        writer.write_all(rest.as_bytes()).unwrap();
+        drop(writer);
+        let mut stream = source.tail(place);
+        assert_eq!(lines(&mut stream, 1).await, ["5"]);
+        assert!(stream.next().await.is_none());
+    }
+    // An unfinished line that it lies behind is passed over, too; one that it lies in comes whole.
+    for (place, expected) in [("1\n22\n", "33"), ("1\n2", "22")] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let source = StdinSource::of_fd(reader).build().unwrap();
+        writer.write_all(b"1\n2").unwrap();
+        assert_eq!(source.read(Position::Start, 9).await.unwrap().batch.unwrap().len(), 1);
+        let earlier = StdinSource::of_reader(place.as_bytes()).build().unwrap();
+        let mut stream = earlier.tail(Position::Start);
+        let mut cursor = None;
+        while let Some(batch) = stream.next().await {
+            cursor = Some(batch.unwrap().cursor().clone());
+        }
+        writer.write_all(b"2\n33\n").unwrap();
+        drop(writer);
+        let mut stream = source.tail(Position::At(cursor.unwrap()));
+        assert_eq!(lines(&mut stream, 1).await[0], expected);
+    }
+}
+
 /// Everything that comes of a text, to its end.
 async fn all(text: Vec<u8>, framing: Framing) -> Vec<String> {
     let reader = std::io::Cursor::new(text);
