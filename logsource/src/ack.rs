@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::LogEntry;
+use crate::ends::Ends;
 #[cfg(any(feature = "file", feature = "journald"))]
 use crate::ledger::Slot;
 use crate::metrics::{Count, SourceMetrics};
-use crate::{Cursor, LogEntry};
 
 /// The promise that something read is now held elsewhere.
 ///
@@ -69,8 +70,8 @@ impl Ack {
     }
 
     /// Splits the ack of a batch into one for each entry; `ends` are the places after each.
-    pub(crate) fn split(mut self, ends: Vec<Cursor>) -> Splitter {
-        let done = vec![false; ends.len()];
+    pub(crate) fn split(mut self, ends: Ends) -> Splitter {
+        let done = vec![false; ends.len];
         let metrics = self.counted.take().map(|(metrics, _)| metrics);
         let state = PartsState { whole: Some(self), done, reached: 0 };
         Splitter { parts: Arc::new(Parts { ends, state: Mutex::new(state) }), metrics }
@@ -129,7 +130,7 @@ struct Parts {
         not(any(feature = "file", feature = "journald")),
         expect(dead_code, reason = "only a ledger keeps a place within a batch")
     )]
-    ends: Vec<Cursor>,
+    ends: Ends,
     state: Mutex<PartsState>,
 }
 
@@ -156,10 +157,8 @@ impl Parts {
         }
         let whole = if reached == all { state.whole.take() } else { None };
         #[cfg(any(feature = "file", feature = "journald"))]
-        if let (Some(Ack { inner: Inner::Slot(slot), .. }), Some(end)) =
-            (&state.whole, self.ends.get(reached - 1))
-        {
-            slot.reached(end.clone());
+        if let Some(Ack { inner: Inner::Slot(slot), .. }) = &state.whole {
+            slot.reached(self.ends.get(reached - 1));
         }
         drop(state);
         if let Some(whole) = whole {

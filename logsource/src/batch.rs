@@ -12,9 +12,10 @@ use bytes::Bytes;
 use crate::ack::Splitter;
 use crate::budget::Charge;
 use crate::cursor::Place;
+use crate::ends::{Ends, Places};
 use crate::metrics::{Count, SourceMetrics};
 use crate::slab::{Record, Span, Table};
-use crate::{Ack, Cursor, Delivery, Extracted, Extractor, LogEntry, Origin, Value};
+use crate::{Ack, Budget, Cursor, Delivery, Extracted, Extractor, LogEntry, Origin, Value};
 
 /// Entries that were read together: one slab of bytes, a table of offsets into it, and one
 /// acknowledgement.
@@ -39,6 +40,9 @@ pub struct Batch {
 impl Batch {
     /// A batch for an adapter of another crate: the lines of `slab` (blank ones dropped, line ends
     /// removed), with the cursor after the last of them.
+    ///
+    /// # Panics
+    /// If the slab has 4 GiB or more: places in it are told in 32 bits.
     #[must_use]
     pub fn from_lines(
         origin: Arc<Origin>,
@@ -47,6 +51,7 @@ impl Batch {
         cursor: Cursor,
     ) -> Self {
         let slab = slab.into();
+        assert!(u32::try_from(slab.len()).is_ok(), "a batch is of less than 4 GiB; make several");
         let mut lines = Vec::new();
         let mut start = 0;
         for line in slab.split_inclusive(|byte| *byte == b'\n') {
@@ -105,7 +110,12 @@ impl Batch {
         self
     }
 
-    pub(crate) fn counted_by(mut self, metrics: &Arc<SourceMetrics>) -> Self {
+    /// Counts the batch and its entries ([`Count::Lines`] and so on) now, and later those that are
+    /// malformed or acknowledged: for adapters of other crates, before they hand it out, with the
+    /// counters that [`Metrics::register`](crate::Metrics::register) gave them. A batch is counted
+    /// once: one that is already is left as it is.
+    #[must_use]
+    pub fn counted_by(mut self, metrics: &Arc<SourceMetrics>) -> Self {
         if self.metrics.is_some() {
             return self;
         }
@@ -113,6 +123,15 @@ impl Batch {
         metrics.add(Count::Lines, self.len() as u64);
         metrics.add(Count::Bytes, self.bytes() as u64);
         self.metrics = Some(Arc::clone(metrics));
+        self
+    }
+
+    /// Its memory counts against a budget from here on, until the batch is dropped or turned into
+    /// an [`Ack`]: for adapters of other crates, which look at [`Budget::is_above_mark`] before they
+    /// read. A batch is held against one budget: one that is already is left as it is.
+    #[must_use]
+    pub fn held_against(mut self, budget: &Budget) -> Self {
+        self.charge.get_or_insert_with(|| Charge::of_budget(budget, self.table.memory()));
         self
     }
 
@@ -243,19 +262,32 @@ impl Batch {
 
     /// Takes the entries out one by one, each with its own acknowledgement.
     pub fn into_deliveries(mut self) -> impl Iterator<Item = Delivery> + Send {
-        let ends = (0..self.len()).map(|index| self.end(index)).collect();
+        let ends = self.ends();
         let ack = std::mem::replace(&mut self.ack, Ack::nothing());
         let ack = ack.counted_by(self.metrics.clone(), self.len());
         Deliveries { splitter: ack.split(ends), batch: self, next: 0 }
     }
 
-    /// The place after one entry: before the next one, so that blank lines between them count.
-    fn end(&self, index: usize) -> Cursor {
-        if let Some(base) = &self.base {
-            let is_last = index + 1 == self.len();
-            return if is_last { self.cursor.clone() } else { base.plus(self.table.end_of(index)) };
-        }
-        self.own_place(index).unwrap_or_else(|| self.cursor.clone())
+    /// The place after each entry.
+    fn ends(&self) -> Ends {
+        let end = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+        let places = match &self.base {
+            Some(base) => {
+                let ends = (0..self.len()).map(|index| end(self.table.end_of(index)));
+                Places::Bytes(base.clone(), ends.collect())
+            }
+            None if self.table.records.is_empty() => Places::None,
+            None => {
+                let mut texts = Vec::new();
+                let ends = self.table.records.iter().map(|record| {
+                    texts.extend_from_slice(record.cursor.of(&self.table.slab));
+                    end(texts.len() as u64)
+                });
+                let ends = ends.collect();
+                Places::Texts(texts, ends)
+            }
+        };
+        Ends { places, last: self.cursor.clone(), len: self.len() }
     }
 
     /// The place that an entry's own record tells.

@@ -220,7 +220,7 @@ impl Intake {
         let bytes = bytes as u64;
         self.each(|budget| budget.charge(bytes));
         self.metrics.raise(Gauge::InFlightBytes, bytes);
-        Charge { intake: Arc::clone(self), bytes }
+        Charge { on: Charged::Intake(Arc::clone(self)), bytes }
     }
 
     /// A source's health, or that reading has been paused for long, if nothing else is wrong:
@@ -281,14 +281,33 @@ impl fmt::Display for Intake {
 /// Memory in flight, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
-    intake: Arc<Intake>,
+    on: Charged,
     bytes: u64,
+}
+
+#[derive(Debug)]
+enum Charged {
+    Intake(Arc<Intake>),
+    Budget(Budget),
+}
+
+impl Charge {
+    /// Takes memory into account that is of no source of this crate.
+    pub(crate) fn of_budget(budget: &Budget, bytes: usize) -> Self {
+        budget.charge(bytes as u64);
+        Self { on: Charged::Budget(budget.clone()), bytes: bytes as u64 }
+    }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.intake.metrics.lower(Gauge::InFlightBytes, self.bytes);
-        self.intake.each(|budget| budget.release(self.bytes));
+        match &self.on {
+            Charged::Intake(intake) => {
+                intake.metrics.lower(Gauge::InFlightBytes, self.bytes);
+                intake.each(|budget| budget.release(self.bytes));
+            }
+            Charged::Budget(budget) => budget.release(self.bytes),
+        }
     }
 }
 

@@ -84,6 +84,7 @@ mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod cursor;
+mod ends;
 mod entry;
 mod error;
 mod fields;

@@ -59,18 +59,28 @@ impl Wake {
 
 /// Waits until the wake is signaled (and resets it), one of the files can be read or has ended, or
 /// the time is over. Says whether one of the files is ready.
+///
+/// There is room for two files: nothing is allocated, however often it is waited.
 pub(crate) fn wait(wake: &Wake, files: &[BorrowedFd<'_>], timeout: Duration) -> bool {
-    let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(3);
-    fds.extend(files.iter().map(|file| PollFd::from_borrowed_fd(*file, PollFlags::IN)));
-    fds.extend(wake.fd().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+    debug_assert!(files.len() <= 2);
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    // An interruption by a signal is a wake like any other.
-    if !poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
-        return false;
+    let of = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let mut fds = files.iter().copied().chain(wake.fd()).map(of);
+    let ready = |fds: &mut [PollFd<'_>]| {
+        // An interruption by a signal is a wake like any other.
+        if !poll(fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
+            return false;
+        }
+        wake.reset();
+        fds.iter().take(files.len()).any(|fd| !fd.revents().is_empty())
+    };
+    match (fds.next(), fds.next(), fds.next()) {
+        (Some(first), Some(second), Some(third)) => ready(&mut [first, second, third]),
+        (Some(first), Some(second), None) => ready(&mut [first, second]),
+        (Some(first), ..) => ready(&mut [first]),
+        (None, ..) => ready(&mut []),
     }
-    wake.reset();
-    fds.iter().take(files.len()).any(|fd| !fd.revents().is_empty())
 }

@@ -37,7 +37,7 @@ const SLAB: usize = 128 << 10;
 const WARM_UP: usize = 10;
 
 /// How often memory may be asked for while a batch is read, taken and acknowledged. By itself that
-/// is never. Each time that the reader waits for the consumer it is twice, for the lists of what it
+/// is never. Each time that the reader waits for the consumer it is once, for the list of what it
 /// waits for; and a commit of the offset file, which there is every 50 ms, takes about four.
 const PER_BATCH: u64 = 8;
 
@@ -215,6 +215,21 @@ fn the_fields_of_a_line_cost_no_allocation() {
     assert_eq!((seen, ids), (log.lines, (0..log.lines as i64).sum()));
     assert!(bytes > 0);
     calls.are_for_no_line(SLAB / 128);
+}
+
+#[test]
+fn one_entry_that_is_not_acknowledged_keeps_next_to_nothing_of_its_batch() {
+    let _alone = alone();
+    let log = Log::of_lines(SLAB / 2, 8);
+    let mut run = Run::of(&log);
+    let batch = run.next();
+    let (lines, before) = (batch.len(), counting::live());
+    let mut deliveries = batch.into_deliveries();
+    let kept = deliveries.next().unwrap();
+    deliveries.for_each(|delivery| delivery.ack.done());
+    let after = counting::live();
+    assert!(lines > 8000 && after.saturating_sub(before) < 8 * lines, "{before} {after} {lines}");
+    kept.ack.done();
 }
 
 /// Reads a log and keeps a few entries. All that is held after that is those, and before that there

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use birl_logsource::{Ack, Batch, Cursor, LogEntry, LogSource, Origin, Parser, SourceKind};
+use birl_logsource::{
+    Ack, Batch, Budget, Count, Cursor, LogEntry, LogSource, Metrics, Origin, Parser, SourceKind,
+};
 
 fn batch(text: &'static str, parser: Parser) -> Batch {
     let labels = BTreeMap::from([("env".to_owned(), "test".to_owned())]);
@@ -58,6 +60,35 @@ fn an_entry_that_is_dropped_is_never_acknowledged() {
     let mut deliveries = batch.into_deliveries();
     deliveries.next().unwrap().ack.done();
     drop(deliveries.next());
+}
+
+#[test]
+fn an_adapter_of_another_crate_is_counted_and_budgeted() {
+    let (metrics, budget) = (Metrics::new(), Budget::new(1 << 20));
+    let counters = metrics.register("mine", SourceKind::Other("mine"));
+    let batch = batch("one\n{broken\n", Parser::json()).counted_by(&counters);
+    let batch = batch.held_against(&budget);
+    assert_eq!((counters.get(Count::Lines), counters.get(Count::Bytes)), (2, 12));
+    assert!(budget.in_flight_bytes() >= 12);
+    // Once is enough, whoever hands it on.
+    let batch = batch.counted_by(&counters).held_against(&budget);
+    let in_flight = budget.in_flight_bytes();
+    assert!(batch.get(1).unwrap().to_entry().malformed.is_some());
+    let ack = batch.into_ack();
+    assert_eq!((in_flight > 0, budget.in_flight_bytes()), (true, 0));
+    ack.done();
+    let counts = [Count::Batches, Count::Malformed, Count::Acked].map(|count| counters.get(count));
+    assert_eq!(counts, [1, 1, 2]);
+}
+
+/// A slab whose pages are never touched.
+#[cfg(target_pointer_width = "64")]
+#[test]
+#[should_panic = "4 GiB"]
+fn a_slab_whose_places_do_not_fit_is_refused() {
+    let origin = Arc::new(Origin::new("mine", SourceKind::Push, BTreeMap::new(), Parser::raw()));
+    let slab = vec![0_u8; 1 << 32];
+    let _ = Batch::from_lines(origin, slab, SystemTime::UNIX_EPOCH, Cursor::from_text("after"));
 }
 
 /// What is chosen at run time must be usable as an object, and what is spawned must be `Send`.
