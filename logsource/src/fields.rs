@@ -8,7 +8,9 @@ use serde::{Serialize, Serializer};
 
 use crate::parser::typed;
 
-/// A value in a log entry. Numbers keep their exact kind: an integer never goes through a float.
+/// A value in a log entry. Numbers keep their exact kind: an integer that 64 bits hold never goes
+/// through a float. A larger one is the nearest float if it comes from JSON, and stays text if it is
+/// a bare word of a line.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -20,7 +22,7 @@ pub enum Value {
     Int(i64),
     /// An integer above `i64::MAX`; smaller ones are [`Value::Int`].
     UInt(u64),
-    /// A number with a fraction or an exponent.
+    /// A number with a fraction or an exponent, or JSON's integers that 64 bits do not hold.
     Float(f64),
     /// Text.
     Str(String),
@@ -32,7 +34,12 @@ pub enum Value {
 
 impl Value {
     /// Types a bare word of a line: `true`, `500` and `0.25` become what they look like, all else
-    /// stays text. `007`, `+5` and `1e5` stay text too, since writing them back would change them.
+    /// stays text. `007`, `+5` and `1e5` stay text too, as do integers that 64 bits do not hold.
+    ///
+    /// A decimal becomes the nearest float, which does not know how it was written: the version
+    /// `1.10` is the number `1.1`. What is no number is safe in quotes, or in [`LogEntry::line`].
+    ///
+    /// [`LogEntry::line`]: crate::LogEntry::line
     #[must_use]
     pub fn infer(word: &str) -> Self {
         match typed(word.as_bytes()) {

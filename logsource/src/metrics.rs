@@ -34,7 +34,8 @@ pub enum DropReason {
     Truncated,
     /// A deleted file was let go of before it was read to its end: too many bytes were held so.
     HeldTooMuch,
-    /// Zero bytes that no writer wrote, such as a file has after it was cut under its writer.
+    /// Zero bytes that no writer wrote, such as a file has after it was cut under its writer. They
+    /// are no lines, so it is their bytes that are counted.
     Hole,
     /// Part of a compressed file cannot be read.
     Damaged,
@@ -99,11 +100,13 @@ pub enum Count {
     Lines,
     /// Bytes read.
     Bytes,
-    /// Batches handed out.
+    /// Batches that entries were read into. Of a pipe's, some may be dropped before anybody takes
+    /// them; what is pushed is counted as it is handed out.
     Batches,
     /// Entries acknowledged.
     Acked,
-    /// Entries that did not parse, counted when they were parsed.
+    /// Entries that did not parse. Counted each time that one is made an entry of its own
+    /// ([`EntryRef::to_entry`](crate::EntryRef::to_entry)), and by nothing else.
     Malformed,
     /// Files that were found and are read.
     Files,
@@ -295,8 +298,10 @@ impl SourceMetrics {
         self.counts[count as usize].load(Relaxed)
     }
 
-    /// How many lines were dropped, or cut, for this reason. It is files where what was in them is
-    /// not known ([`DropReason::RotatedAway`]).
+    /// How many lines were dropped, or cut, for this reason. Where it is not known what was lost, it
+    /// is how often something was: files ([`DropReason::RotatedAway`], [`DropReason::Truncated`]),
+    /// parts of files ([`DropReason::Damaged`]), and holes that were passed over without being read
+    /// ([`DropReason::Hole`]; one that was read counts no line).
     #[must_use]
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize].load(Relaxed)
@@ -309,7 +314,7 @@ impl SourceMetrics {
     }
 
     /// What producers were refused since there was no room: the keys that were refused most, at
-    /// most 64 of them, and all others together. It was not taken, so it is not dropped either,
+    /// most 64 of them, and all others together (in Prometheus those whose `key` is empty). It was not taken, so it is not dropped either,
     /// unless the producer did that.
     #[must_use]
     pub fn refused(&self) -> Vec<Refused> {
@@ -450,7 +455,9 @@ mod exposition {
                     families.dropped_bytes.with_label_values(labels).inc_by(bytes);
                 }
                 for refused in source.refused() {
-                    let labels = &[id.as_str(), refused.key.as_deref().unwrap_or("other")];
+                    // No producer has an empty key, and to Prometheus it is a label that is not
+                    // there.
+                    let labels = &[id.as_str(), refused.key.as_deref().unwrap_or_default()];
                     families.refused.with_label_values(labels).inc_by(refused.lines);
                     families.refused_bytes.with_label_values(labels).inc_by(refused.bytes);
                 }

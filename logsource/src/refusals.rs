@@ -9,8 +9,8 @@ const KEY_BYTES: usize = 128;
 /// What was refused of one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refused {
-    /// The key that the producer was given; `None` for all those together that have none, or are
-    /// not among those that are refused most.
+    /// The key that the producer was given; `None` for all those together that have none, or an
+    /// empty one, or are not among those that are refused most.
     pub key: Option<String>,
     /// How many lines were refused. One that is tried again is refused again.
     pub lines: u64,
@@ -38,7 +38,9 @@ struct Kept {
 
 impl Refusals {
     pub(crate) fn count(&mut self, key: Option<&str>, (lines, bytes): (u64, u64)) {
-        let Some(key) = key else { return self.others.add(lines, bytes) };
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            return self.others.add(lines, bytes);
+        };
         let end = (0..=KEY_BYTES).rev().find(|end| key.is_char_boundary(*end));
         let key = key.get(..end.unwrap_or(0)).unwrap_or_default();
         let known = self.keys.iter().position(|kept| kept.refused.key.as_deref() == Some(key));

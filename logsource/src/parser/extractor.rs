@@ -14,9 +14,12 @@ use super::{Format, Parser, ValueRef, json};
 ///
 /// What it finds is what [`Parser::parse`] finds under the same dotted path, borrowed from the
 /// line. Reading ends with the last field that was asked for: whether the line is well-formed
-/// after that is not looked at, nor is what is inside a value that nobody asked for. Once its
-/// memory has grown to the lines at hand, it allocates nothing. It belongs to one thread; clone it
-/// for another.
+/// after that is not looked at, nor is what is inside a value that nobody asked for. It belongs to
+/// one thread; clone it for another.
+///
+/// Once its memory has grown to the lines at hand, it allocates nothing, but for what must be made
+/// first: text that is not UTF-8, syslog's `structured_data` or an element of it as a whole, and
+/// all of the line if a path of more than six dots is asked for.
 ///
 /// ```
 /// use birl_logsource::{Parser, ValueRef};

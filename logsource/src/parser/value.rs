@@ -17,7 +17,7 @@ pub enum ValueRef<'a> {
     Int(i64),
     /// An integer above `i64::MAX`; smaller ones are [`ValueRef::Int`].
     UInt(u64),
-    /// A number with a fraction or an exponent.
+    /// A number with a fraction or an exponent, or JSON's integers that 64 bits do not hold.
     Float(f64),
     /// Text, without its quotes and escapes.
     Str(&'a str),

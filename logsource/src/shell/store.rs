@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use self::disk::{Disk, Locked, Os};
 #[cfg(all(fuzzing, feature = "file"))]
@@ -184,14 +184,6 @@ impl Store {
     pub(crate) fn trouble(&self) -> Option<Error> {
         let state = self.shared.state();
         state.trouble.as_ref().map(|(kind, message)| Error::new(*kind, message.clone()).retryable())
-    }
-
-    /// Since when there are places that would not survive the machine: not longer than about a
-    /// second, unless the disk is in trouble. Who reads may bound by it how far they run ahead.
-    #[allow(dead_code, reason = "for readers that bound how far they run ahead")]
-    pub(crate) fn uncommitted_since(&self) -> Option<Instant> {
-        self.shared.writer.as_ref()?;
-        self.shared.state().schedule.oldest()
     }
 
     /// Finds out before the first line whether the file can be written.

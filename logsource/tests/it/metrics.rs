@@ -41,7 +41,9 @@ fn prometheus_reads_them_and_two_registries_do_not_collide() {
     app.drop_lines(DropReason::OverflowOldest, 2);
     app.set(Gauge::LagBytes, 70);
     app.refuse(Some("noisy"), 5, 500);
+    app.refuse(Some("other"), 2, 20);
     app.refuse(None, 1, 10);
+    app.refuse(Some(""), 3, 30);
     let mut text = Vec::new();
     TextEncoder::new().encode(&first.gather(), &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
@@ -50,7 +52,8 @@ fn prometheus_reads_them_and_two_registries_do_not_collide() {
         r#"birl_logsource_dropped_total{reason="overflow_oldest",source="app"} 2"#,
         r#"birl_logsource_dropped_total{reason="line_too_long",source="app"} 0"#,
         r#"birl_logsource_refused_total{key="noisy",source="app"} 5"#,
-        r#"birl_logsource_refused_bytes_total{key="other",source="app"} 10"#,
+        r#"birl_logsource_refused_bytes_total{key="other",source="app"} 20"#,
+        r#"birl_logsource_refused_bytes_total{key="",source="app"} 40"#,
         r#"birl_logsource_lag_bytes{kind="file",source="app"} 70"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
