@@ -28,11 +28,7 @@ impl Decoder {
 
     /// The text of a line, or of a piece of one, and whether it was valid.
     pub(super) fn decode<'a>(&'a mut self, line: &'a [u8], is_last: bool) -> (&'a [u8], bool) {
-        let is_plain = self.unfinished.is_none()
-            && (self.encoding.is_ascii_compatible() || is_stateful(self.encoding))
-            && !line.contains(&0x1b)
-            && line.is_ascii();
-        if is_plain {
+        if self.unfinished.is_none() && self.is_itself(line) {
             return (line, true);
         }
         let encoding = self.encoding;
@@ -49,6 +45,15 @@ impl Decoder {
             self.unfinished = Some(decoder);
         }
         (self.text.get(..written).unwrap_or_default(), !had_errors)
+    }
+
+    /// Whether each byte of a whole line stands for the same one in UTF-8.
+    fn is_itself(&self, line: &[u8]) -> bool {
+        if is_stateful(self.encoding) {
+            // The bytes that shift are no text, and not all of them are allowed.
+            return Encoding::iso_2022_jp_ascii_valid_up_to(line) == line.len();
+        }
+        self.encoding.is_ascii_compatible() && line.is_ascii()
     }
 }
 

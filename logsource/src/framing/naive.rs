@@ -2,11 +2,12 @@
 //! against by tests and fuzz targets.
 
 use super::container::{Format, Stream};
+use super::cutter::clip;
 use super::delimiter::Delimiter;
 use super::encoding::{Charset, Mark, mark};
 use super::grouping::State;
+use super::is_blank;
 use super::settings::{Framing, LongLines};
-use super::{clip, is_blank};
 
 /// A line between two delimiters: where it begins, ends and where the next begins; zero bytes at
 /// its beginning are counted, and left out.
@@ -95,46 +96,39 @@ pub(super) fn limited(message: &[u8], framing: &Framing, found: &mut Vec<Vec<u8>
     cut(message, limits, found, &mut [0; 4]);
 }
 
-/// Makes a line, or pieces, of what is between two delimiters. Says behind which pieces a hole is:
-/// what comes after it does not go on with what was before.
-fn cut(
-    mut line: &[u8],
-    limits: Limits,
-    found: &mut Vec<Vec<u8>>,
-    counts: &mut [u64; 4],
-) -> Vec<usize> {
-    let mut holes = Vec::new();
+fn cut(line: &[u8], limits: Limits, found: &mut Vec<Vec<u8>>, counts: &mut [u64; 4]) {
+    found.extend(pieces(line, limits, counts).into_iter().map(<[u8]>::to_vec));
+}
+
+/// What is left of a line: in pieces, or the beginning of it.
+fn pieces<'a>(mut line: &'a [u8], limits: Limits, counts: &mut [u64; 4]) -> Vec<&'a [u8]> {
     let is_wanted = |line: &[u8]| limits.keep_blank || !is_blank(line);
-    let push = |line: &[u8], found: &mut Vec<Vec<u8>>| {
-        found.extend(is_wanted(line).then(|| line.to_vec()));
-    };
+    let mut found = Vec::new();
     if line.len() <= limits.max_line {
-        push(line, found);
+        found.push(line);
     } else if limits.long_lines == LongLines::Split {
         while line.len() > limits.max_line {
             let piece = &line[..limits.clip(line)];
-            push(piece, found);
+            found.push(piece);
             counts[3] += u64::from(!is_blank(piece));
             line = &line[piece.len()..];
-            if limits.holes && line.first() == Some(&0) {
-                holes.push(found.len());
-            }
             while limits.holes && line.first() == Some(&0) {
                 line = &line[1..];
                 counts[2] += 1;
             }
         }
-        push(line, found);
+        found.push(line);
     } else if is_wanted(line) {
         let kept = match limits.long_lines {
             LongLines::Drop => 0,
             _ => limits.clip(line),
         };
-        found.extend((kept > 0).then(|| line[..kept].to_vec()));
         counts[0] += 1;
         counts[1] += (line.len() - kept) as u64;
+        return if kept > 0 { vec![&line[..kept]] } else { Vec::new() };
     }
-    holes
+    found.retain(|line| is_wanted(line));
+    found
 }
 
 /// Lines of another encoding, each decoded by itself.
@@ -143,23 +137,21 @@ pub(super) fn decoded(text: &[u8], framing: &Framing) -> Vec<Vec<u8>> {
     let limits = Limits { keep_blank: true, ..Limits::of(framing, charset) };
     let mut lines = Vec::new();
     for line in split(text, framing) {
-        let mut pieces = Vec::new();
-        let holes = cut(&text[line.start..line.end], limits, &mut pieces, &mut [0; 4]);
-        let bounds = [0].into_iter().chain(holes.iter().copied());
-        for (from, to) in bounds.zip(holes.iter().copied().chain([pieces.len()])) {
-            lines.extend(in_utf8(charset, &pieces[from..to]));
-        }
+        let pieces = pieces(&text[line.start..line.end], limits, &mut [0; 4]);
+        // What is on both sides of a hole is no character.
+        let runs = pieces.chunk_by(|a, b| a.as_ptr_range().end == b.as_ptr_range().start);
+        lines.extend(runs.flat_map(|run| in_utf8(charset, run)));
     }
     lines.retain(|line| !is_blank(line));
     lines
 }
 
-fn in_utf8(charset: Charset, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
+fn in_utf8(charset: Charset, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     #[cfg(feature = "encoding")]
     if let Charset::Encoded(encoding) = charset {
         let mut decoder = encoding.new_decoder_without_bom_handling();
         let last = pieces.len().saturating_sub(1);
-        let decode = |(index, piece): (usize, &Vec<u8>)| {
+        let decode = |(index, piece): (usize, &&[u8])| {
             let mut text = String::with_capacity(16 + 4 * piece.len());
             let _ = decoder.decode_to_string(piece, &mut text, index == last);
             text.into_bytes()
@@ -167,7 +159,7 @@ fn in_utf8(charset: Charset, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
         return pieces.iter().enumerate().map(decode).collect();
     }
     let Charset::Bytes = charset else { return Vec::new() };
-    pieces.to_vec()
+    pieces.iter().map(|piece| piece.to_vec()).collect()
 }
 
 /// Messages of a container, in the order in which they begin.

@@ -688,6 +688,38 @@ mod tests {
         assert_eq!(framed.tally.undecodable, 1);
     }
 
+    /// A shortcut past the decoder must know what it would have refused.
+    #[cfg(feature = "encoding")]
+    #[test]
+    fn bytes_that_an_encoding_forbids_are_replaced_in_a_line_of_ascii_too() {
+        let framing = Framing::new().encoding("iso-2022-jp".parse().unwrap());
+        let mut framer = Framer::new(Pool::new(64), &framing);
+        framer.room()[..12].copy_from_slice(b"a\x0eb\na\x0fb\nab\t\n");
+        framer.fed(12, now());
+        let mut output = Output::default();
+        let framed = framer.take().unwrap();
+        output.add(&framed);
+        let expected = ["a\u{fffd}b", "a\u{fffd}b", "ab\t"];
+        assert_eq!(output.lines, expected.map(|line| line.as_bytes().to_vec()));
+        assert_eq!(framed.tally.undecodable, 2);
+    }
+
+    /// What is on both sides of a hole was not written together.
+    #[cfg(feature = "encoding")]
+    #[test]
+    fn no_character_spans_a_hole() {
+        let framing = Framing::new()
+            .encoding("euc-jp".parse().unwrap())
+            .max_line_bytes(1)
+            .long_lines(LongLines::Split);
+        let text = b"F\xc0\0\0\0\xc4\xe3\xba\xc3\n";
+        for (piece, slab_bytes) in [(1, 1), (2, 16), (3, 64), (100, 64)] {
+            check(text, &[piece], slab_bytes, &framing, now());
+            let lines = framed(text, &[piece], slab_bytes, &framing, now()).lines;
+            assert_eq!(lines.concat(), "F\u{fffd}\u{4f4e}\u{632b}".as_bytes());
+        }
+    }
+
     #[cfg(feature = "encoding")]
     #[test]
     fn nothing_of_one_stream_is_left_for_the_next() {
