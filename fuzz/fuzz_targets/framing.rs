@@ -2,6 +2,8 @@
 //! anyone would say who has the whole text, and places only between lines.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use birl_logsource::fuzzing::check_framing;
 use birl_logsource::{Framing, Join, LongLines, Multiline};
 use libfuzzer_sys::fuzz_target;
@@ -11,8 +13,11 @@ const ENCODINGS: [&str; 9] = [
     "iso-2022-jp",
 ];
 
-fn multiline(rule: u8) -> Multiline {
-    let patterns = match rule % 11 {
+/// Every rule for joining, compiled once.
+static RULES: LazyLock<[Multiline; 11]> = LazyLock::new(|| std::array::from_fn(multiline));
+
+fn multiline(rule: usize) -> Multiline {
+    let patterns = match rule {
         0 => Multiline::start("^[a-z0-9]"),
         1 => Multiline::start_unless(r"^\s"),
         2 => Multiline::continuation(r"^[ \t]"),
@@ -49,7 +54,8 @@ fuzz_target!(|input: Input<'_>| {
     if let Some(label) = ENCODINGS.get(usize::from(encoding)) {
         framing = framing.encoding(label.parse().expect("a label"));
     }
-    let group = multiline(rule).max_bytes(usize::from(rule) + 1).max_lines(usize::from(rule) / 16 + 1);
+    let rule = usize::from(rule);
+    let group = RULES[rule % RULES.len()].clone().max_bytes(rule + 1).max_lines(rule / 16 + 1);
     framing = match join % 8 {
         0 => framing.join(Join::containers()),
         1 => framing.join(Join::containers().then(group)),
