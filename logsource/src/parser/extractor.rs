@@ -234,7 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Delimited, KeyValue};
+    use crate::{Delimited, KeyValue, Value};
 
     /// What the eager parser finds is what the extractor finds, whatever is asked for.
     fn agrees(parser: &Parser, paths: &[&str], line: &[u8]) {
@@ -371,6 +371,21 @@ mod tests {
             for parser in every_parser() {
                 agrees(&parser, &paths, &line);
             }
+        }
+    }
+
+    /// The nearest float, whether a value is read from its line or, as below so many dots, from
+    /// what was made of it.
+    #[test]
+    fn a_float_is_read_exactly_on_every_way() {
+        let line = br#"{"a":[1503e71,2.2250738585072014e-308],"b":0.30000000000000004}"#;
+        for paths in [&["a", "b"][..], &["a", "b", "a.a.a.a.a.a.a.a"]] {
+            agrees(&Parser::json(), paths, line);
+            let mut extractor = Parser::json().extractor(paths);
+            let found = extractor.extract(line);
+            let floats = [1503e71, f64::MIN_POSITIVE].map(Value::Float).to_vec();
+            assert_eq!(found.get(0).map(ValueRef::to_value), Some(Value::List(floats)));
+            assert_eq!(found.get(1), Some(ValueRef::Float(0.1 + 0.2)));
         }
     }
 
