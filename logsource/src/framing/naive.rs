@@ -162,8 +162,10 @@ fn in_utf8(charset: Charset, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
     pieces.iter().map(|piece| piece.to_vec()).collect()
 }
 
-/// Messages of a container, in the order in which they begin.
+/// Messages of a container, in the order in which they begin; a piece of one begins with the part
+/// that it comes from.
 pub(super) fn messages(text: &[u8], framing: &Framing) -> Vec<Vec<u8>> {
+    let limits = Limits::of(framing, Charset::Bytes);
     let (mut format, mut found) = (None, Vec::<(usize, Vec<u8>)>::new());
     let mut open: [Option<(usize, Vec<u8>)>; 3] = [None, None, None];
     for line in split(text, framing) {
@@ -173,7 +175,13 @@ pub(super) fn messages(text: &[u8], framing: &Framing) -> Vec<Vec<u8>> {
             Stream::Stderr => 1,
             Stream::Unknown => 2,
         };
-        open[lane].get_or_insert((line.start, Vec::new())).1.extend_from_slice(&part.message);
+        let (start, message) = open[lane].get_or_insert((line.start, Vec::new()));
+        message.extend_from_slice(&part.message);
+        while limits.long_lines == LongLines::Split && message.len() > limits.max_line {
+            let piece = limits.clip(message);
+            found.push((*start, message.drain(..piece).collect()));
+            *start = line.start;
+        }
         if part.is_last {
             found.extend(open[lane].take());
         }

@@ -556,6 +556,18 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_of_a_message_comes_where_its_part_began() {
+        let framing =
+            Framing::new().join(Join::containers()).max_line_bytes(2).long_lines(LongLines::Split);
+        let text = cri("stdout P abc") + &cri("stderr F err") + &cri("stdout F de");
+        for piece in [1, 7, 1000] {
+            check(text.as_bytes(), &[piece], 64, &framing, now());
+            let lines = framed(text.as_bytes(), &[piece], 64, &framing, now()).lines;
+            assert_eq!(lines, ["ab", "cd", "er", "r", "e"].map(|line| line.as_bytes().to_vec()));
+        }
+    }
+
+    #[test]
     fn the_time_is_that_of_the_first_part() {
         let framing = Framing::new().join(Join::containers());
         let mut framer = Framer::new(Pool::new(256), &framing);
