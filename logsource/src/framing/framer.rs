@@ -226,8 +226,7 @@ impl Framer {
 
     /// Ends the last line, though it has no line end.
     fn finish_line(&mut self) {
-        self.is_ended |= self.splitter.is_mid_line();
-        self.splitter.finish_line();
+        self.is_ended |= self.splitter.finish_line();
         self.advance();
     }
 

@@ -700,6 +700,28 @@ mod tests {
         assert_eq!(framed.tally.undecodable, 1);
     }
 
+    /// Else it would depend on where the reads end whether a blank line ends the group.
+    #[cfg(feature = "encoding")]
+    #[test]
+    fn a_hole_at_the_end_is_no_line() {
+        let group = Multiline::end("^$").unwrap().max_lines(1);
+        let framing = Framing::new()
+            .encoding("gbk".parse().unwrap())
+            .max_line_bytes(2)
+            .long_lines(LongLines::Split)
+            .join(Join::multiline(group));
+        for piece in [1, 3, 100] {
+            for slab_bytes in [1, 8, 64] {
+                let output = framed(b"@\0\0\0\0\0\0\0", &[piece], slab_bytes, &framing, now());
+                assert_eq!(
+                    (&output.lines[..], output.taken.last()),
+                    (&[b"@\0".to_vec()][..], Some(&8))
+                );
+                assert_eq!(output.counts, [0, 0, 6, 1]);
+            }
+        }
+    }
+
     /// A shortcut past the decoder must know what it would have refused.
     #[cfg(feature = "encoding")]
     #[test]

@@ -219,13 +219,27 @@ impl Splitter {
         self.scan();
     }
 
-    /// Ends the last line, though it has no line end.
-    pub(super) fn finish_line(&mut self) {
+    /// Ends the last line, though it has no line end. Says whether there is one.
+    pub(super) fn finish_line(&mut self) -> bool {
         if self.head.take().is_some() {
             self.scan();
         }
-        if self.is_mid_line() {
+        self.pass_hole();
+        let is_there = self.is_mid_line();
+        if is_there {
             self.line(self.filled, self.filled);
+        }
+        is_there
+    }
+
+    /// Passes over what is nothing but a hole: it may have been passed over when it was read.
+    fn pass_hole(&mut self) {
+        let slab = &self.blank.slab[..self.filled];
+        let is_whole_line = self.is_mid_line() && self.cut == 0;
+        if self.limits.holes && is_whole_line && slab[self.start..].iter().all(|byte| *byte == 0) {
+            self.start = self.tally.strip_hole(slab, self.start);
+            self.close();
+            (self.framed, self.scanned, self.in_pieces) = (self.start, self.start, false);
         }
     }
 
