@@ -2,8 +2,9 @@
 CARGO ?= cargo
 MUSL  := x86_64-unknown-linux-musl
 LIBS  := birl-logsource birl-rules-dsl birl-router birl-scaler
+FUZZED := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: all lint fmt test unit real loom loss embed package static bench figures strategies peers doc parts
+.PHONY: all lint fmt test unit real loom loss fuzz embed package static bench figures strategies peers doc parts
 
 all: lint test
 
@@ -42,6 +43,17 @@ loom:
 loss:
 	$(CARGO) test -p birl-logsource --test loss -- --kills $(or $(KILLS),20) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
+
+# One parser of outside bytes, for a time; what it finds is in fuzz/artifacts/. See docs/fuzzing.md.
+fuzz:
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+	  { echo "cargo-fuzz is missing: $(CARGO) install cargo-fuzz --locked" >&2; exit 1; }
+	@test -f "fuzz/fuzz_targets/$(TARGET).rs" || \
+	  { echo "make fuzz TARGET=… SECONDS=300, with one of:" $(FUZZED) >&2; exit 1; }
+	mkdir -p target/fuzz-corpus/$(TARGET)
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run -s $(or $(SANITIZER),none) $(TARGET) target/fuzz-corpus/$(TARGET) \
+	  $(wildcard fuzz/seeds/$(TARGET)) -- -max_total_time=$(or $(SECONDS),300) \
+	  -max_len=$(or $(MAX_LEN),1024) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
 
 # The four programs that meet one library each, as a user does; dependency counts and cold check times.
 embed:
