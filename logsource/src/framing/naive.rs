@@ -2,12 +2,12 @@
 //! against by tests and fuzz targets.
 
 use super::container::{Format, Stream};
-use super::cutter::clip;
+
 use super::delimiter::Delimiter;
 use super::encoding::{Charset, Mark, mark};
 use super::grouping::State;
-use super::is_blank;
 use super::settings::{Framing, LongLines};
+use super::{clip, is_blank};
 
 /// A line between two delimiters: where it begins, ends and where the next begins; zero bytes at
 /// its beginning are counted, and left out.
