@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::disk::{Disk, Stat};
 use super::listings::Listings;
 use super::{family, identity};
-use crate::cursor::{FileId, FileMark};
+use crate::cursor::{FileId, FileMark, Tail};
 use crate::shell::now;
 
 /// Shared by the followers of a source. A pattern may match a file under its old name and under
@@ -52,7 +52,7 @@ pub(super) enum Known {
     /// All of it was read elsewhere, up to here.
     WasCopy(FileMark),
     /// All of it is in what is held under this inode, or was when it had so many bytes.
-    Copy { of: Inode, id: Arc<FileId>, size: u64 },
+    Copy { of: Inode, id: Arc<FileId>, size: u64, is_packed: bool },
     /// It is too old. If it grows beyond this, that is read.
     PassedOver { born: Option<u64>, size: u64 },
 }
@@ -164,12 +164,12 @@ impl Catalog {
     }
 
     /// All of it is in what is held under the other inode.
-    pub(super) fn copy(&self, of: Inode, id: FileId, size: u64) {
+    pub(super) fn copy(&self, of: Inode, id: FileId, size: u64, is_packed: bool) {
         let mut state = self.lock();
         let inode = (id.dev, id.ino);
         tracing::debug!(path = %id.path.display(), ino = id.ino, of = of.1, size, "a copy");
         state.copies.entry(of).or_default().insert(inode);
-        state.files.insert(inode, Known::Copy { of, id: Arc::new(id), size });
+        state.files.insert(inode, Known::Copy { of, id: Arc::new(id), size, is_packed });
     }
 
     /// It was read when it had so many bytes, and is let go of. Gives the marks of its copies, in
@@ -227,10 +227,14 @@ impl State {
         let mut ended = Vec::new();
         for copy in self.copies.remove(&origin).unwrap_or_default() {
             if let Some(known @ Known::Copy { .. }) = self.files.get_mut(&copy)
-                && let Known::Copy { of, id, .. } = &*known
+                && let Known::Copy { of, id, size, is_packed } = &*known
                 && *of == origin
             {
-                let mark = FileMark { file: Arc::clone(id), finished: true, ..mark.clone() };
+                let mut mark = FileMark { file: Arc::clone(id), finished: true, ..mark.clone() };
+                if !is_packed && *size < mark.offset {
+                    // It was made when less was there: it ends before what was read does.
+                    (mark.offset, mark.tail) = (*size, Tail::default());
+                }
                 self.news.push(Arc::clone(&id.path));
                 *known = Known::WasCopy(mark.clone());
                 ended.push(mark);

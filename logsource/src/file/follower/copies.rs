@@ -116,7 +116,8 @@ impl<D: Disk> Follower<D> {
     /// Notes that there is nothing new in a file.
     pub(super) fn note_copy(&self, of: Inode, sibling: &Sibling, file: &Opened<D::File>) {
         self.catalog.see(sibling.directory(), &sibling.stat);
-        self.catalog.copy(of, file.id(sibling.path.as_path().into()), file.stat.size);
+        let (id, is_packed) = (file.id(sibling.path.as_path().into()), file.content.is_packed());
+        self.catalog.copy(of, id, file.stat.size, is_packed);
         self.shared.metrics.add(crate::Count::Ignored, 1);
     }
 
