@@ -114,6 +114,9 @@ impl Cutter<'_> {
             LongLines::Drop => 0,
             _ => self.limits.clip(&self.slab[self.start..]),
         };
+        // What is left may be nothing but white space, which is no line.
+        let is_left = self.limits.keep_blank || !is_blank(&self.slab[self.start..][..kept]);
+        let kept = if is_left { kept } else { 0 };
         self.tally.long_lines += 1;
         self.tally.long_bytes += len - kept as u64;
         if kept > 0 {

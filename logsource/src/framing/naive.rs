@@ -123,6 +123,7 @@ fn pieces<'a>(mut line: &'a [u8], limits: Limits, counts: &mut [u64; 4]) -> Vec<
             LongLines::Drop => 0,
             _ => limits.clip(line),
         };
+        let kept = if is_wanted(&line[..kept]) { kept } else { 0 };
         counts[0] += 1;
         counts[1] += (line.len() - kept) as u64;
         return if kept > 0 { vec![&line[..kept]] } else { Vec::new() };
