@@ -4,7 +4,7 @@ MUSL  := x86_64-unknown-linux-musl
 LIBS  := birl-logsource birl-rules-dsl birl-router birl-scaler
 FUZZED := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: all lint fmt test unit real loom loss fuzz embed package static bench figures strategies peers doc parts
+.PHONY: all lint fmt test unit real loom loss soak fuzz embed package static bench figures strategies peers doc parts
 
 all: lint test
 
@@ -43,6 +43,12 @@ loom:
 loss:
 	$(CARGO) test -p birl-logsource --test loss -- --kills $(or $(KILLS),20) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
+
+# The large counts: 210 kills over every scenario, in release mode. The seed and what came of it are in docs/soak.md.
+soak:
+	$(CARGO) test -p birl-logsource --release --test loss -- --kills $(or $(KILLS),210) \
+	  --seed $(or $(SEED),$$(date +%s)) --write target/soak.txt
+	.ci/soak target/soak.txt docs/soak.md
 
 # One parser of outside bytes, for a time; what it finds is in fuzz/artifacts/. See docs/fuzzing.md.
 fuzz:

@@ -172,6 +172,15 @@ impl Catalog {
         state.files.insert(inode, Known::Copy { of, id: Arc::new(id), size, is_packed });
     }
 
+    /// What was taken for a copy is none. Whoever follows its name is to look again.
+    pub(super) fn forget(&self, stat: &Stat, path: &Path) {
+        let mut state = self.lock();
+        if let Some(Known::Copy { .. }) = state.files.get(&stat.inode()) {
+            state.files.remove(&stat.inode());
+            state.news.push(path.into());
+        }
+    }
+
     /// It was read when it had so many bytes, and is let go of. Gives the marks of its copies, in
     /// which nothing is left to read either.
     pub(super) fn finish(&self, mark: FileMark, size: u64) -> Vec<FileMark> {

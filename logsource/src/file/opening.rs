@@ -61,6 +61,12 @@ impl Start {
         Ok(Self { marks: by_path, otherwise })
     }
 
+    /// What was finished before: whatever it is called now, it is not to be read again.
+    pub(super) fn finished(&self) -> impl Iterator<Item = &FileMark> {
+        let marks = self.marks.values().flatten().map(|kept| &kept.mark);
+        marks.filter(|mark| mark.finished)
+    }
+
     /// The names to begin with: those with a mark first, so that a file that was renamed is
     /// followed under the name that its mark speaks of.
     pub(super) fn paths(&self, patterns: &Patterns, walk: &Walk) -> Vec<Arc<Path>> {
@@ -111,6 +117,10 @@ impl Opening {
             store.set("run", &crate::Cursor::of_files(Vec::new()));
         }
         let catalog = Catalog::new(!patterns.is_one());
+        for mark in start.finished() {
+            // How large it was is not known: it is looked at once more.
+            catalog.settle(mark.clone(), u64::MAX);
+        }
         let (mut table, mut troubles) = (Table::new(), Vec::new());
         let mut watcher = Watcher::new(watch);
         let walk = patterns.walk();

@@ -1,7 +1,6 @@
 //! The thread of a `tail`: looks, reads, hands on, and tells what is wrong.
 
 use std::collections::HashSet;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -225,9 +224,9 @@ impl<'a> Reader<'a> {
             until = until.min(self.poll.due());
         }
         until = self.table.next_due().map_or(until, |due| due.min(until));
-        let files: Vec<BorrowedFd<'_>> = self.watcher.fd().into_iter().collect();
+        let events = self.watcher.fd();
         let timeout = until.saturating_duration_since(now);
-        if wait(self.settings.queue.wake(), &files, timeout) {
+        if wait(self.settings.queue.wake(), events.as_slice(), timeout) {
             let nap = self.nap.left(ticks());
             if !nap.is_zero() {
                 std::thread::sleep(nap);

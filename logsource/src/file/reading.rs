@@ -76,8 +76,6 @@ pub(super) struct Reading<F> {
     size: u64,
     /// There is a hole at `at`, and what stands before it was not taken yet.
     at_hole: bool,
-    /// Its last line goes on at the start of the file behind it: it is a copy of what that was.
-    pub(super) is_copy: bool,
     /// When it was last seen to grow, or lost its name.
     pub(super) touched: Instant,
     /// Everything was read at the last look, so that it may have been cut since.
@@ -144,7 +142,6 @@ impl<F: Handle> Reading<F> {
             account: Account { book: None, key: "".into() },
             size: stat.size,
             at_hole: false,
-            is_copy: false,
             touched: now,
             rested: true,
             trusted: true,

@@ -6,9 +6,6 @@ use std::time::Instant;
 use super::{Cut, Follower};
 use crate::file::disk::Disk;
 
-/// A header that is longer is known by its beginning.
-const HEADER_BYTES: usize = 1024;
-
 /// What became of what a file holds.
 pub(super) enum HandedOver {
     /// It holds nothing, or it stays there.
@@ -56,32 +53,11 @@ impl<D: Disk> Follower<D> {
             }
             Err(cut) => return Ok(Err(cut)),
         }
-        let goes_on = match self.begins_alike(index)? {
-            Some(begins_alike) => !begins_alike,
-            None => return Ok(Ok(HandedOver::NotYet)),
-        };
-        let carried = self.chain.get_mut(index).and_then(|reading| reading.carry(goes_on));
+        let carried = self.chain.get_mut(index).and_then(|reading| reading.carry());
         let (Some(carried), Some(next)) = (carried, self.chain.get_mut(index + 1)) else {
             return Ok(Ok(HandedOver::No));
         };
         next.resume(carried);
         Ok(Ok(HandedOver::Yes))
-    }
-
-    /// Whether a file begins with the first line of the copy before it: then that is a header, and
-    /// not the rest of a line. None if that cannot be told yet.
-    fn begins_alike(&mut self, index: usize) -> io::Result<Option<bool>> {
-        let (mut first, mut next) = ([0; HEADER_BYTES], [0; HEADER_BYTES]);
-        let Some(reading) = self.chain.get_mut(index).filter(|reading| reading.is_copy) else {
-            return Ok(Some(false));
-        };
-        let read = reading.content().read_at(&mut first, 0)?;
-        let end = memchr::memchr(b'\n', &first[..read]).map_or(read, |end| end + 1);
-        let Some(reading) = self.chain.get_mut(index + 1) else { return Ok(Some(false)) };
-        let read = reading.content().read_at(&mut next, 0)?.min(end);
-        Ok(match first[..read] == next[..read] {
-            false => Some(false),
-            true => (read == end).then_some(true),
-        })
     }
 }

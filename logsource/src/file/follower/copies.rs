@@ -191,6 +191,8 @@ impl<D: Disk> Follower<D> {
                     Likeness::Copy
                 }
                 Likeness::Copy => Likeness::Copy,
+                // Less than was read: if the other one was cut already, that is not there any more.
+                Likeness::Unsure if is_held && file.is_begun(mark) => Likeness::Copy,
                 _ => self.likeness_on_disk(file, mark)?,
             };
             match likeness {
@@ -262,22 +264,29 @@ impl<D: Disk> Follower<D> {
         reading: &mut Reading<D::File>,
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let (mark, born) = (reading.mark(), reading.born());
-        let mut copies = Vec::new();
+        let (mut copies, mut later) = (Vec::new(), Vec::new());
         for (sibling, mut file) in self.open_copies(reading.inode(), born) {
             // One that was made after the cut has what the file has now.
-            let is_later = file.is_within(reading.content());
-            if !is_later && copies.is_empty() && reading.has_read_all_of(&mut file) {
+            if file.is_within(reading.content()) {
+                later.push((sibling, file));
+            } else if copies.is_empty() && reading.has_read_all_of(&mut file) {
                 // More was written, and read, before the cut came.
                 self.note_copy(reading.inode(), &sibling, &file);
-                continue;
-            }
-            if file.head.len > 0
-                && !is_later
+            } else if file.head.len > 0
                 && (mark.offset == 0 || file.holds(&mark))
                 && self.origin_of(&mut file, &sibling, usize::MAX)? == Origin::None
             {
                 copies.push((sibling, file));
+            } else {
+                // It was none.
+                self.catalog.forget(&sibling.stat, sibling.path.as_path());
             }
+        }
+        // What is noted so far ended with the cut; these are copies of what the file is now.
+        let ended = self.catalog.cut(&mark);
+        self.keep(ended);
+        for (sibling, file) in later {
+            self.note_copy(reading.inode(), &sibling, &file);
         }
         Ok(copies)
     }

@@ -66,13 +66,7 @@ impl<D: Disk> Follower<D> {
             }
             None => self.retired.push(account),
         }
-        let copies = self.catalog.cut(&mark);
-        self.keep(copies);
         self.catalog.advance(reading.own_mark());
-        if let Some(last) = self.chain.back_mut() {
-            // A writer that was in the middle of a line goes on with it in the file that was cut.
-            last.is_copy = true;
-        }
         self.chain.push_back(reading);
         self.chain.extend(behind);
         Ok(())

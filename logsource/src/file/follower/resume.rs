@@ -105,11 +105,6 @@ impl<D: Disk> Follower<D> {
             self.catalog.see(sibling.directory(), &sibling.stat);
             self.go_on(file, kept, now);
         }
-        if found.is_cut
-            && let Some(last) = self.chain.back_mut()
-        {
-            last.is_copy = true;
-        }
         if let Some(file) = current {
             self.go_on(file, found.current, now);
         }
@@ -164,10 +159,7 @@ impl<D: Disk> Follower<D> {
         for (_, file, kept) in &mut found.rotated {
             copies.retain_mut(|(_, copy)| {
                 let likeness = copy.likeness_to(&mut file.content, &kept.mark);
-                kept.mark.offset == 0
-                    || likeness.is_ok_and(|likeness| {
-                        !matches!(likeness, Likeness::Copy | Likeness::Unsure)
-                    })
+                !matches!(likeness, Ok(Likeness::Copy | Likeness::Unsure) | Err(_))
             });
         }
         if let (Some(file), Some(kept)) = (current, &found.current)
@@ -234,8 +226,13 @@ impl<D: Disk> Follower<D> {
                 _ => moved.push(kept),
             }
         }
+        let mut kin = None;
         for kept in moved {
-            if let Some((at, file)) = self.find_content(&mut siblings, kept, &mut found.is_unsteady)
+            let kin = kin.get_or_insert_with(|| self.kin());
+            if let Some((at, file)) = self.find_kin(kin, bearer, &kept.mark) {
+                found.rotated.push((at, file, kept.clone()));
+            } else if let Some((at, file)) =
+                self.find_content(&mut siblings, kept, &mut found.is_unsteady)
             {
                 found.rotated.push((at, file, kept.clone()));
             } else if let Some(file) = &mut current
@@ -260,6 +257,9 @@ impl<D: Disk> Follower<D> {
         bearer: Option<Inode>,
         is_unsteady: &mut bool,
     ) -> Vec<(Sibling, Option<Opened<D::File>>)> {
+        if kept.is_empty() {
+            return Vec::new();
+        }
         let mut siblings = self.siblings();
         siblings
             .retain(|at| Some(at.stat.inode()) != bearer && !self.catalog.is_held(at.stat.inode()));
@@ -271,6 +271,22 @@ impl<D: Disk> Follower<D> {
             (at, file)
         };
         siblings.into_iter().map(open).collect()
+    }
+
+    /// A file that is not a rotation of this name, but of what this name is a rotation of.
+    fn find_kin(
+        &self,
+        kin: &[Sibling],
+        bearer: Option<Inode>,
+        mark: &FileMark,
+    ) -> Option<(Sibling, Opened<D::File>)> {
+        let at = kin.iter().find(|at| at.stat.ino == mark.file.ino)?;
+        if Some(at.stat.inode()) == bearer || self.catalog.is_held(at.stat.inode()) {
+            return None;
+        }
+        let file = self.open_sibling(at);
+        let file = file.and_then(|mut file| file.is(mark).then_some(file))?;
+        Some((Sibling { path: at.path.clone(), stat: at.stat }, file))
     }
 
     /// The newest file in which everything is that was read of another one: a copy or an archive.

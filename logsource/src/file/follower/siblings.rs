@@ -1,12 +1,14 @@
 //! The other files of a log: what the file that bears the name was, or was copied to.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Follower;
 use crate::file::disk::{Disk, Stat};
-use crate::file::family::{Age, Order};
+use crate::file::family::{self, Age, Order};
 use crate::file::identity::Opened;
 
 /// So often a directory is listed until nothing is renamed meanwhile.
@@ -56,6 +58,31 @@ impl<D: Disk> Follower<D> {
         files.sort_by(|one, two| order.compare(&age(one), &age(two)));
     }
 
+    /// Where the name itself is one that a rotation gives, the others of that log: what was met as
+    /// `app.log.1` may be `app.log.2` now.
+    pub(super) fn kin(&self) -> Vec<Sibling> {
+        let mut kin = Vec::new();
+        for (directory, base) in self.homes() {
+            for name in family::bases(base.file_name().unwrap_or_default()) {
+                kin.extend(self.named_after(&directory, OsStr::from_bytes(&name)));
+            }
+        }
+        kin
+    }
+
+    /// The files of a directory that a rotation names so.
+    fn named_after(&self, directory: &Path, name: &OsStr) -> Vec<Sibling> {
+        let mut found = Vec::new();
+        for path in self.catalog.rotations_of(&self.disk, directory, name) {
+            if let Ok(Some(stat)) = self.disk.stat(&path)
+                && stat.is_file
+            {
+                found.push(Sibling { path, stat });
+            }
+        }
+        found
+    }
+
     /// When names in the directories changed last.
     pub(super) fn directory_times(&self) -> Vec<Option<SystemTime>> {
         let stats = self.directories().map(|at| self.disk.stat(&at));
@@ -72,13 +99,7 @@ impl<D: Disk> Follower<D> {
         let mut found = Vec::new();
         for (directory, base) in self.homes() {
             let name = base.file_name().unwrap_or_default();
-            for path in self.catalog.rotations_of(&self.disk, &directory, name) {
-                if let Ok(Some(stat)) = self.disk.stat(&path)
-                    && stat.is_file
-                {
-                    found.push(Sibling { path, stat });
-                }
-            }
+            found.extend(self.named_after(&directory, name));
         }
         // A file may have two names, or have got another one while it was listed.
         let mut inodes = HashSet::new();

@@ -64,10 +64,9 @@ impl<F: Handle> Reading<F> {
     }
 
     /// Ends this file, as far as it was read, for the next one goes on where it stops. None if
-    /// nothing is held that can go on there; `goes_on` says whether a copy's last line can.
-    pub(in crate::file) fn carry(&mut self, goes_on: bool) -> Option<Carried> {
-        let line = (self.is_copy && goes_on) || self.shared.framing.carries_partial();
-        let carry = self.framer.carry(line)?;
+    /// nothing is held that can go on there.
+    pub(in crate::file) fn carry(&mut self) -> Option<Carried> {
+        let carry = self.framer.carry(self.shared.framing.carries_partial())?;
         let mut left = std::mem::take(&mut self.left);
         if self.at > self.base {
             let before = self.mark();

@@ -17,7 +17,6 @@ pub(in crate::file) struct Closed {
     /// Its size on disk if all of that was read.
     size: Option<u64>,
     modified: Option<SystemTime>,
-    is_copy: bool,
 }
 
 impl Closed {
@@ -47,9 +46,9 @@ impl<F: Handle> Reading<F> {
         closed: Closed,
         now: Instant,
     ) -> Self {
-        let Closed { mark, account, is_copy, .. } = closed;
+        let Closed { mark, account, .. } = closed;
         let mut reading = Self::new(shared, path, opened, mark.offset, Ok(account), now);
-        (reading.id, reading.tail, reading.is_copy) = (mark.file, mark.tail, is_copy);
+        (reading.id, reading.tail) = (mark.file, mark.tail);
         reading
     }
 
@@ -67,6 +66,6 @@ impl<F: Handle> Reading<F> {
         };
         let size = stat.as_ref().filter(|_| is_all).map(|stat| stat.size);
         let modified = stat.and_then(|stat| stat.modified);
-        Closed { mark, account: self.account, size, modified, is_copy: self.is_copy }
+        Closed { mark, account: self.account, size, modified }
     }
 }

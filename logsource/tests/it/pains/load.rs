@@ -99,7 +99,7 @@ fn pain_17_finished_files_do_not_slow_the_live_one() {
         far_end.answer("alive");
     }
     let done = thread.work().since(begun);
-    assert!(done.reads < 20 * 20, "{done:?}");
+    assert!(done.reads < FILES, "{done:?}");
     append(&home.at("logs/done-0007.log"), format!("{SAY}again\n"));
     far_end.answer("again");
 }
