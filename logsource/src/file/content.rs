@@ -45,6 +45,7 @@ pub(super) enum State {
     /// It was read to its end, and that is the end of a member.
     Complete,
     /// It cannot be read further. What was unpacked before stays readable.
+    #[cfg_attr(not(feature = "compression"), allow(dead_code, reason = "nothing is unpacked"))]
     Damaged(Box<str>),
 }
 
