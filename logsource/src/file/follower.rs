@@ -155,7 +155,7 @@ impl<D: Disk> Follower<D> {
             if let Some(batch) = self.close_finished(now)? {
                 return Ok(Some(batch));
             }
-            if !self.look(now)? {
+            if !self.look_at_name(now, false)? {
                 if self.births > 0 {
                     self.count_unseen()?;
                 }
@@ -189,7 +189,7 @@ impl<D: Disk> Follower<D> {
                 continue;
             }
             // Were it cut while it was read, these might be the bytes of another line.
-            if reading.has_lines() && (reading.is_cut()? || self.is_shown_cut(index)?) {
+            if reading.has_lines() && (reading.is_found_cut()? || self.is_shown_cut(index)?) {
                 return Ok(Err(Cut));
             }
             let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };

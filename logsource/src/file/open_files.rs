@@ -10,6 +10,9 @@ use crate::metrics::{Gauge, SourceMetrics};
 /// Fewer files are never open at once.
 const LEAST: usize = 16;
 
+/// By default no more are open: each takes some memory.
+const MOST: usize = 4096;
+
 /// The open files of a source. What was read to its end is closed when there are too many.
 #[derive(Debug)]
 pub(super) struct OpenFiles {
@@ -23,11 +26,11 @@ pub(super) struct OpenFiles {
 pub(super) struct OpenFile(Arc<OpenFiles>);
 
 impl OpenFiles {
-    /// With no limit given, three quarters of what this process may have.
+    /// With no limit given, three quarters of what this process may have, and 4096 at most.
     pub(super) fn new(limit: Option<usize>, metrics: &Arc<SourceMetrics>) -> Arc<Self> {
         let allowed = || {
             let soft = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-            usize::try_from(soft).unwrap_or(usize::MAX) / 4 * 3
+            (usize::try_from(soft).unwrap_or(usize::MAX) / 4 * 3).min(MOST)
         };
         let limit = limit.unwrap_or_else(allowed).max(LEAST);
         Arc::new(Self { limit, open: AtomicUsize::new(0), metrics: Arc::clone(metrics) })

@@ -19,6 +19,12 @@ use crate::{Batch, Error};
 /// How often it is told what is wrong, and how far behind it is.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
+/// While there is something to read, events are asked for no more often.
+const DRAIN_EVERY: Duration = Duration::from_millis(1);
+
+/// Polled files that are due within this are looked at together.
+const POLLS_APART: Duration = Duration::from_millis(50);
+
 /// How soon what failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -53,12 +59,15 @@ pub(super) struct Reader<'a> {
     rescan: Pace,
     poll: Pace,
     nap: Nap,
+    /// When events are asked for next, unless there are some.
+    drain_at: Instant,
     note_at: Instant,
     forget_at: Instant,
     /// What the last look at everything could not look at.
     unseen: HashSet<PathBuf>,
     /// What is polled.
     blind: Vec<PathBuf>,
+    begun: Instant,
     /// What happened before it began is known.
     is_begun: bool,
 }
@@ -77,10 +86,12 @@ impl<'a> Reader<'a> {
             seen: Seen::default(),
             rescan: Pace::of_rescans(now),
             nap: Nap::new(now),
+            drain_at: now,
             note_at: now + NOTE_EVERY,
             forget_at: now + FORGET_EVERY,
             unseen: HashSet::new(),
             blind: Vec::new(),
+            begun: now,
             is_begun: false,
         };
         if let Some(error) = broken {
@@ -120,7 +131,10 @@ impl<'a> Reader<'a> {
 
     /// Sees what has happened, and does what is due.
     fn attend(&mut self, now: Instant) {
-        self.take_events(now);
+        if now >= self.drain_at {
+            self.take_events(now);
+            self.drain_at = now + DRAIN_EVERY;
+        }
         if self.rescan.is_due(now) {
             self.look_at_all(now);
         } else if self.poll.is_due(now) && !self.blind.is_empty() {
@@ -129,7 +143,9 @@ impl<'a> Reader<'a> {
         for path in self.catalog.take_news() {
             self.table.touch(&path);
         }
-        self.table.ripen(now);
+        while let Some(path) = self.table.take_due(now) {
+            self.ripen(&path, now);
+        }
         if now >= self.note_at {
             self.note_at = now + NOTE_EVERY;
             self.table.note_all(now);
@@ -144,12 +160,36 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A file is due to be looked at: not if it is polled, and nothing has changed.
+    fn ripen(&mut self, path: &Arc<Path>, now: Instant) {
+        let is_quiet = self.watcher.blind(path).is_some()
+            && self.table.is_as_it_rested(path, now, || Real.stat(path).ok().flatten());
+        if is_quiet {
+            self.poll_later(path, now);
+            if let Some(until) = self.table.rests_until(path) {
+                self.table.later(path, until);
+            }
+        } else {
+            self.table.touch(path);
+        }
+    }
+
+    fn poll_later(&mut self, path: &Arc<Path>, now: Instant) {
+        let pace = Idle::new(self.settings.poll_interval, self.table.len(), LOOK);
+        let at = now + pace.interval(self.table.idle(path, now));
+        // Many at once cost less than each by itself.
+        let since = at.saturating_duration_since(self.begun).as_millis();
+        let late = POLLS_APART.as_millis() - since % POLLS_APART.as_millis();
+        self.table.later(path, at + Duration::from_millis(u64::try_from(late).unwrap_or(0)));
+    }
+
     /// One batch of a file, if it has any.
     fn read(&mut self, path: &Arc<Path>, now: Instant) {
+        // How it is before it is read: what comes later shows.
+        let before = self.watcher.blind(path).map(|_| Real.stat(path).ok().flatten());
         let Some(follower) = self.table.follower(path) else { return };
         match follower.step(now, usize::MAX) {
             Ok(Some(batch)) => {
-                self.table.note(path, now);
                 self.table.again(path, now);
                 self.hand_on(batch);
             }
@@ -169,9 +209,8 @@ impl<'a> Reader<'a> {
                     self.table.later(path, at);
                 }
                 if self.watcher.blind(path).is_some() {
-                    let files = self.table.len();
-                    let pace = Idle::new(self.settings.poll_interval, files, LOOK);
-                    self.table.later(path, now + pace.interval(self.table.idle(path, now)));
+                    self.table.rest(path, before.flatten(), next_look);
+                    self.poll_later(path, now);
                 }
             }
             Err(cause) => {
@@ -224,14 +263,22 @@ impl<'a> Reader<'a> {
             until = until.min(self.poll.due());
         }
         until = self.table.next_due().map_or(until, |due| due.min(until));
-        let events = self.watcher.fd();
-        let timeout = until.saturating_duration_since(now);
-        if wait(self.settings.queue.wake(), events.as_slice(), timeout) {
-            let nap = self.nap.left(ticks());
-            if !nap.is_zero() {
-                std::thread::sleep(nap);
+        let wake = self.settings.queue.wake();
+        // Events are not waited for at first, so that a file that is written all the time does not
+        // wake this thread twice for each look.
+        let nap = self.nap.left(now).min(until.saturating_duration_since(now));
+        if !nap.is_zero() {
+            wait(wake, &[], nap);
+            let slept = ticks();
+            if slept < now + nap || slept >= until {
+                return;
             }
-            self.nap.begin(ticks());
+        }
+        let events = self.watcher.fd();
+        if wait(wake, events.as_slice(), until.saturating_duration_since(ticks())) {
+            let now = ticks();
+            self.drain_at = now;
+            self.nap.begin(now);
         }
     }
 

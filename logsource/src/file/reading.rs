@@ -80,6 +80,8 @@ pub(super) struct Reading<F> {
     pub(super) touched: Instant,
     /// Everything was read at the last look, so that it may have been cut since.
     rested: bool,
+    /// The file was not cut since the look began, or it was not asked yet.
+    checked: bool,
     /// What is held was there after it was read: the file had not been cut meanwhile.
     pub(super) trusted: bool,
     /// What cannot be unpacked is counted.
@@ -144,6 +146,7 @@ impl<F: Handle> Reading<F> {
             at_hole: false,
             touched: now,
             rested: true,
+            checked: false,
             trusted: true,
             is_damage_told: false,
             left: Vec::new(),
@@ -239,19 +242,32 @@ impl<F: Handle> Reading<F> {
         })
     }
 
-    /// Begins a look. Says whether the file was cut since the last one.
+    /// Begins a look. Says whether the file was cut since the last one, if something is held that
+    /// it would be too late to save once more is read; else that is asked once there is more.
     pub(super) fn begin_look(&mut self) -> io::Result<bool> {
-        Ok(std::mem::take(&mut self.rested) && self.is_cut()?)
+        if !std::mem::take(&mut self.rested) {
+            return Ok(false);
+        }
+        self.checked = false;
+        Ok(self.has_partial() && self.is_found_cut()?)
     }
 
     /// Everything that is there was read. Says whether the file was cut meanwhile.
     pub(super) fn end_look(&mut self) -> io::Result<bool> {
-        if !self.trusted && self.has_partial() && self.is_cut()? {
+        let is_doubtful = !self.trusted && self.has_partial();
+        if (is_doubtful || !self.checked) && self.is_found_cut()? {
             return Ok(true);
         }
         (self.rested, self.trusted) = (true, true);
         self.framer.rest();
         Ok(false)
+    }
+
+    /// Whether the file was cut: asked in the course of a look.
+    pub(super) fn is_found_cut(&mut self) -> io::Result<bool> {
+        let is_cut = self.is_cut()?;
+        self.checked = !is_cut;
+        Ok(is_cut)
     }
 
     /// Ends the last line: nobody will write to this file any more.

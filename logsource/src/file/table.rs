@@ -44,6 +44,8 @@ struct Entry {
     due: Option<Instant>,
     /// How it was at the last look at everything.
     stamp: Option<Stamp>,
+    /// How it was when it was last read to its end, if it is polled, and until when that counts.
+    rest: Option<(Stamp, Option<Instant>)>,
     /// In which of those looks it was there.
     round: u64,
     /// When it was last seen to change.
@@ -93,6 +95,7 @@ impl Table {
             waits: false,
             due: None,
             stamp: None,
+            rest: None,
             round: self.round,
             changed: now,
             lag: 0,
@@ -218,15 +221,41 @@ impl Table {
         self.due.insert((at, Arc::clone(path)));
     }
 
-    /// Touches those that are due.
-    pub(super) fn ripen(&mut self, now: Instant) {
-        while self.next_due().is_some_and(|due| due <= now) {
-            let Some((_, path)) = self.due.pop_first() else { break };
-            if let Some(entry) = self.files.get_mut(&path) {
-                entry.due = None;
-            }
-            self.touch(&path);
+    /// Takes out one that is due.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Arc<Path>> {
+        self.next_due().filter(|due| *due <= now)?;
+        let (_, path) = self.due.pop_first()?;
+        if let Some(entry) = self.files.get_mut(&path) {
+            entry.due = None;
         }
+        Some(path)
+    }
+
+    /// A polled file was read to its end: so it was before that, and by then it is to be looked at
+    /// though it does not change.
+    pub(super) fn rest(&mut self, path: &Path, stat: Option<Stat>, until: Option<Instant>) {
+        if let Some(entry) = self.files.get_mut(path) {
+            entry.rest = stat.map(|stat| (Stamp::from(&stat), until));
+        }
+    }
+
+    /// By when a polled file that was read to its end is looked at in any case.
+    pub(super) fn rests_until(&self, path: &Path) -> Option<Instant> {
+        self.files.get(path)?.rest?.1
+    }
+
+    /// Whether a polled file is as it was when it was read to its end, and not due for anything else.
+    pub(super) fn is_as_it_rested(
+        &self,
+        path: &Path,
+        now: Instant,
+        stat: impl FnOnce() -> Option<Stat>,
+    ) -> bool {
+        let rest = self.files.get(path).and_then(|entry| entry.rest);
+        rest.is_some_and(|(stamp, until)| {
+            until.is_none_or(|until| until > now)
+                && stat().is_some_and(|stat| Stamp::from(&stat) == stamp)
+        })
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {

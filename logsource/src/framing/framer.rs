@@ -11,7 +11,7 @@ use super::splitter::Splitter;
 use super::stage::Held;
 use super::stage::{Raw, Stage};
 use super::tally::Tally;
-use crate::slab::{Pool, Table};
+use crate::slab::{Blank, Pool, Table};
 
 /// Turns bytes, in whatever pieces they come, into lines of a slab.
 ///
@@ -68,7 +68,9 @@ pub(crate) struct Carry {
 impl Framer {
     /// Begins at the first byte of a stream.
     pub(crate) fn new(pool: Arc<Pool>, framing: &Framing) -> Self {
-        let splitter = Splitter::new(pool.get(), framing.settings());
+        // Many files are opened, and few of them read at the same time: a slab is taken when it is
+        // needed.
+        let splitter = Splitter::new(Blank::default(), framing.settings());
         let framing = framing.clone();
         let (stage, staged, prefix, position) = (None, 0, 0, 0);
         let (is_ended, touched) = (false, None);

@@ -43,11 +43,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new(pool: Arc<Pool>, has_fields: bool, base: u64) -> Self {
-        let waiting = VecDeque::new();
-        let mut outbox =
-            Self { blank: pool.get(), pool, used: 0, has_fields, waiting, waiting_bytes: 0, base };
-        outbox.prepare();
-        outbox
+        let (blank, waiting) = (Blank::default(), VecDeque::new());
+        Self { blank, pool, used: 0, has_fields, waiting, waiting_bytes: 0, base }
     }
 
     fn prepare(&mut self) {

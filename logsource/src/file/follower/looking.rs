@@ -25,6 +25,11 @@ fn is_being_written(stat: &Stat) -> bool {
 impl<D: Disk> Follower<D> {
     /// Looks at who bears the name now. Says whether there is something new to read.
     pub(in crate::file) fn look(&mut self, now: Instant) -> io::Result<bool> {
+        self.look_at_name(now, true)
+    }
+
+    /// The same; what bears the name need not be asked whether it was cut if it was just read.
+    pub(super) fn look_at_name(&mut self, now: Instant, is_cut_asked: bool) -> io::Result<bool> {
         if let Some(begin) = self.pending.take() {
             self.begin(begin, now)?;
             return Ok(!self.chain.is_empty());
@@ -36,7 +41,7 @@ impl<D: Disk> Follower<D> {
         let was_unsure = std::mem::take(&mut self.unsure);
         if let Some(newest) = self.chain.len().checked_sub(1)
             && let Some(last) = self.chain.back_mut()
-            && (last.is_cut()? || self.is_shown_cut(newest)?)
+            && ((is_cut_asked && last.is_cut()?) || self.is_shown_cut(newest)?)
         {
             self.restart(newest, now)?;
             return Ok(true);
