@@ -128,11 +128,7 @@ impl<D: Disk> Follower<D> {
                 self.pass_over(&file.stat);
                 Ok(None)
             }
-            None | Some(Known::Copy { .. })
-                if self.chain.is_empty() && self.is_made_of_others(&mut file)? =>
-            {
-                Ok(None)
-            }
+            None | Some(Known::Copy { .. }) if self.is_made_of_others(&mut file)? => Ok(None),
             _ => Ok(Some((file, 0))),
         }
     }

@@ -345,10 +345,7 @@ impl<D: Disk> Follower<D> {
             })?
         } else if !found.lost.is_empty() {
             let store = self.shared.store.as_ref();
-            let Some(since) = store
-                .filter(|_| !self.catalog.is_of_pattern())
-                .and_then(|store| store.written_at())
-            else {
+            let Some(since) = store.and_then(|store| store.written_at()) else {
                 return Ok(Vec::new());
             };
             // Of what was empty nothing can be found, though it may have been filled, and renamed,
