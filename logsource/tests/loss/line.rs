@@ -50,3 +50,14 @@ pub(crate) fn parse(line: &[u8]) -> Option<LineId> {
     let seq = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
     Some(LineId { writer, seq })
 }
+
+/// Which line these bytes are the beginning of, as far as they can tell: one that was read while it
+/// was written.
+pub(crate) fn beginning(bytes: &[u8]) -> Option<LineId> {
+    let mut words = bytes.splitn(3, |byte| *byte == b' ');
+    let writer = std::str::from_utf8(words.next()?.strip_prefix(b"w")?).ok()?.parse().ok()?;
+    let seq = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    let padding = words.next()?;
+    let is_whole = padding.iter().enumerate().all(|(n, byte)| *byte == b'a' + (n % 26) as u8);
+    is_whole.then_some(LineId { writer, seq })
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use crate::ledger::{Event, Found, Record};
-use crate::line::LineId;
+use crate::line::{self, LineId};
 use crate::model::{Cause, Fate, Model, Ms};
 use crate::scenario::Scenario;
 use crate::spans::Spans;
@@ -155,9 +155,21 @@ impl Case<'_> {
         settled
     }
 
+    /// Whether it is what a cut left of a line: of one that was written in two halves, or that was
+    /// read while it was written.
     fn is_half(&self, bytes: &[u8]) -> bool {
         let bytes = bytes.trim_ascii_end();
         self.models.iter().any(|model| model.halves.contains(bytes))
+            || line::beginning(bytes).is_some_and(|id| self.is_cut_off(id))
+    }
+
+    fn is_cut_off(&self, id: LineId) -> bool {
+        let is_cut_off = |model: &&Model| {
+            let fates = model.fates();
+            let fate = fates.get(&id.writer).and_then(|fates| *fates.get(id.seq as usize)?);
+            matches!(fate, Some(Fate::Destroyed(_, Cause::Truncated)))
+        };
+        self.models.iter().any(is_cut_off)
     }
 
     fn judge_lines(
