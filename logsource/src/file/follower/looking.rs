@@ -101,7 +101,10 @@ impl<D: Disk> Follower<D> {
                 | Known::Copy { size, .. }
                 | Known::PassedOver { size, .. },
             ) if size == stat.size => return Ok(None),
-            Some(Known::WasCopy(_)) if is_being_written(stat) => {
+            // Half of an archive does not show what it is made of, which may be gone already.
+            Some(Known::WasCopy(_) | Known::Copy { is_packed: true, .. })
+                if is_being_written(stat) =>
+            {
                 self.unsure = true;
                 return Ok(None);
             }
