@@ -282,8 +282,8 @@ impl FileSourceBuilder {
     }
 
     /// No more files than this are open at once, 16 at least; 4096, or three quarters of what
-    /// the process may have open if that is less, if not set. When there are more, those that were read are closed, and the
-    /// others are read one after another.
+    /// the process may have open if that is less, if not set. When there are more, those that were
+    /// read are closed, and the others are read one after another.
     pub fn max_open_files(mut self, files: usize) -> Self {
         self.max_open_files = Some(files);
         self
