@@ -1,5 +1,5 @@
-//! `steady_10mb`: what it costs to follow a log that grows by 10 MB a second, beside a bare reader of
-//! the same file at the same time. Each is a process of its own.
+//! `steady_10mb`: what it costs to follow a log that grows by 10 MB a second, and then what it costs
+//! a bare reader. Each is a process of its own, and has the machine for itself but for the writer.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,29 +16,9 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const MB: f64 = 1e6;
 
 pub(crate) fn measure(scale: Scale) -> anyhow::Result<Vec<Figure>> {
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("app.log");
-    File::create(&path)?;
-    let start = |how| Subject { path: path.clone(), how, pace: None }.start();
-    let (mut ours, mut bare) = (start(How::Watching)?, start(How::Bare)?);
-    let over = AtomicBool::new(false);
-    let ([our_cpu, bare_cpu], written) = std::thread::scope(|scope| {
-        let writer = scope
-            .spawn(|| pace::append(&path, BYTES_PER_SECOND, |_| !over.load(Ordering::Relaxed)));
-        std::thread::sleep(WARM_UP);
-        let shares = percent_of_a_core([&mut ours, &mut bare], scale.interval);
-        over.store(true, Ordering::Relaxed);
-        let written = writer.join().map_err(|_| anyhow::anyhow!("the writer failed"))??;
-        anyhow::Ok((shares?, written))
-    })?;
-    anyhow::ensure!(
-        written.bytes as f64 > 0.95 * BYTES_PER_SECOND as f64 * scale.interval.as_secs_f64(),
-        "the machine was too busy to write {BYTES_PER_SECOND} bytes a second"
-    );
-    ours.wait_for(written.lines, Duration::from_secs(10))?;
-    bare.wait_for(written.lines, Duration::from_secs(10))?;
-    let (our_peak, bare_peak) = (ours.used()?.peak as f64 / MB, bare.used()?.peak as f64 / MB);
-    let reference = "inotify → read → memchr → hash, beside";
+    let (our_cpu, our_peak) = follow(How::Watching, scale.interval)?;
+    let (bare_cpu, bare_peak) = follow(How::Bare, scale.interval)?;
+    let reference = "inotify → read → memchr → hash, next";
     Ok(vec![
         Figure::of_rounds(
             "steady_10mb",
@@ -55,4 +35,28 @@ pub(crate) fn measure(scale: Scale) -> anyhow::Result<Vec<Figure>> {
             &[(our_peak, bare_peak)],
         ),
     ])
+}
+
+/// The percentage of a core that following takes, and the most memory in megabytes.
+fn follow(how: How, interval: Duration) -> anyhow::Result<(f64, f64)> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("app.log");
+    File::create(&path)?;
+    let mut subject = Subject { path: path.clone(), how, pace: None }.start()?;
+    let over = AtomicBool::new(false);
+    let ([cpu], written) = std::thread::scope(|scope| {
+        let writer = scope
+            .spawn(|| pace::append(&path, BYTES_PER_SECOND, |_| !over.load(Ordering::Relaxed)));
+        std::thread::sleep(WARM_UP);
+        let shares = percent_of_a_core([&mut subject], interval);
+        over.store(true, Ordering::Relaxed);
+        let written = writer.join().map_err(|_| anyhow::anyhow!("the writer failed"))??;
+        anyhow::Ok((shares?, written))
+    })?;
+    anyhow::ensure!(
+        written.bytes as f64 > 0.95 * BYTES_PER_SECOND as f64 * interval.as_secs_f64(),
+        "the machine was too busy to write {BYTES_PER_SECOND} bytes a second"
+    );
+    subject.wait_for(written.lines, Duration::from_secs(10))?;
+    Ok((cpu, subject.used()?.peak as f64 / MB))
 }

@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::fs::OFlags;
+
 /// A directory with more entries than this is not searched for renamed files.
 const MAX_ENTRIES: usize = 100_000;
 
@@ -81,6 +83,11 @@ impl From<Metadata> for Stat {
     }
 }
 
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = i32::try_from(flags.bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// The operating system's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Real;
@@ -89,9 +96,15 @@ impl Disk for Real {
     type File = File;
 
     fn open(&self, path: &Path) -> io::Result<Option<File>> {
-        let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
         // Not blocking: opening a named pipe would wait for its writer.
-        let file = match OpenOptions::new().read(true).custom_flags(nonblock).open(path) {
+        let opened = match open_with(path, OFlags::NONBLOCK | OFlags::NOATIME) {
+            // Only the owner may read without a trace.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                open_with(path, OFlags::NONBLOCK)
+            }
+            other => other,
+        };
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),

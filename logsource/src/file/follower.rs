@@ -195,6 +195,7 @@ impl<D: Disk> Follower<D> {
             let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
             reading.trusted |= reading.has_lines();
             if let Some(batch) = reading.take(max) {
+                reading.end_look_early();
                 self.catalog.advance(reading.own_mark());
                 return Ok(Ok(Some(batch)));
             }
@@ -242,6 +243,15 @@ impl<D: Disk> Follower<D> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the last batch took all that was there, and nothing is waited for but that more is
+    /// written or that the name is another file's.
+    pub(super) fn is_read_to_end(&self) -> bool {
+        let waits = self.is_busy() || self.unsure || self.pending.is_some() || self.births > 0;
+        let is_over = self.retired.is_empty() && self.rest.is_empty() && !waits;
+        let is_kept = self.shared.keeping.remove_after.is_none();
+        is_over && is_kept && self.chain.back().is_some_and(Reading::is_rested)
     }
 
     /// Whether there is no file to read.

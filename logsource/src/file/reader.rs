@@ -187,10 +187,20 @@ impl<'a> Reader<'a> {
     fn read(&mut self, path: &Arc<Path>, now: Instant) {
         // How it is before it is read: what comes later shows.
         let before = self.watcher.blind(path).map(|_| Real.stat(path).ok().flatten());
+        let is_plain = before.is_none() && self.table.was_only_written(path);
         let Some(follower) = self.table.follower(path) else { return };
         match follower.step(now, usize::MAX) {
             Ok(Some(batch)) => {
-                self.table.again(path, now);
+                // Of what is written all the time, that is the end of a look.
+                let is_all = is_plain && follower.is_read_to_end();
+                let rests = is_all.then(|| follower.next_look(now));
+                self.table.changed(path, now);
+                match rests {
+                    Some(next_look) => {
+                        next_look.into_iter().for_each(|at| self.table.later(path, at))
+                    }
+                    None => self.table.again(path),
+                }
                 self.hand_on(batch);
             }
             Ok(None) => {
@@ -199,6 +209,7 @@ impl<'a> Reader<'a> {
                 let is_over = follower.is_idle() && !self.is_meant(path);
                 self.settings.status.resolve(path);
                 self.table.note(path, now);
+                self.table.at_end(path);
                 if is_over {
                     return self.table.remove(path);
                 }
@@ -269,30 +280,33 @@ impl<'a> Reader<'a> {
         let nap = self.nap.left(now).min(until.saturating_duration_since(now));
         if !nap.is_zero() {
             wait(wake, &[], nap);
-            let slept = ticks();
-            if slept < now + nap || slept >= until {
-                return;
-            }
+            self.drain_at = now + nap;
+            return;
         }
         let events = self.watcher.fd();
-        if wait(wake, events.as_slice(), until.saturating_duration_since(ticks())) {
-            let now = ticks();
+        if wait(wake, events.as_slice(), until.saturating_duration_since(now)) {
             self.drain_at = now;
-            self.nap.begin(now);
         }
     }
 
     fn take_events(&mut self, now: Instant) {
         let Self { watcher, table, seen, .. } = self;
         let patterns = &self.settings.patterns;
-        watcher.drain(patterns, |path| !table.kin(path).is_empty(), seen);
+        if watcher.drain(patterns, |path| !table.kin(path).is_empty(), seen) {
+            self.nap.begin(now);
+        }
         if seen.is_empty() {
             return;
         }
         let mut seen = std::mem::take(seen);
-        for path in seen.touched.drain() {
+        let touched = seen.touched.drain().map(|path| (path, true));
+        for (path, is_strange) in touched.chain(seen.written.drain().map(|path| (path, false))) {
             self.table.touch_kin(&path);
-            if !self.table.touch(&path) {
+            let is_followed = match is_strange {
+                true => self.table.touch(&path),
+                false => self.table.touch_written(&path),
+            };
+            if !is_followed {
                 self.meet(&path, now);
             } else if self.table.follower(&path).is_some_and(|follower| follower.is_idle()) {
                 // It may be the new name of one that is still read under its old one.

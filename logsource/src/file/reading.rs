@@ -263,6 +263,20 @@ impl<F: Handle> Reading<F> {
         Ok(false)
     }
 
+    /// Ends the look after a batch, if the file was as long as what was read when it was asked
+    /// whether it had been cut.
+    pub(super) fn end_look_early(&mut self) {
+        if self.checked && !self.content.is_packed() && self.size == self.at {
+            (self.rested, self.trusted) = (true, true);
+            self.framer.rest();
+        }
+    }
+
+    /// Whether all that was there was read at the last look.
+    pub(super) fn is_rested(&self) -> bool {
+        self.rested
+    }
+
     /// Whether the file was cut: asked in the course of a look.
     pub(super) fn is_found_cut(&mut self) -> io::Result<bool> {
         let is_cut = self.is_cut()?;

@@ -39,6 +39,9 @@ pub(super) struct Table {
 struct Entry {
     follower: Box<Follower>,
     is_ready: bool,
+    /// Something other than that it was written may have happened to it since it was last read to
+    /// its end.
+    is_strange: bool,
     /// It waits for room to be open.
     waits: bool,
     due: Option<Instant>,
@@ -92,6 +95,7 @@ impl Table {
         let entry = Entry {
             follower: Box::new(follower),
             is_ready: false,
+            is_strange: true,
             waits: false,
             due: None,
             stamp: None,
@@ -121,11 +125,25 @@ impl Table {
 
     /// Something may have happened to a file. Says whether it is one of these.
     pub(super) fn touch(&mut self, path: &Path) -> bool {
+        if let Some(entry) = self.files.get_mut(path) {
+            entry.is_strange = true;
+        }
+        self.touch_written(path)
+    }
+
+    /// A file was written. Says whether it is one of these.
+    pub(super) fn touch_written(&mut self, path: &Path) -> bool {
         let Some((path, _)) = self.files.get_key_value(path) else { return false };
         let path = Arc::clone(path);
         self.make_ready(&path);
         self.news.push(path);
         true
+    }
+
+    /// Whether all that can have happened to a file since it was last read to its end is that it
+    /// was written.
+    pub(super) fn was_only_written(&self, path: &Path) -> bool {
+        self.files.get(path).is_some_and(|entry| !entry.is_strange)
     }
 
     /// Something happened to a file that was renamed away.
@@ -201,12 +219,23 @@ impl Table {
         self.news.clear();
     }
 
-    /// A batch of it was read; the others come first, then there may be more.
-    pub(super) fn again(&mut self, path: &Arc<Path>, now: Instant) {
+    /// A batch of it was read.
+    pub(super) fn changed(&mut self, path: &Path, now: Instant) {
         if let Some(entry) = self.files.get_mut(path) {
             entry.changed = now;
         }
+    }
+
+    /// There may be more of it; the others come first.
+    pub(super) fn again(&mut self, path: &Arc<Path>) {
         self.make_ready(path);
+    }
+
+    /// It was read to its end, and whatever happened to it was looked at.
+    pub(super) fn at_end(&mut self, path: &Path) {
+        if let Some(entry) = self.files.get_mut(path) {
+            entry.is_strange = false;
+        }
     }
 
     /// It is to be looked at by then.

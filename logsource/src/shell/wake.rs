@@ -74,8 +74,12 @@ pub(crate) fn wait(wake: &Wake, files: &[BorrowedFd<'_>], timeout: Duration) -> 
         if !poll(fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
             return false;
         }
-        wake.reset();
-        fds.iter().take(files.len()).any(|fd| !fd.revents().is_empty())
+        let (files, wakes) = fds.split_at_mut(files.len());
+        let is_ready = |fds: &[PollFd<'_>]| fds.iter().any(|fd| !fd.revents().is_empty());
+        if is_ready(wakes) {
+            wake.reset();
+        }
+        is_ready(files)
     };
     match (fds.next(), fds.next(), fds.next()) {
         (Some(first), Some(second), Some(third)) => ready(&mut [first, second, third]),

@@ -62,7 +62,7 @@ pub(in crate::file) struct Nap {
 
 impl Nap {
     /// What comes within this time is read together.
-    const SPAN: Duration = Duration::from_millis(6);
+    const SPAN: Duration = Duration::from_millis(8);
 
     pub(in crate::file) fn new(now: Instant) -> Self {
         Self { last: now }
@@ -134,8 +134,8 @@ mod tests {
         let mut nap = Nap::new(now);
         assert_eq!(nap.left(now + ms(100)), Duration::ZERO);
         nap.begin(now + ms(100));
-        assert_eq!(nap.left(now + ms(101)), ms(5));
-        assert_eq!(nap.left(now + ms(107)), Duration::ZERO);
+        assert_eq!(nap.left(now + ms(101)), ms(7));
+        assert_eq!(nap.left(now + ms(109)), Duration::ZERO);
     }
 
     /// Looks in an hour at files that were last written when it began.

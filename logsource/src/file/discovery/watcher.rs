@@ -26,6 +26,10 @@ const RETRY_EVERY: Duration = Duration::from_secs(60);
 /// What the kernel fills at once: about 600 events.
 const BUFFER: usize = 24 << 10;
 
+/// If there are fewer events in the buffer, it was not full: an event with the longest name takes
+/// 272 bytes.
+const FULL_EVENTS: usize = BUFFER / 272;
+
 /// Events that are read at once, at most: as many as the kernel holds by default. More are read
 /// the next time, so that a busy directory cannot keep the caller.
 const MAX_EVENTS: usize = 16_384;
@@ -68,9 +72,12 @@ struct Covered {
 pub(in crate::file) struct Seen {
     /// Events were lost, or a file system is gone: all must be looked at.
     pub(in crate::file) lost_events: bool,
-    /// Files that may have been written, cut, made, renamed or removed. One behind a link has the
-    /// link's name.
+    /// Files that may have been made, renamed or removed, or anything else. One behind a link has
+    /// the link's name.
     pub(in crate::file) touched: HashSet<PathBuf>,
+    /// Files that were written or cut, and bear the same names as before unless they are among
+    /// those as well.
+    pub(in crate::file) written: HashSet<PathBuf>,
     /// A file came to this name that had none that was cared for. Each is here as often as it came.
     pub(in crate::file) born: Vec<PathBuf>,
     /// Directories that came or went and that can have files that are meant: walk in them again.
@@ -82,14 +89,16 @@ impl Seen {
     pub(in crate::file) fn clear(&mut self) {
         self.lost_events = false;
         self.touched.clear();
+        self.written.clear();
         self.born.clear();
         self.changed.clear();
     }
 
     /// Whether there is a reason to look.
     pub(in crate::file) fn is_empty(&self) -> bool {
-        let Self { lost_events, touched, born, changed } = self;
-        !lost_events && touched.is_empty() && born.is_empty() && changed.is_empty()
+        let Self { lost_events, touched, written, born, changed } = self;
+        let none = touched.is_empty() && written.is_empty() && born.is_empty();
+        !lost_events && none && changed.is_empty()
     }
 }
 
@@ -180,21 +189,32 @@ impl Watcher {
     }
 
     /// Takes what has happened, without waiting. Names that the patterns do not mean matter if
-    /// they are cared for. It may leave some for the next time.
+    /// they are cared for. It may leave some for the next time. Says whether anything has happened,
+    /// even if it does not matter.
     pub(in crate::file) fn drain(
         &mut self,
         patterns: &Patterns,
         cares: impl Fn(&Path) -> bool,
         seen: &mut Seen,
-    ) {
+    ) -> bool {
         let Self { directories, watches, links, renames, scratch, .. } = self;
-        let Ok(inotify) = &self.inotify else { return };
+        let Ok(inotify) = &self.inotify else { return false };
         scratch.watch = None;
         let mut gone = Vec::new();
         let mut reader = Reader::new(inotify, &mut self.buffer);
-        for _ in 0..MAX_EVENTS {
+        let (mut events, mut of_buffer) = (0, 0);
+        while events < MAX_EVENTS {
+            if reader.is_buffer_empty() {
+                let is_last = events > 0 && of_buffer < FULL_EVENTS;
+                if is_last {
+                    break;
+                }
+                of_buffer = 0;
+            }
             // Any error, such as that there is no more, ends it: there is always a next time.
             let Ok(event) = reader.next() else { break };
+            events += 1;
+            of_buffer += 1;
             let what = event.events();
             if what.intersects(ReadFlags::QUEUE_OVERFLOW | ReadFlags::UNMOUNT) {
                 seen.lost_events = true;
@@ -221,6 +241,7 @@ impl Watcher {
         for watch in gone {
             self.forget(watch);
         }
+        events > 0
     }
 
     fn add(&mut self, walk: &Walk, now: Instant) -> bool {
@@ -395,15 +416,19 @@ impl<F: Fn(&Path) -> bool> Judge<'_, F> {
         {
             insert(&mut seen.changed, path);
         }
-        let is_known = fit.file || links.is_some() || seen.touched.contains(path);
+        let touched = match what == ReadFlags::MODIFY {
+            true => &mut seen.written,
+            false => &mut seen.touched,
+        };
+        let is_known = fit.file || links.is_some() || touched.contains(path);
         if !is_known && !(self.cares)(path) {
             return;
         }
         for path in links.into_iter().flatten() {
-            insert(&mut seen.touched, path);
+            insert(touched, path);
         }
         if links.is_none() || fit.file {
-            insert(&mut seen.touched, path);
+            insert(touched, path);
         }
         if what.contains(ReadFlags::MOVED_FROM) {
             if self.renames.len() == MAX_RENAMES {
