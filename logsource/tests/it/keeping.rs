@@ -1,14 +1,13 @@
 //! Which files are kept open, are opened again, are removed, or are never read.
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs;
 use std::time::Duration;
 
 use birl_logsource::{
     Count, Edge, FileSource, FileSourceBuilder, Gauge, LogSource, Position, SourceMetrics,
 };
 
-use crate::support::{Batches, Place, append, lines, next, until};
+use crate::support::{Batches, Place, append, lines, made_older, next, until};
 
 const RESUME: Position = Position::Resume { otherwise: Edge::Start };
 
@@ -30,12 +29,6 @@ async fn read_and_closed(source: &FileSource, stream: &mut Batches, line: &str) 
     assert_eq!(lines(stream, 1).await, [line]);
     let metrics = metrics(source);
     until("it is closed", async || metrics.gauge(Gauge::OpenFiles) == 0).await;
-}
-
-fn made_older(path: &Path, by: Duration) {
-    let file = File::options().append(true).open(path).unwrap();
-    let now = file.metadata().unwrap().modified().unwrap();
-    file.set_modified(now - by).unwrap();
 }
 
 #[tokio::test]

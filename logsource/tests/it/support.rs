@@ -40,6 +40,13 @@ pub(crate) fn append(path: &Path, text: impl AsRef<[u8]>) -> File {
     file
 }
 
+/// Has a file look as if nobody had written to it for a while.
+pub(crate) fn made_older(path: &Path, by: Duration) {
+    let file = File::options().append(true).open(path).unwrap();
+    let now = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(now - by).unwrap();
+}
+
 /// The next batch; fails the test if none comes.
 pub(crate) async fn next(stream: &mut Batches) -> Result<Batch, Error> {
     let item = tokio::time::timeout(PATIENCE, stream.next()).await;

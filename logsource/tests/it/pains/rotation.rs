@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::Duration;
 
 use birl_logsource::{Count, FileSource, HealthState, LogSource};
 
 use super::*;
-use crate::support::until;
+use crate::support::{made_older, until};
 
 #[tokio::test]
 async fn pain_01_truncate_with_the_same_first_line() {
@@ -304,5 +305,40 @@ async fn pain_04_packed_and_the_pattern_matches_the_archive() {
         numbered("c", 0..100),
         numbered("d", 0..100),
     ];
+    assert_eq!(sorted(found), expected.concat());
+}
+
+/// Half of an archive does not show what it was made of once the plain file is gone.
+#[tokio::test]
+async fn pain_04_the_plain_file_goes_while_its_archive_is_half_written() {
+    let log = Log::new();
+    let mut run = Run::of(log.glob());
+    // So few that it is known by all of them: its beginning alone says nothing.
+    log.write(&numbered("a", 0..60));
+    let mut found = run.lines(60).await;
+    fs::rename(log.path(), log.at("app.log.1")).unwrap();
+    let (plain, packed) = (log.at("app.log.1"), log.at("app.log.1.gz"));
+    // Stored as it is, so that each part of it is a part of the lines.
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+    encoder.write_all(&fs::read(&plain).unwrap()).unwrap();
+    let bytes = encoder.finish().unwrap();
+    for (part, piece) in bytes.chunks(bytes.len().div_ceil(4)).enumerate() {
+        append(&packed, piece);
+        if part == 1 {
+            fs::remove_file(&plain).unwrap();
+        }
+        // What was told before the first of these is looked at before the second comes.
+        for number in part * 2..part * 2 + 2 {
+            log.write(&numbered("b", number..number + 1));
+            found.extend(run.lines(1).await);
+        }
+    }
+    // Nobody has written to it for a while: what it is shows now.
+    made_older(&packed, Duration::from_secs(10));
+    log.write(&numbered("c", 0..1));
+    found.extend(run.lines(1).await);
+    log.end();
+    found.extend(run.rest().await);
+    let expected = [numbered("a", 0..60), numbered("b", 0..8), numbered("c", 0..1)];
     assert_eq!(sorted(found), expected.concat());
 }
