@@ -326,3 +326,6 @@ impl Framer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
