@@ -199,7 +199,8 @@ impl<D: Disk> Follower<D> {
                 self.catalog.advance(reading.own_mark());
                 return Ok(Ok(Some(batch)));
             }
-            if filled != Filled::More {
+            // What was too long to be a line may stand before others.
+            if filled != Filled::More && !reading.has_lines() {
                 return Ok(if reading.end_look()? { Err(Cut) } else { Ok(None) });
             }
         }
@@ -246,11 +247,11 @@ impl<D: Disk> Follower<D> {
     }
 
     /// Whether the last batch took all that was there, and nothing is waited for but that more is
-    /// written or that the name is another file's.
+    /// written or that the name is another file's; nor is there another file that waits for room.
     pub(super) fn is_read_to_end(&self) -> bool {
         let waits = self.is_busy() || self.unsure || self.pending.is_some() || self.births > 0;
         let is_over = self.retired.is_empty() && self.rest.is_empty() && !waits;
-        let is_kept = self.shared.keeping.remove_after.is_none();
+        let is_kept = self.shared.keeping.remove_after.is_none() && !self.shared.open.is_full();
         is_over && is_kept && self.chain.back().is_some_and(Reading::is_rested)
     }
 
@@ -300,3 +301,6 @@ impl<D: Disk> Follower<D> {
         lags.fold((0, None), |(bytes, age), (more, other)| (bytes + more, age.max(other)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,9 @@ const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// While there is something to read, events are asked for no more often.
 const DRAIN_EVERY: Duration = Duration::from_millis(1);
 
+/// A file that is written all the time is looked at in full no less often.
+const FULL_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Polled files that are due within this are looked at together.
 const POLLS_APART: Duration = Duration::from_millis(50);
 
@@ -191,15 +194,16 @@ impl<'a> Reader<'a> {
         let Some(follower) = self.table.follower(path) else { return };
         match follower.step(now, usize::MAX) {
             Ok(Some(batch)) => {
-                // Of what is written all the time, that is the end of a look.
+                // Of what is written all the time, that is the end of a look. At its name, and at
+                // all else that no event may tell of, it is looked before long.
                 let is_all = is_plain && follower.is_read_to_end();
-                let rests = is_all.then(|| follower.next_look(now));
+                let next_look = if is_all { follower.next_look(now) } else { None };
                 self.table.changed(path, now);
-                match rests {
-                    Some(next_look) => {
-                        next_look.into_iter().for_each(|at| self.table.later(path, at))
-                    }
-                    None => self.table.again(path),
+                if is_all {
+                    let soon = now + FULL_LOOK_EVERY;
+                    self.table.later(path, next_look.map_or(soon, |at| at.min(soon)));
+                } else {
+                    self.table.again(path);
                 }
                 self.hand_on(batch);
             }
@@ -284,7 +288,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let events = self.watcher.fd();
-        if wait(wake, events.as_slice(), until.saturating_duration_since(now)) {
+        if wait(wake, events.as_slice(), until.saturating_duration_since(ticks())) {
             self.drain_at = now;
         }
     }

@@ -5,6 +5,7 @@ mod carried;
 mod closed;
 mod cut;
 mod likeness;
+mod look;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -240,48 +241,6 @@ impl<F: Handle> Reading<F> {
             _ if read < space => Filled::Last,
             _ => Filled::More,
         })
-    }
-
-    /// Begins a look. Says whether the file was cut since the last one, if something is held that
-    /// it would be too late to save once more is read; else that is asked once there is more.
-    pub(super) fn begin_look(&mut self) -> io::Result<bool> {
-        if !std::mem::take(&mut self.rested) {
-            return Ok(false);
-        }
-        self.checked = false;
-        Ok(self.has_partial() && self.is_found_cut()?)
-    }
-
-    /// Everything that is there was read. Says whether the file was cut meanwhile.
-    pub(super) fn end_look(&mut self) -> io::Result<bool> {
-        let is_doubtful = !self.trusted && self.has_partial();
-        if (is_doubtful || !self.checked) && self.is_found_cut()? {
-            return Ok(true);
-        }
-        (self.rested, self.trusted) = (true, true);
-        self.framer.rest();
-        Ok(false)
-    }
-
-    /// Ends the look after a batch, if the file was as long as what was read when it was asked
-    /// whether it had been cut.
-    pub(super) fn end_look_early(&mut self) {
-        if self.checked && !self.content.is_packed() && self.size == self.at {
-            (self.rested, self.trusted) = (true, true);
-            self.framer.rest();
-        }
-    }
-
-    /// Whether all that was there was read at the last look.
-    pub(super) fn is_rested(&self) -> bool {
-        self.rested
-    }
-
-    /// Whether the file was cut: asked in the course of a look.
-    pub(super) fn is_found_cut(&mut self) -> io::Result<bool> {
-        let is_cut = self.is_cut()?;
-        self.checked = !is_cut;
-        Ok(is_cut)
     }
 
     /// Ends the last line: nobody will write to this file any more.

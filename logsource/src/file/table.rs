@@ -331,11 +331,11 @@ impl Table {
         self.behind.values().max().copied().unwrap_or_default()
     }
 
-    /// There was no room for it to be open.
+    /// There was no room for it to be open: what happened to it was not looked at.
     pub(super) fn wait(&mut self, path: &Arc<Path>) {
-        if let Some(entry) = self.files.get_mut(path)
-            && !std::mem::replace(&mut entry.waits, true)
-        {
+        let Some(entry) = self.files.get_mut(path) else { return };
+        entry.is_strange = true;
+        if !std::mem::replace(&mut entry.waits, true) {
             self.waiting.push_back(Arc::clone(path));
         }
     }

@@ -162,3 +162,17 @@ async fn what_is_too_old_is_not_read_before_it_grows() {
     made_older(&young, Duration::from_secs(7200));
     assert_eq!(lines(&mut build().tail(RESUME), 1).await, ["later"]);
 }
+
+/// Else every look would write to the disk, and tools that go by the access time would take logs
+/// for files that somebody needs.
+#[tokio::test]
+async fn reading_leaves_no_trace() {
+    let place = Place::new();
+    append(&place.log, "1\n");
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let times = fs::FileTimes::new().set_accessed(long_ago);
+    append(&place.log, "2\n").set_times(times).unwrap();
+    let source = builder(&place, "app.log").build().unwrap();
+    assert_eq!(lines(&mut source.tail(RESUME), 2).await, ["1", "2"]);
+    assert_eq!(fs::metadata(&place.log).unwrap().accessed().unwrap(), long_ago);
+}

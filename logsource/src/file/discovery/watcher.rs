@@ -203,7 +203,8 @@ impl Watcher {
         let mut gone = Vec::new();
         let mut reader = Reader::new(inotify, &mut self.buffer);
         let (mut events, mut of_buffer) = (0, 0);
-        while events < MAX_EVENTS {
+        // What is in the buffer would be lost.
+        while events < MAX_EVENTS || !reader.is_buffer_empty() {
             if reader.is_buffer_empty() {
                 let is_last = events > 0 && of_buffer < FULL_EVENTS;
                 if is_last {

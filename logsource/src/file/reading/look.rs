@@ -1,0 +1,51 @@
+//! A look into a file: all that is there is read, and it is asked whether it was cut meanwhile.
+
+use std::io;
+
+use super::Reading;
+use crate::file::disk::Handle;
+
+impl<F: Handle> Reading<F> {
+    /// Begins a look. Says whether the file was cut since the last one, if something is held that
+    /// it would be too late to save once more is read; else that is asked once there is more.
+    pub(in crate::file) fn begin_look(&mut self) -> io::Result<bool> {
+        if !std::mem::take(&mut self.rested) {
+            return Ok(false);
+        }
+        self.checked = false;
+        Ok(self.has_partial() && self.is_found_cut()?)
+    }
+
+    /// Everything that is there was read. Says whether the file was cut meanwhile.
+    pub(in crate::file) fn end_look(&mut self) -> io::Result<bool> {
+        let is_doubtful = !self.trusted && self.has_partial();
+        if (is_doubtful || !self.checked) && self.is_found_cut()? {
+            return Ok(true);
+        }
+        (self.rested, self.trusted) = (true, true);
+        self.framer.rest();
+        Ok(false)
+    }
+
+    /// Ends the look after a batch, if there is no line left, and the file was as long as what was
+    /// read when it was asked whether it had been cut.
+    pub(in crate::file) fn end_look_early(&mut self) {
+        let is_all_read = self.checked && !self.content.is_packed() && self.size == self.at;
+        if is_all_read && !self.framer.has_lines() {
+            (self.rested, self.trusted) = (true, true);
+            self.framer.rest();
+        }
+    }
+
+    /// Whether all that was there was taken at the last look, if there was one.
+    pub(in crate::file) fn is_rested(&self) -> bool {
+        self.rested
+    }
+
+    /// Whether the file was cut: asked in the course of a look.
+    pub(in crate::file) fn is_found_cut(&mut self) -> io::Result<bool> {
+        let is_cut = self.is_cut()?;
+        self.checked = !is_cut;
+        Ok(is_cut)
+    }
+}
