@@ -2,24 +2,31 @@
 //! following. It answers on its standard output what it has used when it is asked on its input.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use birl_benches::bare::Lines;
 use birl_benches::hash::LineHash;
 use birl_benches::usage;
 use birl_logsource::{FileSource, LogSource, Parser, Position, Watch};
 use futures_util::StreamExt;
-use rustix::fs::inotify;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::child::{Role, Started};
+
+/// How long the reader by hand sleeps: as long as ours waits for more of a file that is written all
+/// the time.
+const NAP: Duration = Duration::from_millis(8);
+
+/// What the reader by hand reads at once, at most.
+const BUFFER: usize = 256 * 1024;
 
 /// What is followed, and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +44,7 @@ pub(crate) enum How {
     Watching,
     /// By us, polling.
     Polling,
-    /// By hand: a blocking read of inotify, a read of the file, the same hash.
+    /// By hand: a thread that naps, reads, and looks for line ends, and one that takes the same hash.
     Bare,
 }
 
@@ -107,18 +114,35 @@ impl Subject {
     }
 
     fn by_hand(&self, progress: &Progress) -> anyhow::Result<()> {
-        let watch = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-        inotify::add_watch(&watch, &self.path, inotify::WatchFlags::MODIFY)?;
-        let mut file = Lines::new(std::fs::File::open(&self.path)?);
-        let (mut events, mut hash) = ([0; 4096], LineHash::default());
-        loop {
-            let before = hash.lines;
-            let read = file.read(|line| hash.line(line))?;
-            progress.add((hash.lines - before) as usize, read);
-            if read == 0 {
-                rustix::io::read(&watch, &mut events)?;
+        let file = std::fs::File::open(&self.path)?;
+        let (full, filled) = sync_channel(1);
+        let (empty, emptied) = sync_channel(2);
+        (0..2).try_for_each(|_| empty.send(vec![0; BUFFER]))?;
+        let reading = std::thread::spawn(move || {
+            let mut at = 0;
+            for mut buffer in emptied {
+                let mut len = 0;
+                while len == 0 {
+                    std::thread::sleep(NAP);
+                    let read = file.read_at(&mut buffer, at)?;
+                    memchr::memchr_iter(b'\n', &buffer[..read]).for_each(|end| len = end + 1);
+                }
+                at += len as u64;
+                full.send((buffer, len))?;
             }
+            anyhow::Ok(())
+        });
+        let mut hash = LineHash::default();
+        for (buffer, len) in filled {
+            let (before, mut start) = (hash.lines, 0);
+            for end in memchr::memchr_iter(b'\n', &buffer[..len]) {
+                hash.line(&buffer[start..end]);
+                start = end + 1;
+            }
+            progress.add((hash.lines - before) as usize, len);
+            empty.send(buffer)?;
         }
+        reading.join().map_err(|_| anyhow::anyhow!("the reading thread failed"))?
     }
 }
 
