@@ -126,6 +126,18 @@ impl CompareOp {
         }
     }
 
+    /// The operator that is true where this one is false.
+    pub(crate) fn negated(self) -> Self {
+        match self {
+            Self::Eq => Self::Ne,
+            Self::Ne => Self::Eq,
+            Self::Lt => Self::Ge,
+            Self::Le => Self::Gt,
+            Self::Gt => Self::Le,
+            Self::Ge => Self::Lt,
+        }
+    }
+
     pub(crate) fn is_ordering(self) -> bool {
         !matches!(self, Self::Eq | Self::Ne)
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::check::Patterns;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{MAX_BYTES, Node, NodeKind};
+use crate::index::{Index, Need};
 use crate::intent::IntentSpec;
 use crate::issue::Issue;
 use crate::keys::{self, Keys};
@@ -55,6 +56,7 @@ impl Compiler {
             fields: Vec::new(),
             slots: HashMap::new(),
             rules: Vec::new(),
+            needs: Vec::new(),
             names: HashMap::new(),
         };
         let files: Vec<(Source<'_>, Node)> =
@@ -66,7 +68,8 @@ impl Compiler {
             session.file(source, root);
         }
         if session.diagnostics.is_empty() {
-            Ok(RuleSet::new(session.rules, session.fields, session.aliases))
+            let index = Index::new(&session.needs, session.fields.len());
+            Ok(RuleSet::new(session.rules, session.fields, session.aliases, index))
         } else {
             Err(Diagnostics::new(session.diagnostics))
         }
@@ -81,6 +84,8 @@ pub(crate) struct Session<'c> {
     fields: Vec<FieldPath>,
     slots: HashMap<FieldPath, u32>,
     rules: Vec<Rule>,
+    /// Of each rule, how it is found.
+    needs: Vec<Vec<Need>>,
     /// Where each name was given first.
     names: HashMap<String, String>,
 }
@@ -257,6 +262,7 @@ impl Session<'_> {
                 &draft.group,
                 &self.fields,
             );
+            self.needs.push(draft.needs);
             self.rules.push(Rule {
                 info,
                 program: draft.program,

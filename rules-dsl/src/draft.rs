@@ -9,6 +9,7 @@ use crate::ast::{Ast, CompareOp, ExprId, Kind};
 use crate::check;
 use crate::compile::Session;
 use crate::document::{Node, NodeKind};
+use crate::index::{self, Need};
 use crate::intent::{self, Intent};
 use crate::issue::Issue;
 use crate::keys::{self, Keys};
@@ -32,6 +33,8 @@ pub(crate) struct Draft {
     pub(crate) when: String,
     pub(crate) scope: Option<String>,
     pub(crate) program: Program,
+    /// How records are found for which it can hold, term by term.
+    pub(crate) needs: Vec<Need>,
     pub(crate) window: Option<Window>,
     pub(crate) group: Vec<GroupField>,
     pub(crate) captures: Vec<u32>,
@@ -102,6 +105,7 @@ impl Session<'_> {
                     let terms = ast.conjuncts();
                     let slots = &mut |path: &str| self.slot(path);
                     draft.program.extend(&ast, &checked, &terms, slots);
+                    index::collect(&ast, &checked, &terms, slots, &mut draft.needs);
                     draft.scope = Some(text.trim().to_owned());
                     draft.meaning.push(ast.fingerprint(ast.root, &|path| self.resolved(path)));
                 }
@@ -116,7 +120,9 @@ impl Session<'_> {
                 Ok(checked) => checked,
                 Err(issues) => return self.report_in(source, node, issues),
             };
-            draft.program.extend(&ast, &checked, &split.terms, &mut |path| self.slot(path));
+            let slots = &mut |path: &str| self.slot(path);
+            draft.program.extend(&ast, &checked, &split.terms, slots);
+            index::collect(&ast, &checked, &split.terms, slots, &mut draft.needs);
             draft.when = text.trim().to_owned();
             for term in &split.terms {
                 draft.meaning.push(ast.fingerprint(*term, &|path| self.resolved(path)));

@@ -112,20 +112,20 @@ impl Engine {
         self.serial += 1;
         self.follow(now, &mut out);
         self.config.metrics.add_events(hits.events);
-        let current = Arc::ptr_eq(&hits.rules, &self.rules);
+        let current = Arc::ptr_eq(hits.rules(), &self.rules);
         if current && !self.retired.is_empty() {
             self.drop_retired(now, &mut out);
         }
         for (rule, count) in &hits.unknown {
-            let state = self.state_of(&hits.rules, *rule, current);
+            let state = self.state_of(hits.rules(), *rule, current);
             if let Some(Some(state)) = self.states.get(state as usize) {
                 state.counters.unknown.add(*count);
             }
         }
-        for hit in &hits.list {
-            let state = self.state_of(&hits.rules, hit.rule, current);
-            let rule = hits.rules.rule(hit.rule);
-            self.with(state, now, &mut out, |state, call| state.judge(rule, hit, call));
+        for (index, sighting) in hits.iter() {
+            let state = self.state_of(hits.rules(), index, current);
+            let rule = hits.rules().rule(index);
+            self.with(state, now, &mut out, |state, call| state.judge(rule, &sighting, call));
         }
         self.expire(now, &mut out);
         out

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::explain::Seen;
 use crate::firing::{Episode, Explain, Firing, Status, WindowSeen, Withheld};
 use crate::groups::Group;
-use crate::hits::Hit;
+use crate::hits::Sighting;
 use crate::literal::humane;
 use crate::rule::{Piece, Rule, fnv1a};
 use crate::time::{Nanos, system_time};
@@ -57,12 +57,13 @@ impl Open {
 pub(crate) fn fired(
     rule: &Rule,
     group: &Group,
-    hit: &Hit,
+    hit: &Sighting<'_>,
     episode: Episode,
     repeat: bool,
     withheld: Option<Withheld>,
 ) -> Firing {
     let window = window_seen(rule, group);
+    let seen = hit.captured(rule);
     let verb = match (&withheld, repeat) {
         (Some(_), _) => "held",
         (None, true) => "still fires",
@@ -74,7 +75,7 @@ pub(crate) fn fired(
     for piece in &rule.sentence {
         match piece {
             Piece::Text(piece) => text.push_str(piece),
-            Piece::Value(index) => match hit.seen.get(*index).and_then(Option::as_ref) {
+            Piece::Value(index) => match seen.get(*index).copied().flatten() {
                 Some(value) => text.push_str(&format!(" ({})", short(&value.to_string()))),
                 None => text.push_str(" (missing)"),
             },
@@ -92,27 +93,27 @@ pub(crate) fn fired(
         ));
     }
     let cause = cause..text.len();
-    if let Some(line) = &hit.line {
+    if let Some(line) = hit.line {
         text.push_str("; line: ");
         text.extend(line.chars().map(printable));
     }
-    let values = rule.captured.iter().zip(&hit.seen);
+    let values = rule.captured.iter().zip(&seen);
     let explain = Explain {
         text,
         cause,
         condition: Arc::clone(&rule.info.when),
         scope: rule.info.scope.clone(),
         values: values
-            .map(|(field, value)| Seen { field: field.to_string(), value: value.clone() })
+            .map(|(field, value)| Seen { field: field.to_string(), value: value.cloned() })
             .collect(),
-        line: hit.line.as_deref().map(str::to_owned),
+        line: hit.line.map(str::to_owned),
         window: window.clone(),
     };
     let count = window.map(|window| window.count);
     let annotations = rule
         .annotations
         .iter()
-        .map(|(name, template)| (name.clone(), template.render(&rule.info.name, &hit.seen, count)));
+        .map(|(name, template)| (name.clone(), template.render(&rule.info.name, &seen, count)));
     Firing {
         annotations: annotations.collect(),
         repeat,

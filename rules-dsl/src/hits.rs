@@ -1,8 +1,11 @@
 //! What matching hands to the engine.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::kept;
+use crate::rule::{GroupField, Rule};
 use crate::ruleset::RuleSet;
 use crate::time::Nanos;
 use crate::value::Value;
@@ -39,14 +42,50 @@ impl<R> Copy for Event<'_, R> {}
 #[must_use = "hits do nothing until an engine advances over them"]
 pub struct Hits {
     /// The generation that made them, and that they will be judged by.
-    pub(crate) rules: Arc<RuleSet>,
-    pub(crate) list: Vec<Hit>,
+    rules: Arc<RuleSet>,
+    list: Vec<Hit>,
+    /// The records that satisfied any rule.
+    sightings: Vec<Kept>,
+    /// What they held, record by record.
+    values: Vec<(u32, Value<'static>)>,
     pub(crate) events: u64,
     /// Unknown verdicts, for the rules that had any.
     pub(crate) unknown: Vec<(u32, u64)>,
 }
 
 impl Hits {
+    pub(crate) fn new(rules: Arc<RuleSet>) -> Self {
+        let (list, sightings, values) = (Vec::new(), Vec::new(), Vec::new());
+        Self { rules, list, sightings, values, events: 0, unknown: Vec::new() }
+    }
+
+    /// Keeps what rules may want of a record; the hits that follow are of this one.
+    pub(crate) fn sight(
+        &mut self,
+        time: Nanos,
+        line: Option<Box<str>>,
+        values: impl Iterator<Item = (u32, Value<'static>)>,
+    ) {
+        let from = self.values.len();
+        self.values.extend(values);
+        self.values[from..].sort_unstable_by_key(|(slot, _)| *slot);
+        self.sightings.push(Kept { time, line, values: from..self.values.len() });
+    }
+
+    /// The record that was sighted last satisfies a rule.
+    pub(crate) fn push(&mut self, rule: u32) {
+        self.list.push(Hit { rule, sighting: (self.sightings.len() - 1) as u32 });
+    }
+
+    /// Every rule that was satisfied, with the record, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Sighting<'_>)> {
+        self.list.iter().map(|hit| {
+            let kept = &self.sightings[hit.sighting as usize];
+            let (line, values) = (kept.line.as_deref(), &self.values[kept.values.clone()]);
+            (hit.rule, Sighting { time: kept.time, line, values })
+        })
+    }
+
     /// How many pairs of a record and a rule matched.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -77,16 +116,53 @@ impl Hits {
     }
 }
 
+/// The value of a `by` field that a record lacks: a group of its own, which silences no other.
+pub(crate) const MISSING: &str = "<missing>";
+
 /// The values of the `by` fields, in their order.
 pub(crate) type GroupKey = Box<[Box<str>]>;
 
 /// One record that satisfied one rule (of a window rule: all but the window).
 #[derive(Debug)]
-pub(crate) struct Hit {
-    pub(crate) rule: u32,
+struct Hit {
+    rule: u32,
+    sighting: u32,
+}
+
+#[derive(Debug)]
+struct Kept {
+    time: Nanos,
+    line: Option<Box<str>>,
+    values: Range<usize>,
+}
+
+/// What is kept of a record that satisfied a rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sighting<'h> {
     pub(crate) time: Nanos,
-    pub(crate) group: GroupKey,
-    /// The captured values, in the order of the rule's captures.
-    pub(crate) seen: Box<[Option<Value<'static>>]>,
-    pub(crate) line: Option<Box<str>>,
+    /// The beginning of its line.
+    pub(crate) line: Option<&'h str>,
+    /// By slot, ascending.
+    values: &'h [(u32, Value<'static>)],
+}
+
+impl<'h> Sighting<'h> {
+    pub(crate) fn value(&self, slot: u32) -> Option<&'h Value<'static>> {
+        let at = self.values.binary_search_by_key(&slot, |(slot, _)| *slot).ok()?;
+        self.values.get(at).map(|(_, value)| value)
+    }
+
+    /// The values in which a rule is interested, in the order of its captures.
+    pub(crate) fn captured(&self, rule: &Rule) -> Vec<Option<&'h Value<'static>>> {
+        rule.captures.iter().map(|slot| self.value(*slot)).collect()
+    }
+
+    /// The group that the record belongs to.
+    pub(crate) fn group(&self, rule: &Rule) -> GroupKey {
+        let value = |field: &GroupField| match self.value(field.slot) {
+            Some(value) => kept::cut(&value.to_string()).into(),
+            None => MISSING.into(),
+        };
+        rule.group.iter().map(value).collect()
+    }
 }

@@ -243,6 +243,14 @@ pub(crate) fn constant(literal: &Literal) -> Value<'static> {
     }
 }
 
+/// What stands there, if that is a constant.
+pub(crate) fn literal(ast: &Ast, checked: &Checked, id: ExprId) -> Option<Value<'static>> {
+    match ast.kind(id) {
+        Kind::Literal(literal) => Some(constant(literal)),
+        _ => checked.constants.get(&Ast::index(id)).map(constant),
+    }
+}
+
 struct Compiler<'c, 's> {
     ast: &'c Ast,
     checked: &'c Checked,
@@ -412,10 +420,7 @@ impl Compiler<'_, '_> {
     }
 
     fn literal(&self, id: ExprId) -> Option<Value<'static>> {
-        match self.ast.kind(id) {
-            Kind::Literal(literal) => Some(constant(literal)),
-            _ => self.checked.constants.get(&Ast::index(id)).map(constant),
-        }
+        literal(self.ast, self.checked, id)
     }
 
     fn constant(&mut self, id: ExprId) -> Option<u32> {

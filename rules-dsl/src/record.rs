@@ -1,7 +1,7 @@
 //! The input port: what a rule can be asked about.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +17,19 @@ pub trait Record {
     ///
     /// A field that is present and null is `Some(Value::Null)`: missing and null differ.
     fn get(&self, path: &FieldPath) -> Option<Value<'_>>;
+
+    /// Calls `found` with the slot and the value of every field of the record that is one of
+    /// `fields`: what [`get`](Self::get) says of them. Of two values for one slot the first counts.
+    ///
+    /// Asked where a rule set mentions many more fields than a record has. Without an implementation
+    /// of its own, every one of them is looked up.
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        for (slot, path) in fields.paths().iter().enumerate() {
+            if let Some(value) = self.get(path) {
+                found(slot, value);
+            }
+        }
+    }
 
     /// The original line, for the explanation of a firing and for the pseudo-field `line` (used
     /// when [`get`](Self::get) finds no field of that name).
@@ -95,6 +108,90 @@ impl FieldPath {
     }
 }
 
+/// The fields that a rule set mentions, as a tree of their names: a record walks down it with its own
+/// names, and finds the slots of those that matter.
+#[derive(Debug, Clone, Default)]
+pub struct FieldSet {
+    paths: Vec<FieldPath>,
+    nodes: Vec<Names>,
+    /// Paths of several names, as one.
+    whole: HashMap<Arc<str>, Vec<u32>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Names {
+    slot: Option<u32>,
+    below: HashMap<Box<str>, u32>,
+}
+
+/// A place in the tree of a [`FieldSet`].
+#[derive(Debug, Clone, Copy)]
+pub struct FieldNames<'f> {
+    set: &'f FieldSet,
+    at: u32,
+}
+
+impl FieldSet {
+    pub(crate) fn new(paths: Vec<FieldPath>) -> Self {
+        let mut nodes = vec![Names::default()];
+        let mut whole: HashMap<Arc<str>, Vec<u32>> = HashMap::new();
+        for (slot, path) in paths.iter().enumerate() {
+            let mut at = 0;
+            for segment in path.segments() {
+                let next = nodes.len() as u32;
+                let names: &mut Names = &mut nodes[at as usize];
+                at = *names.below.entry(segment.into()).or_insert(next);
+                if at == next {
+                    nodes.push(Names::default());
+                }
+            }
+            nodes[at as usize].slot = Some(slot as u32);
+            if path.segments.len() > 1 {
+                whole.entry(path.text()).or_default().push(slot as u32);
+            }
+        }
+        Self { paths, nodes, whole }
+    }
+
+    /// The paths, by their slots.
+    #[must_use]
+    pub fn paths(&self) -> &[FieldPath] {
+        &self.paths
+    }
+
+    /// The beginning of all names.
+    #[must_use]
+    pub fn root(&self) -> FieldNames<'_> {
+        FieldNames { set: self, at: 0 }
+    }
+
+    /// The slots of paths of several names, such as `http.status`, that are written so as a whole.
+    pub fn whole(&self, path: &str) -> impl Iterator<Item = usize> {
+        self.whole.get(path).into_iter().flatten().map(|slot| *slot as usize)
+    }
+}
+
+impl<'f> FieldNames<'f> {
+    /// Goes on with a name; `None` if no field begins so.
+    #[must_use]
+    pub fn below(self, name: &str) -> Option<Self> {
+        let at = *self.set.nodes[self.at as usize].below.get(name)?;
+        Some(Self { at, ..self })
+    }
+
+    /// The slot of the field that ends here.
+    #[must_use]
+    pub fn slot(self) -> Option<usize> {
+        self.set.nodes[self.at as usize].slot.map(|slot| slot as usize)
+    }
+
+    /// Whether longer paths go on from here.
+    #[must_use]
+    pub fn has_more(self) -> bool {
+        !self.set.nodes[self.at as usize].below.is_empty()
+    }
+}
+
 impl fmt::Debug for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FieldPath({})", self.text)
@@ -112,6 +209,10 @@ impl<R: Record + ?Sized> Record for &R {
         (**self).get(path)
     }
 
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        (**self).visit(fields, found);
+    }
+
     fn line(&self) -> Option<Cow<'_, str>> {
         (**self).line()
     }
@@ -122,6 +223,10 @@ impl<R: Record + ?Sized> Record for Box<R> {
         (**self).get(path)
     }
 
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        (**self).visit(fields, found);
+    }
+
     fn line(&self) -> Option<Cow<'_, str>> {
         (**self).line()
     }
@@ -130,6 +235,10 @@ impl<R: Record + ?Sized> Record for Box<R> {
 impl<R: Record + ?Sized> Record for Arc<R> {
     fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
         (**self).get(path)
+    }
+
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        (**self).visit(fields, found);
     }
 
     fn line(&self) -> Option<Cow<'_, str>> {
@@ -149,6 +258,33 @@ impl Record for BTreeMap<String, String> {
 impl Record for serde_json::Value {
     fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
         path.walk(self, |node, key| node.as_object()?.get(key)).map(json_value)
+    }
+
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        let Some(object) = self.as_object() else { return };
+        visit_object(object, fields.root(), found);
+        // A path that leads somewhere goes before a name with dots in it.
+        for (name, value) in object.iter().filter(|(name, _)| name.contains('.')) {
+            fields.whole(name).for_each(|slot| found(slot, json_value(value)));
+        }
+    }
+}
+
+/// No deeper than the longest path.
+#[cfg(feature = "json")]
+fn visit_object<'r>(
+    object: &'r serde_json::Map<String, serde_json::Value>,
+    names: FieldNames<'_>,
+    found: &mut dyn FnMut(usize, Value<'r>),
+) {
+    for (name, value) in object {
+        let Some(names) = names.below(name) else { continue };
+        if let Some(slot) = names.slot() {
+            found(slot, json_value(value));
+        }
+        if let (true, serde_json::Value::Object(object)) = (names.has_more(), value) {
+            visit_object(object, names, found);
+        }
     }
 }
 

@@ -6,25 +6,18 @@ use std::sync::Arc;
 use crate::compile::Compiler;
 use crate::diagnostic::Diagnostics;
 use crate::explain::{Explanation, explain};
-use crate::hits::{Event, GroupKey, Hit, Hits};
-use crate::record::{FieldPath, Record};
+use crate::hits::{Event, Hits};
+use crate::index::Index;
+use crate::kept;
+use crate::record::{FieldPath, FieldSet, Record};
 use crate::rule::{Rule, RuleInfo};
 use crate::scratch::{Machine, Scratch};
 use crate::source::SourceText;
 use crate::time;
 use crate::truth::Truth;
-use crate::value::Value;
 
-/// The value of a `by` field that a record lacks: a group of its own, which silences no other.
-pub(crate) const MISSING: &str = "<missing>";
-/// How much of a line a firing keeps.
-const LINE_CHARS: usize = 200;
-/// How much of one value is kept; a longer text is cut, and a list ends with the last item that fits,
-/// so that no record can fill the memory.
-const VALUE_BYTES: usize = 1024;
-/// What an item of a list takes besides its text.
-const LIST_ITEM_BYTES: usize = 16;
-
+/// So few fields are looked up one by one.
+const FEW_FIELDS: usize = 16;
 /// Compiled rules.
 ///
 /// Evaluation needs only `&self`; replacing rules means making a new set and handing it to
@@ -32,7 +25,12 @@ const LIST_ITEM_BYTES: usize = 16;
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    fields: Vec<FieldPath>,
+    fields: FieldSet,
+    index: Index,
+    /// All rules, by their numbers.
+    all: Vec<u32>,
+    /// By slot: some rule wants to know what is in it when it fires.
+    is_kept: Vec<bool>,
     aliases: BTreeMap<String, String>,
     by_name: HashMap<Arc<str>, u32>,
     generation: u64,
@@ -43,10 +41,20 @@ impl RuleSet {
         rules: Vec<Rule>,
         fields: Vec<FieldPath>,
         aliases: BTreeMap<String, String>,
+        index: Index,
     ) -> Self {
         let names = rules.iter().enumerate();
         let by_name = names.map(|(at, rule)| (Arc::clone(&rule.info.name), at as u32)).collect();
-        Self { rules, fields, aliases, by_name, generation: 1 }
+        let all = (0..rules.len() as u32).collect();
+        let mut is_kept = vec![false; fields.len()];
+        for rule in &rules {
+            let grouped = rule.group.iter().map(|field| field.slot);
+            grouped
+                .chain(rule.captures.iter().copied())
+                .for_each(|slot| is_kept[slot as usize] = true);
+        }
+        let fields = FieldSet::new(fields);
+        Self { rules, fields, index, all, is_kept, aliases, by_name, generation: 1 }
     }
 
     /// Compiles sources into one set.
@@ -111,38 +119,130 @@ impl RuleSet {
     /// this order can answer by [`FieldPath::slot`], without comparing names.
     #[must_use]
     pub fn fields(&self) -> &[FieldPath] {
-        &self.fields
+        self.fields.paths()
     }
 
     /// Judges every record by every rule.
     ///
     /// Pure: no state is read or written but `scratch`, which a thread keeps between calls. Windows
-    /// and episodes are the [`Engine`](crate::Engine)'s business.
+    /// and episodes are the [`Engine`](crate::Engine)'s business. Rules that the record's fields do not
+    /// lead to are not looked at, so that what a record costs does not grow with their number.
     pub fn matches<'a, R: Record + 'a>(
         self: &'a Arc<Self>,
         events: impl IntoIterator<Item = Event<'a, R>>,
         scratch: &mut Scratch,
     ) -> Hits {
-        let mut hits =
-            Hits { rules: Self::clone_arc(self), list: Vec::new(), events: 0, unknown: Vec::new() };
+        self.judge(events, scratch, |event, machine, found| {
+            self.find(event.record, machine, found);
+            self.index.always()
+        })
+    }
+
+    /// The same by asking every rule, one after the other: what [`matches`](Self::matches) is held
+    /// against, by tests and by figures.
+    pub fn matches_by_scan<'a, R: Record + 'a>(
+        self: &'a Arc<Self>,
+        events: impl IntoIterator<Item = Event<'a, R>>,
+        scratch: &mut Scratch,
+    ) -> Hits {
+        self.judge(events, scratch, |_, _, _| &self.all)
+    }
+
+    /// Judges every record by the rules that `find` finds, and by those that it gives.
+    #[inline]
+    fn judge<'a, R: Record + 'a>(
+        self: &'a Arc<Self>,
+        events: impl IntoIterator<Item = Event<'a, R>>,
+        scratch: &mut Scratch,
+        find: impl Fn(&Event<'a, R>, &mut Machine<'a>, &mut Vec<u32>) -> &'a [u32],
+    ) -> Hits {
+        let mut hits = Hits::new(Arc::clone(self));
         scratch.unknown.clear();
-        scratch.unknown.resize(self.rules.len(), 0);
+        let mut found = std::mem::take(&mut scratch.found);
+        found.clear();
         let mut machine = scratch.machine(&self.fields);
         for event in events {
             hits.events += 1;
             machine.next_record();
-            for (index, rule) in self.rules.iter().enumerate() {
+            let others = find(&event, &mut machine, &mut found);
+            let mut is_sighted = false;
+            let mut hit = |index, hits: &mut Hits, machine: &mut Machine<'a>| {
+                if !std::mem::replace(&mut is_sighted, true) {
+                    self.sight(&event, machine, hits);
+                }
+                hits.push(index);
+            };
+            // Whoever is looked up may need no judging; of those that are not, none was found.
+            let trusts = !found.is_empty();
+            for index in both(&found, others) {
+                if trusts && self.index.is_exact(index) {
+                    hit(index, &mut hits, &mut machine);
+                    continue;
+                }
+                let rule = &self.rules[index as usize];
                 match rule.program.run(&mut machine, event.record) {
-                    Truth::True => hits.list.push(hit(index, rule, &event, &mut machine)),
-                    Truth::Unknown => scratch.unknown[index] += 1,
+                    Truth::True => hit(index, &mut hits, &mut machine),
+                    Truth::Unknown => scratch.unknown.push(index),
                     Truth::False => {}
                 }
             }
         }
         scratch.put_back(machine);
-        let unknown = scratch.unknown.iter().enumerate().filter(|(_, count)| **count > 0);
-        hits.unknown.extend(unknown.map(|(index, count)| (index as u32, *count)));
+        scratch.found = found;
+        scratch.unknown.sort_unstable();
+        let same = scratch.unknown.chunk_by(|a, b| a == b);
+        hits.unknown.extend(same.map(|rules| (rules[0], rules.len() as u64)));
         hits
+    }
+
+    /// Keeps what the rules may want of a record.
+    #[cold]
+    fn sight<'a, R: Record>(
+        &self,
+        event: &Event<'a, R>,
+        machine: &mut Machine<'a>,
+        hits: &mut Hits,
+    ) {
+        let line = event.record.line().map(|line| kept::line(&line).into_boxed_str());
+        let time = time::nanos(event.time);
+        if machine.is_filled() {
+            let wanted = machine.present().iter().filter(|slot| self.is_kept[**slot as usize]);
+            let value = |slot: &u32| Some((*slot, kept::value(machine.known(*slot)?)));
+            return hits.sight(time, line, wanted.filter_map(value));
+        }
+        let slots = (0..self.is_kept.len() as u32).filter(|slot| self.is_kept[*slot as usize]);
+        let value = |slot| Some((slot, kept::value(machine.field(slot, event.record)?)));
+        hits.sight(time, line, slots.filter_map(value));
+    }
+
+    /// The rules that the fields of a record lead to, ascending, each once.
+    fn find<'a, R: Record>(
+        &'a self,
+        record: &'a R,
+        machine: &mut Machine<'a>,
+        found: &mut Vec<u32>,
+    ) {
+        found.clear();
+        let slots = self.index.slots();
+        if slots.is_empty() {
+            return;
+        }
+        if self.fields.paths().len() > FEW_FIELDS {
+            machine.fill(record);
+            for slot in machine.present() {
+                if let Some(value) = machine.known(*slot) {
+                    self.index.find(*slot, value, found);
+                }
+            }
+        } else {
+            for slot in slots {
+                if let Some(value) = machine.field(*slot, record) {
+                    self.index.find(*slot, value, found);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
     }
 
     /// Why `rule` does or does not hold for a record, term by term; `None` if there is no such rule.
@@ -151,10 +251,6 @@ impl RuleSet {
     pub fn explain<R: Record>(&self, rule: &str, record: &R) -> Option<Explanation> {
         let rule = self.rule(*self.by_name.get(rule)?);
         Some(explain(rule, &self.aliases, record))
-    }
-
-    fn clone_arc(this: &Arc<Self>) -> Arc<Self> {
-        Arc::clone(this)
     }
 
     pub(crate) fn rule(&self, index: u32) -> &Rule {
@@ -170,56 +266,12 @@ impl RuleSet {
     }
 }
 
-#[cold]
-fn hit<'a, R: Record>(
-    index: usize,
-    rule: &Rule,
-    event: &Event<'a, R>,
-    machine: &mut Machine<'a>,
-) -> Hit {
-    let group: GroupKey = rule
-        .group
-        .iter()
-        .map(|field| match machine.field(field.slot, event.record) {
-            Some(value) => cut(&value.to_string()).into(),
-            None => MISSING.into(),
-        })
-        .collect();
-    let seen =
-        rule.captures.iter().map(|slot| machine.field(*slot, event.record).map(kept)).collect();
-    let line = event.record.line().map(|line| excerpt(&line).into_boxed_str());
-    Hit { rule: index as u32, time: time::nanos(event.time), group, seen, line }
-}
-
-fn kept(value: &Value<'_>) -> Value<'static> {
-    match value {
-        Value::Str(text) => Value::from(cut(text).to_owned()),
-        Value::List(items) => {
-            let mut room = VALUE_BYTES;
-            let fits = |item: &&Value<'_>| {
-                let size = if let Value::Str(text) = item { text.len() } else { 0 };
-                // Every item costs something, so that empty ones are bounded too.
-                room.checked_sub(size + LIST_ITEM_BYTES).map(|left| room = left).is_some()
-            };
-            Value::List(items.iter().take_while(fits).cloned().collect()).into_owned()
-        }
-        other => other.clone().into_owned(),
-    }
-}
-
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(VALUE_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// The beginning of a line, marked where it was cut.
-fn excerpt(line: &str) -> String {
-    let line = line.trim_end();
-    match line.char_indices().nth(LINE_CHARS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
+/// The items of two ascending rows, in order; no item is in both.
+fn both<'i>(a: &'i [u32], b: &'i [u32]) -> impl Iterator<Item = u32> + 'i {
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if y < x => b.next(),
+        (None, _) => b.next(),
+        _ => a.next(),
+    })
 }

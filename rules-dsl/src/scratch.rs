@@ -1,6 +1,6 @@
 //! The reusable memory of evaluation.
 
-use crate::record::{FieldPath, Record};
+use crate::record::{FieldNames, FieldPath, FieldSet, Record};
 use crate::truth::Truth;
 use crate::value::Value;
 
@@ -13,8 +13,11 @@ pub struct Scratch {
     slots: Vec<Slot<'static>>,
     values: Vec<Option<Value<'static>>>,
     truths: Vec<Truth>,
-    /// Unknown verdicts of each rule in the batch at hand.
-    pub(crate) unknown: Vec<u64>,
+    present: Vec<u32>,
+    /// The rules that the record at hand leads to.
+    pub(crate) found: Vec<u32>,
+    /// Unknown verdicts in the batch at hand: each as often as it came.
+    pub(crate) unknown: Vec<u32>,
 }
 
 impl Scratch {
@@ -25,13 +28,16 @@ impl Scratch {
     }
 
     /// Lends the memory out for one batch of records.
-    pub(crate) fn machine<'a>(&mut self, fields: &'a [FieldPath]) -> Machine<'a> {
+    pub(crate) fn machine<'a>(&mut self, fields: &'a FieldSet) -> Machine<'a> {
         let mut slots = recycle(std::mem::take(&mut self.slots), |_| Slot::default());
-        slots.resize_with(fields.len(), Slot::default);
+        slots.resize_with(fields.paths().len(), Slot::default);
         Machine {
             fields,
+            line: fields.root().below("line").and_then(FieldNames::slot),
             slots,
             epoch: 0,
+            is_filled: false,
+            present: std::mem::take(&mut self.present),
             values: recycle(std::mem::take(&mut self.values), |_| None),
             truths: std::mem::take(&mut self.truths),
         }
@@ -41,6 +47,7 @@ impl Scratch {
         self.slots = recycle(machine.slots, |_| Slot::default());
         self.values = recycle(machine.values, |_| None);
         self.truths = machine.truths;
+        self.present = machine.present;
     }
 }
 
@@ -61,9 +68,15 @@ struct Slot<'a> {
 /// The memory while it borrows from a rule set and a batch of records.
 #[derive(Debug)]
 pub(crate) struct Machine<'a> {
-    fields: &'a [FieldPath],
+    fields: &'a FieldSet,
+    /// The slot of the pseudo-field `line`.
+    line: Option<usize>,
     slots: Vec<Slot<'a>>,
     epoch: u64,
+    /// All fields of the record are in their slots: what is in none is missing.
+    is_filled: bool,
+    /// The slots that were filled.
+    present: Vec<u32>,
     pub(crate) values: Vec<Option<Value<'a>>>,
     pub(crate) truths: Vec<Truth>,
 }
@@ -72,6 +85,41 @@ impl<'a> Machine<'a> {
     /// Forgets the last record: every slot's epoch is now too old.
     pub(crate) fn next_record(&mut self) {
         self.epoch += 1;
+        self.is_filled = false;
+    }
+
+    /// Looks all fields up at once. Gives the slots of those that are there.
+    pub(crate) fn fill<R: Record>(&mut self, record: &'a R) {
+        let Self { fields, slots, epoch, present, line, .. } = self;
+        present.clear();
+        let mut put = |slot: usize, value: Value<'a>| {
+            let Some(entry) = slots.get_mut(slot) else { return };
+            if entry.epoch != *epoch {
+                *entry = Slot { epoch: *epoch, value: Some(value) };
+                present.push(slot as u32);
+            }
+        };
+        record.visit(fields, &mut put);
+        if let Some((slot, line)) = line.and_then(|slot| Some((slot, record.line()?))) {
+            put(slot, Value::Str(line));
+        }
+        self.is_filled = true;
+    }
+
+    /// Whether all fields of the record were looked up.
+    pub(crate) fn is_filled(&self) -> bool {
+        self.is_filled
+    }
+
+    /// The slots that [`fill`](Self::fill) has filled.
+    pub(crate) fn present(&self) -> &[u32] {
+        &self.present
+    }
+
+    /// A value that was looked up.
+    pub(crate) fn known(&self, slot: u32) -> Option<&Value<'a>> {
+        let entry = self.slots.get(slot as usize)?;
+        entry.value.as_ref().filter(|_| entry.epoch == self.epoch)
     }
 
     /// The value of a field, looked up when it is first asked for.
@@ -81,7 +129,10 @@ impl<'a> Machine<'a> {
         let entry = self.slots.get_mut(index)?;
         if entry.epoch != self.epoch {
             entry.epoch = self.epoch;
-            entry.value = look_up(record, &self.fields[index]);
+            entry.value = match self.is_filled {
+                true => None,
+                false => look_up(record, &self.fields.paths()[index]),
+            };
         }
         entry.value.as_ref()
     }

@@ -7,7 +7,7 @@ use crate::engine::EngineConfig;
 use crate::episode::{self, Open};
 use crate::firing::{Firing, Withheld};
 use crate::groups::{Group, Groups};
-use crate::hits::Hit;
+use crate::hits::Sighting;
 use crate::metrics::RuleCounters;
 use crate::rule::Rule;
 use crate::ruleset::RuleSet;
@@ -65,14 +65,14 @@ impl RuleState {
     }
 
     /// `rule` is of the set that made the hit: it may spell this rule otherwise than the live one.
-    pub(crate) fn judge(&mut self, rule: &Rule, hit: &Hit, call: &mut Call<'_>) {
+    pub(crate) fn judge(&mut self, rule: &Rule, hit: &Sighting<'_>, call: &mut Call<'_>) {
         let mut at = hit.time;
         if at > call.now {
             // One bad clock must not move a group's time ahead of everybody else's.
             self.counters.future.add(1);
             at = call.now;
         }
-        let id = self.groups.touch(&hit.group);
+        let id = self.groups.touch(&hit.group(rule));
         self.make_room(rule, id, call);
         self.close_before(rule, id, at, call);
         let Some(group) = self.groups.get_mut(id) else { return };
@@ -249,7 +249,7 @@ impl WithheldTold {
         &mut self,
         rule: &Rule,
         group: &mut Group,
-        hit: &Hit,
+        hit: &Sighting<'_>,
         at: Nanos,
         call: &mut Call<'_>,
         withheld: Withheld,
@@ -270,7 +270,7 @@ impl WithheldTold {
 fn fire(
     rule: &Rule,
     group: &mut Group,
-    hit: &Hit,
+    hit: &Sighting<'_>,
     (at, holds_to): (Nanos, Nanos),
     call: &mut Call<'_>,
     counters: &RuleCounters,

@@ -68,7 +68,7 @@ impl Template {
     pub(crate) fn render(
         &self,
         rule: &str,
-        seen: &[Option<Value<'_>>],
+        seen: &[Option<&Value<'_>>],
         count: Option<u64>,
     ) -> String {
         let mut out = String::new();
@@ -77,7 +77,7 @@ impl Template {
                 Part::Text(text) => out.push_str(text),
                 Part::Rule => out.push_str(rule),
                 Part::Count => out.push_str(&count.unwrap_or_default().to_string()),
-                Part::Field(index, name) => match seen.get(*index).and_then(Option::as_ref) {
+                Part::Field(index, name) => match seen.get(*index).copied().flatten() {
                     Some(value) => out.push_str(&value.to_string()),
                     None => out.push_str(&format!("<missing:{name}>")),
                 },

@@ -132,7 +132,7 @@ impl<'a> Value<'a> {
 }
 
 /// A number on its way through a comparison or a calculation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Number {
     Int(i128),
     Float(f64),

@@ -19,6 +19,7 @@ mod one_pass;
 mod pace;
 mod route_decision;
 mod rule_eval;
+mod rules;
 mod scale;
 mod setup;
 mod steady;
@@ -34,7 +35,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 11] = [
+const ALL: [(&str, Measure); 16] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -43,6 +44,11 @@ const ALL: [(&str, Measure); 11] = [
     ("steady_10mb", |setup| steady::measure(setup.scale)),
     ("backlog_rss", backlog::measure),
     ("rule_eval", |_| rule_eval::measure()),
+    ("rules_100", |_| rules::measure::<100>("rules_100")),
+    ("rules_1000", |_| rules::measure::<1_000>("rules_1000")),
+    ("rules_10000", |_| rules::measure::<10_000>("rules_10000")),
+    ("rules_100000", |_| rules::measure_most()),
+    ("rules_compile", |_| rules::compile()),
     ("route_decision", |_| route_decision::measure()),
     ("decide", |_| decide::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),

@@ -15,6 +15,7 @@ mod engine; // windows, episodes, groups, replacement
 mod entries; // log entries as records
 mod golden; // rule files in, diagnostics or a summary out
 mod hostile; // input made to break things
+mod index; // many rules together, against each by itself
 mod metrics; // what is counted
 mod models; // properties, each against a naive twin
 #[cfg(feature = "reload")]

@@ -1,0 +1,268 @@
+//! Which rules can hold for a record, without asking all of them.
+//!
+//! Of every rule the one term is looked up that is likely to hold least often ([`access`]); the terms of
+//! all rules about one field stand together: texts in a hash table, numbers in a tree of bands, words in
+//! one automaton. So a record costs what its own fields cost and what is found, however many rules
+//! there are. The rules that are found are then judged, except where the look-up has judged them.
+
+mod access;
+mod bands;
+mod literals;
+
+use std::collections::{HashMap, HashSet};
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use self::access::{Access, Atom, Item, Test};
+pub(crate) use self::access::{Need, collect};
+use self::bands::{Band, Bands};
+use crate::value::Value;
+
+/// So few rules are judged faster than they are found.
+const FEW: usize = 8;
+
+/// The rules of a set by what they look for.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// By slot.
+    fields: Vec<Field>,
+    /// The slots with something in them, ascending.
+    slots: Vec<u32>,
+    /// Rules that no field leads to, ascending.
+    always: Vec<u32>,
+    /// Rules that hold wherever they are found.
+    exact: Vec<bool>,
+}
+
+/// The rules that one field leads to.
+#[derive(Debug, Default)]
+struct Field {
+    itself: Scalars,
+    /// Of a list.
+    items: Scalars,
+    words: Option<Words>,
+    present: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Scalars {
+    texts: HashMap<Box<str>, Vec<u32>>,
+    bands: Bands,
+    bools: [Vec<u32>; 2],
+    nulls: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Words {
+    finder: AhoCorasick,
+    /// By the number of the word.
+    rules: Vec<Vec<u32>>,
+}
+
+impl Index {
+    /// Of all rules, in their order: what the terms of each need.
+    pub(crate) fn new(rules: &[Vec<Need>], slots: usize) -> Self {
+        let mut index = Self { exact: vec![false; rules.len()], ..Self::default() };
+        if rules.len() <= FEW {
+            index.always = (0..rules.len() as u32).collect();
+            return index;
+        }
+        let census = Census::new(rules, slots);
+        let mut building: Vec<Building> = Vec::new();
+        building.resize_with(slots, Building::default);
+        for (rule, needs) in rules.iter().enumerate() {
+            let best = needs.iter().min_by(|a, b| census.share(a).total_cmp(&census.share(b)));
+            match best.map(|need| &need.access) {
+                Some(Access::Any(atoms)) => {
+                    index.exact[rule] = needs.len() == 1 && needs.iter().all(|need| need.exact);
+                    for atom in atoms {
+                        if let Some(field) = building.get_mut(atom.slot as usize) {
+                            field.add(&atom.test, rule as u32);
+                        }
+                    }
+                }
+                Some(Access::Always) | None => index.always.push(rule as u32),
+            }
+        }
+        index.fields = building.into_iter().map(Building::finish).collect();
+        let used = index.fields.iter().enumerate().filter(|(_, field)| !field.is_empty());
+        index.slots = used.map(|(slot, _)| slot as u32).collect();
+        index
+    }
+
+    /// The slots that lead to rules, ascending.
+    pub(crate) fn slots(&self) -> &[u32] {
+        &self.slots
+    }
+
+    /// Adds the rules that the value of a field leads to, maybe more than once.
+    pub(crate) fn find(&self, slot: u32, value: &Value<'_>, out: &mut Vec<u32>) {
+        let Some(field) = self.fields.get(slot as usize) else { return };
+        out.extend_from_slice(&field.present);
+        field.itself.find(value, out);
+        match value {
+            Value::Str(text) => {
+                if let Some(words) = &field.words {
+                    words.find(text, out);
+                }
+            }
+            Value::List(items) if !field.items.is_empty() => {
+                items.iter().for_each(|item| field.items.find(item, out));
+            }
+            _ => {}
+        }
+    }
+
+    /// The rules to judge for every record, ascending.
+    pub(crate) fn always(&self) -> &[u32] {
+        &self.always
+    }
+
+    /// Whether a rule that was found holds.
+    pub(crate) fn is_exact(&self, rule: u32) -> bool {
+        self.exact.get(rule as usize).copied().unwrap_or(false)
+    }
+}
+
+impl Field {
+    fn is_empty(&self) -> bool {
+        let Self { itself, items, words, present } = self;
+        itself.is_empty() && items.is_empty() && words.is_none() && present.is_empty()
+    }
+}
+
+impl Scalars {
+    fn is_empty(&self) -> bool {
+        let Self { texts, bands, bools, nulls } = self;
+        let none = bools.iter().all(Vec::is_empty) && nulls.is_empty();
+        texts.is_empty() && bands.is_empty() && none
+    }
+
+    fn find(&self, value: &Value<'_>, out: &mut Vec<u32>) {
+        match value {
+            Value::Str(text) => {
+                if !self.texts.is_empty()
+                    && let Some(rules) = self.texts.get(text.as_ref())
+                {
+                    out.extend_from_slice(rules);
+                }
+            }
+            Value::Bool(value) => out.extend_from_slice(&self.bools[usize::from(*value)]),
+            Value::Null => out.extend_from_slice(&self.nulls),
+            Value::List(_) | Value::Opaque => {}
+            number => {
+                if let Some(number) = number.number() {
+                    self.bands.find(number, out);
+                }
+            }
+        }
+    }
+}
+
+impl Words {
+    fn find(&self, text: &str, out: &mut Vec<u32>) {
+        for found in self.finder.find_overlapping_iter(text) {
+            out.extend_from_slice(&self.rules[found.pattern().as_usize()]);
+        }
+    }
+}
+
+/// A field while its rules come together.
+#[derive(Debug, Default)]
+struct Building {
+    field: Field,
+    bands: Vec<(Band, u32)>,
+    item_bands: Vec<(Band, u32)>,
+    words: HashMap<Box<str>, Vec<u32>>,
+}
+
+impl Building {
+    fn add(&mut self, test: &Test, rule: u32) {
+        let field = &mut self.field;
+        match test {
+            Test::Band(band) => self.bands.push((*band, rule)),
+            Test::Text(text) => push(&mut field.itself.texts, text, rule),
+            Test::Bool(value) => field.itself.bools[usize::from(*value)].push(rule),
+            Test::Null => field.itself.nulls.push(rule),
+            Test::Item(Item::Band(band)) => self.item_bands.push((*band, rule)),
+            Test::Item(Item::Text(text)) => push(&mut field.items.texts, text, rule),
+            Test::Item(Item::Bool(value)) => field.items.bools[usize::from(*value)].push(rule),
+            Test::Item(Item::Null) => field.items.nulls.push(rule),
+            Test::Contains(word) => push(&mut self.words, word, rule),
+            Test::Present => field.present.push(rule),
+        }
+    }
+
+    fn finish(self) -> Field {
+        let Self { mut field, bands, item_bands, words } = self;
+        field.itself.bands = Bands::new(&bands);
+        field.items.bands = Bands::new(&item_bands);
+        if !words.is_empty() {
+            let (words, rules): (Vec<_>, Vec<_>) = words.into_iter().unzip();
+            let patterns = words.iter().map(|word| word.as_bytes());
+            // It fails only if there is more of it than can be numbered, which no rule file reaches.
+            match AhoCorasick::builder().match_kind(MatchKind::Standard).build(patterns) {
+                Ok(finder) => field.words = Some(Words { finder, rules }),
+                Err(_) => field.present.extend(rules.into_iter().flatten()),
+            }
+        }
+        field
+    }
+}
+
+fn push(rules: &mut HashMap<Box<str>, Vec<u32>>, key: &str, rule: u32) {
+    match rules.get_mut(key) {
+        Some(rules) => rules.push(rule),
+        None => drop(rules.insert(key.into(), vec![rule])),
+    }
+}
+
+/// What is asked of each field by all rules together: a field that is asked for a thousand texts is
+/// seldom any one of them.
+struct Census {
+    texts: Vec<usize>,
+    bands: Vec<usize>,
+}
+
+impl Census {
+    fn new(rules: &[Vec<Need>], slots: usize) -> Self {
+        let mut texts: Vec<HashSet<&str>> = vec![HashSet::new(); slots];
+        let mut bands = vec![0; slots];
+        let accesses = rules.iter().flatten().map(|need| &need.access);
+        for atom in accesses.filter_map(Access::atoms).flatten() {
+            let slot = atom.slot as usize;
+            match &atom.test {
+                Test::Text(text) | Test::Item(Item::Text(text)) => drop(texts[slot].insert(text)),
+                Test::Band(band) | Test::Item(Item::Band(band)) if band.is_bounded() => {
+                    bands[slot] += 1;
+                }
+                _ => {}
+            }
+        }
+        Self { texts: texts.iter().map(HashSet::len).collect(), bands }
+    }
+
+    /// In which part of all records it is likely to be found, by a rule of thumb.
+    fn share(&self, need: &Need) -> f64 {
+        match &need.access {
+            Access::Always => f64::INFINITY,
+            Access::Any(atoms) => atoms.iter().map(|atom| self.of(atom)).sum(),
+        }
+    }
+
+    fn of(&self, atom: &Atom) -> f64 {
+        let slot = atom.slot as usize;
+        let one_of = |known: usize| 1.0 / (1.0 + known as f64);
+        match &atom.test {
+            Test::Text(_) | Test::Item(Item::Text(_)) => one_of(self.texts[slot]),
+            Test::Band(band) | Test::Item(Item::Band(band)) if band.is_bounded() => {
+                one_of(self.bands[slot])
+            }
+            Test::Contains(_) => 0.02,
+            Test::Null | Test::Item(Item::Null) => 0.1,
+            Test::Bool(_) | Test::Item(Item::Bool(_)) => 0.5,
+            Test::Band(_) | Test::Item(Item::Band(_)) => 0.5,
+            Test::Present => 0.9,
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! How a rule is found: what must hold of a record before the rule can.
+//!
+//! A condition that is true has a reason that can be looked up: a field is this text, lies between
+//! these numbers, contains that word, or at least is there. Under Kleene logic that goes for negated
+//! terms too: `status != 200` is true only where there is a `status`. What is found is still judged;
+//! an access may hold where its rule does not, never the other way round.
+
+use crate::ast::{Ast, CompareOp, ExprId, Kind, Literal, TextOp};
+use crate::check::Checked;
+use crate::index::bands::Band;
+use crate::index::literals;
+use crate::program::{self, Slots};
+use crate::value::Value;
+
+/// Any of these holds where the condition does; none of them at all: it never does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Access {
+    /// Nothing is known: it must be judged for every record.
+    Always,
+    Any(Vec<Atom>),
+}
+
+impl Access {
+    pub(crate) fn atoms(&self) -> Option<&[Atom]> {
+        match self {
+            Self::Always => None,
+            Self::Any(atoms) => Some(atoms),
+        }
+    }
+}
+
+/// One look-up in one field.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Atom {
+    pub(crate) slot: u32,
+    pub(crate) test: Test,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Test {
+    /// The field is a number in there.
+    Band(Band),
+    Text(Box<str>),
+    Bool(bool),
+    Null,
+    /// The field is a list with this item.
+    Item(Item),
+    /// The field is a text with this in it.
+    Contains(Box<str>),
+    /// The field is there.
+    Present,
+}
+
+/// What an item of a list may be.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Item {
+    Band(Band),
+    Text(Box<str>),
+    Bool(bool),
+    Null,
+}
+
+/// One term of a condition: how it is found, and whether it holds wherever it is found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Need {
+    pub(crate) access: Access,
+    pub(crate) exact: bool,
+}
+
+impl Need {
+    fn always() -> Self {
+        Self { access: Access::Always, exact: false }
+    }
+
+    fn any(atoms: Vec<Atom>) -> Self {
+        Self { access: Access::Any(atoms), exact: false }
+    }
+
+    fn one(slot: u32, test: Test) -> Self {
+        Self::any(vec![Atom { slot, test }])
+    }
+
+    fn exactly(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// The band of a field, if that is all there is to it.
+    fn band(&self) -> Option<(u32, Band)> {
+        match &self.access {
+            Access::Any(atoms) => match atoms.as_slice() {
+                [Atom { slot, test: Test::Band(band) }] => Some((*slot, *band)),
+                _ => None,
+            },
+            Access::Always => None,
+        }
+    }
+}
+
+/// Adds what the `terms` of an `&&` chain need. Bounds on the same number become one band.
+pub(crate) fn collect(
+    ast: &Ast,
+    checked: &Checked,
+    terms: &[ExprId],
+    slots: &mut Slots<'_>,
+    needs: &mut Vec<Need>,
+) {
+    for term in terms {
+        let need = Reading { ast, checked, slots }.holds(*term, true);
+        add(needs, need);
+    }
+}
+
+fn add(needs: &mut Vec<Need>, need: Need) {
+    if let Some((slot, band)) = need.band() {
+        let same = needs.iter_mut().find(|other| other.band().is_some_and(|(at, _)| at == slot));
+        if let Some((other, (_, known))) = same.and_then(|other| {
+            let band = other.band()?;
+            Some((other, band))
+        }) {
+            other.access = match known.intersect(&band) {
+                Some(both) => Access::Any(vec![Atom { slot, test: Test::Band(both) }]),
+                None => Access::Any(Vec::new()),
+            };
+            other.exact &= need.exact;
+            return;
+        }
+    }
+    needs.push(need);
+}
+
+/// Recursion is bounded by the height of the tree.
+struct Reading<'r, 's> {
+    ast: &'r Ast,
+    checked: &'r Checked,
+    slots: &'r mut Slots<'s>,
+}
+
+impl Reading<'_, '_> {
+    /// What must hold of a record for which the condition is true, or false if that is `wanted`.
+    fn holds(&mut self, id: ExprId, wanted: bool) -> Need {
+        let ast = self.ast;
+        match ast.kind(id) {
+            Kind::And(terms) if wanted => self.all(terms, wanted),
+            Kind::Or(terms) if !wanted => self.all(terms, wanted),
+            Kind::And(terms) | Kind::Or(terms) => self.any(terms, wanted),
+            Kind::Not(operand) => self.holds(*operand, !wanted),
+            Kind::Literal(Literal::Bool(value)) if *value == wanted => Need::always(),
+            Kind::Literal(Literal::Bool(_)) => Need::any(Vec::new()).exactly(),
+            Kind::Field(path) => {
+                let slot = (self.slots)(path);
+                Need::one(slot, Test::Bool(wanted)).exactly()
+            }
+            Kind::Compare(op, a, b) => {
+                let op = if wanted { *op } else { op.negated() };
+                self.compare(op, *a, *b)
+            }
+            Kind::In { negated, item, list } => self.membership(wanted != *negated, *item, *list),
+            Kind::Match { negated, text, pattern } => match (self.field(*text), wanted != *negated)
+            {
+                (Some(slot), true) => self.pattern(slot, *pattern),
+                (Some(slot), false) => Need::one(slot, Test::Present),
+                (None, _) => self.strict(&[*text]),
+            },
+            Kind::Text(op, a, b) => self.text(*op, *a, *b, wanted),
+            Kind::Call { name, args } if name == "exists" => {
+                match args.first().and_then(|field| self.field(*field)) {
+                    Some(slot) if wanted => Need::one(slot, Test::Present).exactly(),
+                    _ => Need::always(),
+                }
+            }
+            Kind::Call { args, .. } => self.strict(args),
+            _ => Need::always(),
+        }
+    }
+
+    /// All of them hold, so any one of them will do: the one that is likely to be found least.
+    fn all(&mut self, terms: &[ExprId], wanted: bool) -> Need {
+        let mut needs = Vec::new();
+        for term in terms {
+            let need = self.holds(*term, wanted);
+            add(&mut needs, need);
+        }
+        if needs.len() == 1 {
+            return needs.pop().unwrap_or_else(Need::always);
+        }
+        let rank = |need: &Need| match &need.access {
+            Access::Always => usize::MAX,
+            Access::Any(atoms) => atoms.iter().map(|atom| atom.test.rank()).sum(),
+        };
+        let best = needs.into_iter().min_by_key(rank);
+        best.map_or_else(Need::always, |need| Need { exact: false, ..need })
+    }
+
+    fn any(&mut self, terms: &[ExprId], wanted: bool) -> Need {
+        let (mut all, mut exact) = (Vec::new(), true);
+        for term in terms {
+            let need = self.holds(*term, wanted);
+            let Access::Any(atoms) = need.access else { return Need::always() };
+            exact &= need.exact;
+            all.extend(atoms);
+        }
+        Need { access: Access::Any(all), exact }
+    }
+
+    fn compare(&mut self, op: CompareOp, a: ExprId, b: ExprId) -> Need {
+        let fused = match (self.field(a), self.constant(b)) {
+            (Some(slot), Some(constant)) => Some((slot, op, constant)),
+            _ => match (self.constant(a), self.field(b)) {
+                (Some(constant), Some(slot)) => Some((slot, op.flipped(), constant)),
+                _ => None,
+            },
+        };
+        let Some((slot, op, constant)) = fused else { return self.strict(&[a, b]) };
+        match (op, constant.number()) {
+            (CompareOp::Ne, _) => Need::one(slot, Test::Present),
+            (CompareOp::Eq, _) => match item(&constant) {
+                Some(item) => Need::one(slot, item.test()).exactly(),
+                None => Need::one(slot, Test::Present),
+            },
+            (_, Some(number)) => match Band::of(op, number) {
+                Some(band) => Need::one(slot, Test::Band(band)).exactly(),
+                None => Need::one(slot, Test::Present),
+            },
+            // Texts have an order too, which nobody asks for.
+            (_, None) => Need::one(slot, Test::Present),
+        }
+    }
+
+    fn membership(&mut self, wanted: bool, needle: ExprId, list: ExprId) -> Need {
+        let ast = self.ast;
+        if let Kind::List(items) = ast.kind(list) {
+            let Some(slot) = self.field(needle) else { return self.strict(&[needle]) };
+            if !wanted {
+                return Need::one(slot, Test::Present);
+            }
+            let constants = items.iter().map(|item| self.constant(*item));
+            let tests = constants.map(|constant| Some(item(&constant?)?.test()));
+            return match tests.collect::<Option<Vec<_>>>() {
+                Some(tests) => {
+                    let atoms = tests.into_iter().map(|test| Atom { slot, test });
+                    Need::any(atoms.collect()).exactly()
+                }
+                None => Need::one(slot, Test::Present),
+            };
+        }
+        match (self.constant(needle).as_ref().and_then(item), self.field(list), wanted) {
+            (Some(item), Some(slot), true) => Need::one(slot, Test::Item(item)).exactly(),
+            (_, Some(slot), _) => Need::one(slot, Test::Present),
+            _ => self.strict(&[needle, list]),
+        }
+    }
+
+    fn text(&mut self, op: TextOp, a: ExprId, b: ExprId, wanted: bool) -> Need {
+        let (Some(slot), Some(constant)) = (self.field(a), self.constant(b)) else {
+            return self.strict(&[a, b]);
+        };
+        let word = match &constant {
+            Value::Str(text) if !text.is_empty() => Some(text.as_ref()),
+            Value::Str(_) => return Need::one(slot, Test::Present),
+            _ => None,
+        };
+        if !wanted {
+            return Need::one(slot, Test::Present);
+        }
+        let contains = word.map(|word| Test::Contains(word.into()));
+        // It looks into lists as well.
+        let listed = match op {
+            TextOp::Contains => item(&constant).map(Test::Item),
+            TextOp::StartsWith | TextOp::EndsWith => None,
+        };
+        let atoms: Vec<_> =
+            contains.into_iter().chain(listed).map(|test| Atom { slot, test }).collect();
+        match atoms.is_empty() {
+            true => Need::one(slot, Test::Present),
+            false => Need::any(atoms),
+        }
+    }
+
+    /// Every match holds one of these words, if the pattern says so.
+    fn pattern(&self, slot: u32, pattern: ExprId) -> Need {
+        let Kind::Literal(Literal::Str(source)) = self.ast.kind(pattern) else {
+            return Need::one(slot, Test::Present);
+        };
+        match literals::required(source) {
+            Some(words) => {
+                let tests = words.into_iter().map(Test::Contains);
+                Need::any(tests.map(|test| Atom { slot, test }).collect())
+            }
+            None => Need::one(slot, Test::Present),
+        }
+    }
+
+    /// Something that has no answer unless all of these have one.
+    fn strict(&mut self, operands: &[ExprId]) -> Need {
+        let mut open = operands.to_vec();
+        while let Some(id) = open.pop() {
+            match self.ast.kind(id) {
+                Kind::Field(path) => {
+                    let slot = (self.slots)(path);
+                    return Need::one(slot, Test::Present);
+                }
+                Kind::Negate(one) => open.push(*one),
+                Kind::Arith(_, a, b) => open.extend([*a, *b]),
+                Kind::Call { name, args } if name != "exists" => open.extend(args),
+                _ => {}
+            }
+        }
+        Need::always()
+    }
+
+    fn field(&mut self, id: ExprId) -> Option<u32> {
+        match self.ast.kind(id) {
+            Kind::Field(path) => Some((self.slots)(path)),
+            _ => None,
+        }
+    }
+
+    fn constant(&self, id: ExprId) -> Option<Value<'static>> {
+        program::literal(self.ast, self.checked, id)
+    }
+}
+
+impl Test {
+    /// How likely it is to be found in a record, roughly: the lower the better.
+    fn rank(&self) -> usize {
+        match self {
+            Self::Text(_) => 1,
+            Self::Band(band) if band.is_bounded() => 2,
+            Self::Item(_) => 2,
+            Self::Contains(_) => 5,
+            Self::Null => 20,
+            Self::Band(_) | Self::Bool(_) => 50,
+            Self::Present => 90,
+        }
+    }
+}
+
+impl Item {
+    fn test(self) -> Test {
+        match self {
+            Self::Band(band) => Test::Band(band),
+            Self::Text(text) => Test::Text(text),
+            Self::Bool(value) => Test::Bool(value),
+            Self::Null => Test::Null,
+        }
+    }
+}
+
+/// What equals a constant; none if that is no scalar.
+fn item(constant: &Value<'_>) -> Option<Item> {
+    match constant {
+        Value::Str(text) => Some(Item::Text(text.as_ref().into())),
+        Value::Bool(value) => Some(Item::Bool(*value)),
+        Value::Null => Some(Item::Null),
+        number => Some(Item::Band(Band::of(CompareOp::Eq, number.number()?)?)),
+    }
+}
