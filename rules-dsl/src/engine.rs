@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::firing::Firing;
 use crate::hits::Hits;
-use crate::metrics::{Metrics, Stats};
+use crate::metrics::{FieldCounters, Metrics, Stats};
 use crate::ruleset::RuleSet;
 use crate::state::{Call, RuleState};
 use crate::time::{Nanos, nanos, system_time};
@@ -67,6 +67,10 @@ pub struct Engine {
     by_key: HashMap<(Arc<str>, u64), u32>,
     /// The state of each rule of the live set.
     live: Vec<u32>,
+    /// What the fields of the live set held.
+    fields: Arc<FieldCounters>,
+    /// The states that may have groups.
+    active: BTreeSet<u32>,
     deadlines: BTreeSet<(Nanos, u32, u32)>,
     /// States of rules that the live set has lost, and since when; `None` is "since the last call".
     retired: Vec<u32>,
@@ -87,6 +91,8 @@ impl Engine {
             free: Vec::new(),
             by_key: HashMap::new(),
             live: Vec::new(),
+            fields: Arc::new(FieldCounters::new(0)),
+            active: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             retired: Vec::new(),
             retired_at: None,
@@ -113,8 +119,11 @@ impl Engine {
         self.follow(now, &mut out);
         self.config.metrics.add_events(hits.events);
         let current = Arc::ptr_eq(hits.rules(), &self.rules);
-        if current && !self.retired.is_empty() {
-            self.drop_retired(now, &mut out);
+        if current {
+            self.fields.add(hits.events, &hits.kinds);
+            if !self.retired.is_empty() {
+                self.drop_retired(now, &mut out);
+            }
         }
         for (rule, count) in &hits.unknown {
             let state = self.state_of(hits.rules(), *rule, current);
@@ -125,6 +134,7 @@ impl Engine {
         for (index, sighting) in hits.iter() {
             let state = self.state_of(hits.rules(), index, current);
             let rule = hits.rules().rule(index);
+            self.active.insert(state);
             self.with(state, now, &mut out, |state, call| state.judge(rule, &sighting, call));
         }
         self.expire(now, &mut out);
@@ -165,6 +175,7 @@ impl Engine {
     pub fn replace(&mut self, rules: Arc<RuleSet>) {
         let metrics = self.config.metrics.clone();
         let mut live = Vec::with_capacity(rules.len());
+        self.fields = Arc::new(FieldCounters::new(rules.fields().len()));
         for (index, rule) in rules.iter().enumerate() {
             let key = (Arc::clone(&rule.info.name), rule.hash);
             let index = index as u32;
@@ -177,7 +188,12 @@ impl Engine {
                 }
                 None => live.push(self.add(&rules, index)),
             }
+            if let Some(Some(state)) = live.last().and_then(|id| self.states.get(*id as usize)) {
+                state.counters.look_up_by(&self.fields, rules.asked(index));
+            }
         }
+        // Each says once how many groups it has.
+        self.active.extend(&live);
         let kept: BTreeSet<u32> = live.iter().copied().collect();
         self.retired.clear();
         for (id, state) in self.states.iter_mut().enumerate() {
@@ -278,9 +294,14 @@ impl Engine {
             self.deadlines.pop_first();
             self.with(state, now, out, |state, call| state.expire(group, call));
         }
-        for id in 0..self.states.len() as u32 {
-            self.with(id, now, out, RuleState::sweep);
-        }
+        // Of the rules that have no groups nothing is to be done, however many they are.
+        let mut active = std::mem::take(&mut self.active);
+        active.retain(|id| {
+            let mut has_groups = false;
+            self.with(*id, now, out, |state, call| has_groups = state.sweep(call));
+            has_groups
+        });
+        self.active = active;
     }
 
     fn with(

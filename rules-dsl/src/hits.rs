@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::index::KINDS;
 use crate::kept;
 use crate::rule::{GroupField, Rule};
 use crate::ruleset::RuleSet;
@@ -49,14 +50,17 @@ pub struct Hits {
     /// What they held, record by record.
     values: Vec<(u32, Value<'static>)>,
     pub(crate) events: u64,
-    /// Unknown verdicts, for the rules that had any.
+    /// Unknown verdicts, for the rules that had any, of those that were judged.
     pub(crate) unknown: Vec<(u32, u64)>,
+    /// By slot, how many of each kind of value there were, where there were any.
+    pub(crate) kinds: Vec<(u32, [u32; KINDS])>,
 }
 
 impl Hits {
     pub(crate) fn new(rules: Arc<RuleSet>) -> Self {
         let (list, sightings, values) = (Vec::new(), Vec::new(), Vec::new());
-        Self { rules, list, sightings, values, events: 0, unknown: Vec::new() }
+        let (unknown, kinds) = (Vec::new(), Vec::new());
+        Self { rules, list, sightings, values, events: 0, unknown, kinds }
     }
 
     /// Keeps what rules may want of a record; the hits that follow are of this one.

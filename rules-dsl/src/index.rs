@@ -7,6 +7,7 @@
 
 mod access;
 mod bands;
+mod kinds;
 mod literals;
 
 use std::collections::{HashMap, HashSet};
@@ -16,10 +17,14 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use self::access::{Access, Atom, Item, Test};
 pub(crate) use self::access::{Need, collect};
 use self::bands::{Band, Bands};
+pub(crate) use self::kinds::{KINDS, Kinds};
 use crate::value::Value;
 
 /// So few rules are judged faster than they are found.
 const FEW: usize = 8;
+
+/// By which fields a rule is looked up, and what each must hold for it to have an answer.
+pub(crate) type Asked = Box<[(u32, Kinds)]>;
 
 /// The rules of a set by what they look for.
 #[derive(Debug, Default)]
@@ -32,6 +37,8 @@ pub(crate) struct Index {
     always: Vec<u32>,
     /// Rules that hold wherever they are found.
     exact: Vec<bool>,
+    /// Of each rule; of one that is always judged, nothing.
+    asked: Vec<Asked>,
 }
 
 /// The rules that one field leads to.
@@ -75,13 +82,17 @@ impl Index {
             match best.map(|need| &need.access) {
                 Some(Access::Any(atoms)) => {
                     index.exact[rule] = needs.len() == 1 && needs.iter().all(|need| need.exact);
+                    index.asked.push(asked(atoms));
                     for atom in atoms {
                         if let Some(field) = building.get_mut(atom.slot as usize) {
                             field.add(&atom.test, rule as u32);
                         }
                     }
                 }
-                Some(Access::Always) | None => index.always.push(rule as u32),
+                Some(Access::Always) | None => {
+                    index.asked.push(Box::default());
+                    index.always.push(rule as u32);
+                }
             }
         }
         index.fields = building.into_iter().map(Building::finish).collect();
@@ -118,10 +129,28 @@ impl Index {
         &self.always
     }
 
+    /// By which fields a rule is looked up, and what they must hold for it to have an answer; of a
+    /// rule that is always judged, none.
+    pub(crate) fn asked(&self, rule: u32) -> &[(u32, Kinds)] {
+        self.asked.get(rule as usize).map_or(&[], |asked| asked)
+    }
+
     /// Whether a rule that was found holds.
     pub(crate) fn is_exact(&self, rule: u32) -> bool {
         self.exact.get(rule as usize).copied().unwrap_or(false)
     }
+}
+
+/// Each field once.
+fn asked(atoms: &[Atom]) -> Asked {
+    let mut asked: Vec<(u32, Kinds)> = Vec::new();
+    for atom in atoms {
+        match asked.iter_mut().find(|(slot, _)| *slot == atom.slot) {
+            Some((_, answers)) => *answers = answers.and(atom.answers),
+            None => asked.push((atom.slot, atom.answers)),
+        }
+    }
+    asked.into()
 }
 
 impl Field {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::index::{Asked, KINDS, Kinds};
+
 /// The counters of one engine and its rule files. A clone is another handle to the same counters.
 ///
 /// With the feature `prometheus` it is a collector: register a clone with a registry of your own.
@@ -33,11 +35,62 @@ pub(crate) struct RuleCounters {
     pub(crate) resolved: Counter,
     pub(crate) too_old: Counter,
     pub(crate) unknown: Counter,
+    unjudged: Mutex<Unjudged>,
     pub(crate) late: Counter,
     pub(crate) future: Counter,
     pub(crate) evicted: Counter,
     /// A gauge: groups that have state now.
     pub(crate) groups: Counter,
+}
+
+/// What the fields of one rule set held: what a rule is silent about that was never judged is found out
+/// from here, when somebody asks.
+#[derive(Debug)]
+pub(crate) struct FieldCounters {
+    events: Counter,
+    kinds: Box<[[Counter; KINDS]]>,
+}
+
+impl FieldCounters {
+    pub(crate) fn new(slots: usize) -> Self {
+        Self { events: Counter::default(), kinds: (0..slots).map(|_| Default::default()).collect() }
+    }
+
+    pub(crate) fn add(&self, events: u64, kinds: &[(u32, [u32; KINDS])]) {
+        self.events.add(events);
+        for (slot, counts) in kinds {
+            let Some(all) = self.kinds.get(*slot as usize) else { continue };
+            for (counter, count) in all.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                counter.add(u64::from(*count));
+            }
+        }
+    }
+
+    /// For how many records a field held nothing for which there is an answer; of several fields, the
+    /// one that was silent most often.
+    fn silent(&self, asked: &[(u32, Kinds)]) -> u64 {
+        let events = self.events.get();
+        let of_one = |(slot, answers): &(u32, Kinds)| {
+            let kinds = self.kinds.get(*slot as usize)?;
+            Some(answers.others(events, std::array::from_fn(|kind| kinds[kind].get())))
+        };
+        asked.iter().filter_map(of_one).max().unwrap_or(0)
+    }
+}
+
+/// What a rule was silent about without being judged.
+#[derive(Debug, Default)]
+struct Unjudged {
+    /// Under rule sets that were replaced.
+    before: u64,
+    now: Option<(Arc<FieldCounters>, Asked)>,
+}
+
+impl Unjudged {
+    fn count(&self) -> u64 {
+        let now = self.now.as_ref().map_or(0, |(fields, asked)| fields.silent(asked));
+        self.before + now
+    }
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +138,9 @@ pub struct RuleStats {
     pub resolved: u64,
     /// Matches that were older than the limit.
     pub too_old: u64,
-    /// Records about which the rule had no answer, mostly for want of a field.
+    /// Records about which the rule had no answer, mostly for want of a field. A rule of several terms
+    /// is looked up by one of them; a record about which that one had no answer counts whatever the
+    /// others would have said.
     pub unknown: u64,
     /// Records that came too late for their window.
     pub late: u64,
@@ -155,13 +210,22 @@ impl Metrics {
 }
 
 impl RuleCounters {
+    /// From now on the rule is looked up by these fields.
+    pub(crate) fn look_up_by(&self, fields: &Arc<FieldCounters>, asked: &[(u32, Kinds)]) {
+        let mut unjudged = self.unjudged.lock().unwrap_or_else(PoisonError::into_inner);
+        unjudged.before = unjudged.count();
+        let now = || (Arc::clone(fields), asked.into());
+        unjudged.now = (!asked.is_empty()).then(now);
+    }
+
     fn stats(&self) -> RuleStats {
+        let unjudged = self.unjudged.lock().unwrap_or_else(PoisonError::into_inner).count();
         RuleStats {
             firing: self.firing.get(),
             repeat: self.repeat.get(),
             resolved: self.resolved.get(),
             too_old: self.too_old.get(),
-            unknown: self.unknown.get(),
+            unknown: self.unknown.get() + unjudged,
             late: self.late.get(),
             future: self.future.get(),
             evicted: self.evicted.get(),

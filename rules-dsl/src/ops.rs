@@ -9,6 +9,9 @@ use crate::ast::{ArithOp, CompareOp, TextOp};
 use crate::truth::Truth;
 use crate::value::{Number, Value};
 
+/// Up to here every integer is a float as well.
+const EXACT: u64 = 1 << 53;
+
 #[inline]
 pub(crate) fn compare(op: CompareOp, a: Option<&Value<'_>>, b: Option<&Value<'_>>) -> Truth {
     match (a, b) {
@@ -20,11 +23,30 @@ pub(crate) fn compare(op: CompareOp, a: Option<&Value<'_>>, b: Option<&Value<'_>
             CompareOp::Gt => a > b,
             CompareOp::Ge => a >= b,
         }),
+        // As floats, where every integer is one.
+        (Some(Value::Float(a)), Some(Value::Int(b))) if b.unsigned_abs() <= EXACT => {
+            floats(op, *a, *b as f64)
+        }
+        (Some(Value::Float(a)), Some(Value::Float(b))) => floats(op, *a, *b),
         (Some(Value::Str(a)), Some(Value::Str(b))) if op == CompareOp::Eq => Truth::from(a == b),
         (Some(Value::Str(a)), Some(Value::Str(b))) if op == CompareOp::Ne => Truth::from(a != b),
         (Some(a), Some(b)) => compare_any(op, a, b),
         _ => Truth::Unknown,
     }
+}
+
+fn floats(op: CompareOp, a: f64, b: f64) -> Truth {
+    if a.is_nan() || b.is_nan() {
+        return Truth::Unknown;
+    }
+    Truth::from(match op {
+        CompareOp::Eq => a == b,
+        CompareOp::Ne => a != b,
+        CompareOp::Lt => a < b,
+        CompareOp::Le => a <= b,
+        CompareOp::Gt => a > b,
+        CompareOp::Ge => a >= b,
+    })
 }
 
 fn compare_any(op: CompareOp, a: &Value<'_>, b: &Value<'_>) -> Truth {

@@ -7,11 +7,11 @@ use crate::compile::Compiler;
 use crate::diagnostic::Diagnostics;
 use crate::explain::{Explanation, explain};
 use crate::hits::{Event, Hits};
-use crate::index::Index;
+use crate::index::{Index, Kinds};
 use crate::kept;
 use crate::record::{FieldPath, FieldSet, Record};
 use crate::rule::{Rule, RuleInfo};
-use crate::scratch::{Machine, Scratch};
+use crate::scratch::{Census, Machine, Scratch};
 use crate::source::SourceText;
 use crate::time;
 use crate::truth::Truth;
@@ -132,10 +132,14 @@ impl RuleSet {
         events: impl IntoIterator<Item = Event<'a, R>>,
         scratch: &mut Scratch,
     ) -> Hits {
-        self.judge(events, scratch, |event, machine, found| {
-            self.find(event.record, machine, found);
+        let mut kinds = std::mem::take(&mut scratch.kinds);
+        let mut hits = self.judge(events, scratch, |event, machine, found| {
+            self.find(event.record, machine, &mut kinds, found);
             self.index.always()
-        })
+        });
+        hits.kinds = kinds.take();
+        scratch.kinds = kinds;
+        hits
     }
 
     /// The same by asking every rule, one after the other: what [`matches`](Self::matches) is held
@@ -154,7 +158,7 @@ impl RuleSet {
         self: &'a Arc<Self>,
         events: impl IntoIterator<Item = Event<'a, R>>,
         scratch: &mut Scratch,
-        find: impl Fn(&Event<'a, R>, &mut Machine<'a>, &mut Vec<u32>) -> &'a [u32],
+        mut find: impl FnMut(&Event<'a, R>, &mut Machine<'a>, &mut Vec<u32>) -> &'a [u32],
     ) -> Hits {
         let mut hits = Hits::new(Arc::clone(self));
         scratch.unknown.clear();
@@ -166,25 +170,27 @@ impl RuleSet {
             machine.next_record();
             let others = find(&event, &mut machine, &mut found);
             let mut is_sighted = false;
-            let mut hit = |index, hits: &mut Hits, machine: &mut Machine<'a>| {
-                if !std::mem::replace(&mut is_sighted, true) {
-                    self.sight(&event, machine, hits);
-                }
-                hits.push(index);
-            };
-            // Whoever is looked up may need no judging; of those that are not, none was found.
-            let trusts = !found.is_empty();
-            for index in both(&found, others) {
-                if trusts && self.index.is_exact(index) {
-                    hit(index, &mut hits, &mut machine);
-                    continue;
-                }
+            let mut judge = |index: u32, holds: bool| {
                 let rule = &self.rules[index as usize];
-                match rule.program.run(&mut machine, event.record) {
-                    Truth::True => hit(index, &mut hits, &mut machine),
+                let truth = match holds {
+                    true => Truth::True,
+                    false => rule.program.run(&mut machine, event.record),
+                };
+                match truth {
+                    Truth::True => {
+                        if !std::mem::replace(&mut is_sighted, true) {
+                            self.sight(&event, &mut machine, &mut hits);
+                        }
+                        hits.push(index);
+                    }
                     Truth::Unknown => scratch.unknown.push(index),
                     Truth::False => {}
                 }
+            };
+            if found.is_empty() {
+                others.iter().for_each(|index| judge(*index, false));
+            } else {
+                both(&found, others).for_each(|index| judge(index, self.index.is_exact(index)));
             }
         }
         scratch.put_back(machine);
@@ -220,6 +226,7 @@ impl RuleSet {
         &'a self,
         record: &'a R,
         machine: &mut Machine<'a>,
+        kinds: &mut Census,
         found: &mut Vec<u32>,
     ) {
         found.clear();
@@ -231,12 +238,14 @@ impl RuleSet {
             machine.fill(record);
             for slot in machine.present() {
                 if let Some(value) = machine.known(*slot) {
+                    kinds.count(*slot, value);
                     self.index.find(*slot, value, found);
                 }
             }
         } else {
             for slot in slots {
                 if let Some(value) = machine.field(*slot, record) {
+                    kinds.count(*slot, value);
                     self.index.find(*slot, value, found);
                 }
             }
@@ -259,6 +268,11 @@ impl RuleSet {
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Rule> {
         self.rules.iter()
+    }
+
+    /// By which fields a rule is looked up, and what they must hold for it to have an answer.
+    pub(crate) fn asked(&self, rule: u32) -> &[(u32, Kinds)] {
+        self.index.asked(rule)
     }
 
     pub(crate) fn index_of(&self, name: &str) -> Option<u32> {

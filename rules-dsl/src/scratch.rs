@@ -1,5 +1,6 @@
 //! The reusable memory of evaluation.
 
+use crate::index::{KINDS, Kinds};
 use crate::record::{FieldNames, FieldPath, FieldSet, Record};
 use crate::truth::Truth;
 use crate::value::Value;
@@ -14,10 +15,41 @@ pub struct Scratch {
     values: Vec<Option<Value<'static>>>,
     truths: Vec<Truth>,
     present: Vec<u32>,
+    /// By slot, how many of each kind of value there were in the batch at hand.
+    pub(crate) kinds: Census,
     /// The rules that the record at hand leads to.
     pub(crate) found: Vec<u32>,
     /// Unknown verdicts in the batch at hand: each as often as it came.
     pub(crate) unknown: Vec<u32>,
+}
+
+/// Kinds of values, counted for a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Census {
+    counts: Vec<[u32; KINDS]>,
+    /// The slots that have counts.
+    counted: Vec<u32>,
+}
+
+impl Census {
+    pub(crate) fn count(&mut self, slot: u32, value: &Value<'_>) {
+        let index = slot as usize;
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, [0; KINDS]);
+        }
+        let counts = &mut self.counts[index];
+        if *counts == [0; KINDS] {
+            self.counted.push(slot);
+        }
+        counts[Kinds::of(value)] += 1;
+    }
+
+    /// What was counted; it counts from zero then.
+    pub(crate) fn take(&mut self) -> Vec<(u32, [u32; KINDS])> {
+        let Self { counts, counted } = self;
+        let take = |slot| (slot, std::mem::take(&mut counts[slot as usize]));
+        counted.drain(..).map(take).collect()
+    }
 }
 
 impl Scratch {

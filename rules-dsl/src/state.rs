@@ -155,7 +155,8 @@ impl RuleState {
     }
 
     /// Forgets groups that hold nothing any more, stalest first, and publishes how many are left.
-    pub(crate) fn sweep(&mut self, call: &mut Call<'_>) {
+    /// Says whether there are any.
+    pub(crate) fn sweep(&mut self, call: &mut Call<'_>) -> bool {
         let rule = self.rules.rule(self.index);
         let reach = rule.window.as_ref().map_or(0, |window| span(window.over)).max(MINUTE);
         while let Some((id, group)) = self.groups.stalest() {
@@ -168,6 +169,7 @@ impl RuleState {
         if self.live && self.published.replace(groups) != Some(groups) {
             self.counters.groups.set(groups as u64);
         }
+        groups > 0
     }
 
     fn make_room(&mut self, rule: &Rule, keep: u32, call: &mut Call<'_>) {

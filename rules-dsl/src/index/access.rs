@@ -8,6 +8,7 @@
 use crate::ast::{Ast, CompareOp, ExprId, Kind, Literal, TextOp};
 use crate::check::Checked;
 use crate::index::bands::Band;
+use crate::index::kinds::Kinds;
 use crate::index::literals;
 use crate::program::{self, Slots};
 use crate::value::Value;
@@ -34,6 +35,9 @@ impl Access {
 pub(crate) struct Atom {
     pub(crate) slot: u32,
     pub(crate) test: Test,
+    /// What the field must hold for the term to be true or false rather than unknown, as far as that
+    /// is not found out by judging.
+    pub(crate) answers: Kinds,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -76,8 +80,13 @@ impl Need {
         Self { access: Access::Any(atoms), exact: false }
     }
 
-    fn one(slot: u32, test: Test) -> Self {
-        Self::any(vec![Atom { slot, test }])
+    fn one(slot: u32, test: Test, answers: Kinds) -> Self {
+        Self::any(vec![Atom { slot, test, answers }])
+    }
+
+    /// Wherever the field is there, the term is judged.
+    fn present(slot: u32) -> Self {
+        Self::one(slot, Test::Present, Kinds::PRESENT)
     }
 
     fn exactly(mut self) -> Self {
@@ -89,7 +98,7 @@ impl Need {
     fn band(&self) -> Option<(u32, Band)> {
         match &self.access {
             Access::Any(atoms) => match atoms.as_slice() {
-                [Atom { slot, test: Test::Band(band) }] => Some((*slot, *band)),
+                [Atom { slot, test: Test::Band(band), .. }] => Some((*slot, *band)),
                 _ => None,
             },
             Access::Always => None,
@@ -118,11 +127,14 @@ fn add(needs: &mut Vec<Need>, need: Need) {
             let band = other.band()?;
             Some((other, band))
         }) {
-            other.access = match known.intersect(&band) {
-                Some(both) => Access::Any(vec![Atom { slot, test: Test::Band(both) }]),
-                None => Access::Any(Vec::new()),
-            };
-            other.exact &= need.exact;
+            match known.intersect(&band) {
+                Some(both) => {
+                    other.access = Need::one(slot, Test::Band(both), Kinds::NUMBER).access;
+                    other.exact &= need.exact;
+                }
+                // It never holds, but it is silent where there is no number.
+                None => other.exact = false,
+            }
             return;
         }
     }
@@ -149,7 +161,7 @@ impl Reading<'_, '_> {
             Kind::Literal(Literal::Bool(_)) => Need::any(Vec::new()).exactly(),
             Kind::Field(path) => {
                 let slot = (self.slots)(path);
-                Need::one(slot, Test::Bool(wanted)).exactly()
+                Need::one(slot, Test::Bool(wanted), Kinds::BOOL).exactly()
             }
             Kind::Compare(op, a, b) => {
                 let op = if wanted { *op } else { op.negated() };
@@ -159,13 +171,13 @@ impl Reading<'_, '_> {
             Kind::Match { negated, text, pattern } => match (self.field(*text), wanted != *negated)
             {
                 (Some(slot), true) => self.pattern(slot, *pattern),
-                (Some(slot), false) => Need::one(slot, Test::Present),
+                (Some(slot), false) => Need::present(slot),
                 (None, _) => self.strict(&[*text]),
             },
             Kind::Text(op, a, b) => self.text(*op, *a, *b, wanted),
             Kind::Call { name, args } if name == "exists" => {
                 match args.first().and_then(|field| self.field(*field)) {
-                    Some(slot) if wanted => Need::one(slot, Test::Present).exactly(),
+                    Some(slot) if wanted => Need::one(slot, Test::Present, Kinds::ALL).exactly(),
                     _ => Need::always(),
                 }
             }
@@ -213,17 +225,17 @@ impl Reading<'_, '_> {
         };
         let Some((slot, op, constant)) = fused else { return self.strict(&[a, b]) };
         match (op, constant.number()) {
-            (CompareOp::Ne, _) => Need::one(slot, Test::Present),
+            (CompareOp::Ne, _) => Need::present(slot),
             (CompareOp::Eq, _) => match item(&constant) {
-                Some(item) => Need::one(slot, item.test()).exactly(),
-                None => Need::one(slot, Test::Present),
+                Some(item) => Need::one(slot, item.test(), Kinds::NUMBERED).exactly(),
+                None => Need::present(slot),
             },
             (_, Some(number)) => match Band::of(op, number) {
-                Some(band) => Need::one(slot, Test::Band(band)).exactly(),
-                None => Need::one(slot, Test::Present),
+                Some(band) => Need::one(slot, Test::Band(band), Kinds::NUMBER).exactly(),
+                None => Need::present(slot),
             },
             // Texts have an order too, which nobody asks for.
-            (_, None) => Need::one(slot, Test::Present),
+            (_, None) => Need::present(slot),
         }
     }
 
@@ -232,21 +244,24 @@ impl Reading<'_, '_> {
         if let Kind::List(items) = ast.kind(list) {
             let Some(slot) = self.field(needle) else { return self.strict(&[needle]) };
             if !wanted {
-                return Need::one(slot, Test::Present);
+                return Need::present(slot);
             }
             let constants = items.iter().map(|item| self.constant(*item));
             let tests = constants.map(|constant| Some(item(&constant?)?.test()));
             return match tests.collect::<Option<Vec<_>>>() {
                 Some(tests) => {
-                    let atoms = tests.into_iter().map(|test| Atom { slot, test });
+                    let answers = Kinds::NUMBERED;
+                    let atoms = tests.into_iter().map(|test| Atom { slot, test, answers });
                     Need::any(atoms.collect()).exactly()
                 }
-                None => Need::one(slot, Test::Present),
+                None => Need::present(slot),
             };
         }
         match (self.constant(needle).as_ref().and_then(item), self.field(list), wanted) {
-            (Some(item), Some(slot), true) => Need::one(slot, Test::Item(item)).exactly(),
-            (_, Some(slot), _) => Need::one(slot, Test::Present),
+            (Some(item), Some(slot), true) => {
+                Need::one(slot, Test::Item(item), Kinds::LIST).exactly()
+            }
+            (_, Some(slot), _) => Need::present(slot),
             _ => self.strict(&[needle, list]),
         }
     }
@@ -257,11 +272,11 @@ impl Reading<'_, '_> {
         };
         let word = match &constant {
             Value::Str(text) if !text.is_empty() => Some(text.as_ref()),
-            Value::Str(_) => return Need::one(slot, Test::Present),
+            Value::Str(_) => return Need::present(slot),
             _ => None,
         };
         if !wanted {
-            return Need::one(slot, Test::Present);
+            return Need::present(slot);
         }
         let contains = word.map(|word| Test::Contains(word.into()));
         // It looks into lists as well.
@@ -269,10 +284,15 @@ impl Reading<'_, '_> {
             TextOp::Contains => item(&constant).map(Test::Item),
             TextOp::StartsWith | TextOp::EndsWith => None,
         };
-        let atoms: Vec<_> =
-            contains.into_iter().chain(listed).map(|test| Atom { slot, test }).collect();
+        let answers = match (op, &constant) {
+            (TextOp::Contains, Value::Str(_)) => Kinds::TEXT.or(Kinds::LIST),
+            (TextOp::Contains, _) => Kinds::LIST,
+            _ => Kinds::TEXT,
+        };
+        let tests = contains.into_iter().chain(listed);
+        let atoms: Vec<_> = tests.map(|test| Atom { slot, test, answers }).collect();
         match atoms.is_empty() {
-            true => Need::one(slot, Test::Present),
+            true => Need::present(slot),
             false => Need::any(atoms),
         }
     }
@@ -280,14 +300,14 @@ impl Reading<'_, '_> {
     /// Every match holds one of these words, if the pattern says so.
     fn pattern(&self, slot: u32, pattern: ExprId) -> Need {
         let Kind::Literal(Literal::Str(source)) = self.ast.kind(pattern) else {
-            return Need::one(slot, Test::Present);
+            return Need::present(slot);
         };
         match literals::required(source) {
             Some(words) => {
-                let tests = words.into_iter().map(Test::Contains);
-                Need::any(tests.map(|test| Atom { slot, test }).collect())
+                let (tests, answers) = (words.into_iter().map(Test::Contains), Kinds::TEXT);
+                Need::any(tests.map(|test| Atom { slot, test, answers }).collect())
             }
-            None => Need::one(slot, Test::Present),
+            None => Need::present(slot),
         }
     }
 
@@ -298,7 +318,7 @@ impl Reading<'_, '_> {
             match self.ast.kind(id) {
                 Kind::Field(path) => {
                     let slot = (self.slots)(path);
-                    return Need::one(slot, Test::Present);
+                    return Need::present(slot);
                 }
                 Kind::Negate(one) => open.push(*one),
                 Kind::Arith(_, a, b) => open.extend([*a, *b]),

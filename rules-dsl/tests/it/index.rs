@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use birl_rules_dsl::{Event, RuleSet, Scratch, SourceText, Truth};
+use birl_rules_dsl::{Engine, EngineConfig, Event, RuleSet, Scratch, SourceText, Truth};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -144,6 +144,35 @@ proptest! {
             prop_assert_eq!(&found, &expected, "in another order, on {}", record);
             let hits = rules.matches_by_scan([Event::new(record, UNIX_EPOCH)], &mut scratch);
             prop_assert_eq!(hits.rule_names().collect::<Vec<_>>(), expected, "by scan, on {}", record);
+        }
+    }
+
+    #[test]
+    fn what_a_rule_is_silent_about_is_counted_though_it_is_not_judged(
+        conditions in prop::collection::vec((leaf(), any::<bool>()), 1..30),
+        batches in prop::collection::vec(prop::collection::vec(record(), 0..6), 1..4),
+    ) {
+        let conditions = conditions.into_iter().filter(|(leaf, _)| !leaf.contains("&&"));
+        let conditions: Vec<String> = conditions
+            .map(|(leaf, negated)| if negated { format!("!({leaf})") } else { leaf })
+            .collect();
+        let text = json!({ "rules": compiled(&conditions) }).to_string();
+        let rules = Arc::new(RuleSet::compile(&[SourceText::json("r.json", text)]).unwrap());
+        let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
+        let mut scratch = Scratch::new();
+        for batch in &batches {
+            let events = batch.iter().map(|record| Event::new(record, UNIX_EPOCH));
+            engine.advance(rules.matches(events, &mut scratch), UNIX_EPOCH);
+            // The counts go on when the same rules come again.
+            engine.replace(Arc::clone(&rules));
+        }
+        let stats = engine.stats();
+        for rule in rules.rules() {
+            let silent = |record: &&Value| {
+                rules.explain(&rule.name, *record).unwrap().verdict == Truth::Unknown
+            };
+            let expected = batches.iter().flatten().filter(silent).count() as u64;
+            prop_assert_eq!(stats.rules[&rule.name].unknown, expected, "{}", rule.when);
         }
     }
 }
