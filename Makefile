@@ -44,11 +44,16 @@ loss:
 	$(CARGO) test -p birl-logsource --test loss -- --kills $(or $(KILLS),20) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
-# The large counts: 210 kills over every scenario, in release mode. The seed and what came of it are in docs/soak.md.
+# The large counts: 210 kills over every scenario of lost lines, and a million pairs of a rule set and a record, in
+# release mode. The seeds and what came of it are in docs/soak.md.
 soak:
+	mkdir -p target
 	$(CARGO) test -p birl-logsource --release --test loss -- --kills $(or $(KILLS),210) \
-	  --seed $(or $(SEED),$$(date +%s)) --write target/soak.txt
+	  --seed $(or $(SEED),$$(date +%s)) --write $(CURDIR)/target/soak.txt
 	.ci/soak target/soak.txt docs/soak.md
+	$(CARGO) test -p birl-rules-dsl --release --test differential -- --pairs $(or $(PAIRS),1000000) \
+	  --seed $(or $(SEED),$$(date +%s)) --write $(CURDIR)/target/soak-rules.txt
+	.ci/soak target/soak-rules.txt docs/soak.md "make soak, rules"
 
 # One parser of outside bytes, for a time; what it finds is in fuzz/artifacts/. See docs/fuzzing.md.
 fuzz:

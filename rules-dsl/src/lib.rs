@@ -82,7 +82,7 @@
 //! | feature | default | adds |
 //! | --- | --- | --- |
 //! | `yaml` | yes | rule files in YAML (those in JSON are always read) |
-//! | `json` | yes | [`Record`] for `serde_json::Value` |
+//! | `json` | yes | `JsonLine`, a line of JSON as a [`Record`]; `Record` for `serde_json::Value` |
 //! | `reload` | no | `reload`: watch rule files, publish each good edit atomically; owns a thread |
 //! | `logsource` | no | [`Record`] for the log entries of `birl-logsource` |
 //! | `prometheus` | no | [`Metrics`] is a collector for a registry of yours |
@@ -110,6 +110,8 @@ mod index;
 mod intent;
 mod issue;
 mod json;
+#[cfg(feature = "json")]
+mod json_line;
 mod kept;
 mod keys;
 mod literal;
@@ -147,6 +149,8 @@ pub use explain::{Explanation, Seen, Term};
 pub use firing::{Episode, Explain, Firing, Status, WindowSeen, Withheld};
 pub use hits::{Event, Hits};
 pub use intent::{Argument, ArgumentKind, Change, Intent, IntentSpec, Via};
+#[cfg(feature = "json")]
+pub use json_line::JsonLine;
 pub use metrics::{Metrics, RuleStats, Stats};
 pub use record::{FieldNames, FieldPath, FieldSet, Record};
 pub use rule::RuleInfo;

@@ -31,6 +31,12 @@ pub trait Record {
         }
     }
 
+    /// Whether a [`get`](Self::get) costs as much as a whole [`visit`](Self::visit), as it does where a
+    /// text is read through to find anything. All fields are looked up at once then.
+    fn is_read_through(&self) -> bool {
+        false
+    }
+
     /// The original line, for the explanation of a firing and for the pseudo-field `line` (used
     /// when [`get`](Self::get) finds no field of that name).
     fn line(&self) -> Option<Cow<'_, str>> {
@@ -213,6 +219,10 @@ impl<R: Record + ?Sized> Record for &R {
         (**self).visit(fields, found);
     }
 
+    fn is_read_through(&self) -> bool {
+        (**self).is_read_through()
+    }
+
     fn line(&self) -> Option<Cow<'_, str>> {
         (**self).line()
     }
@@ -227,6 +237,10 @@ impl<R: Record + ?Sized> Record for Box<R> {
         (**self).visit(fields, found);
     }
 
+    fn is_read_through(&self) -> bool {
+        (**self).is_read_through()
+    }
+
     fn line(&self) -> Option<Cow<'_, str>> {
         (**self).line()
     }
@@ -239,6 +253,10 @@ impl<R: Record + ?Sized> Record for Arc<R> {
 
     fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
         (**self).visit(fields, found);
+    }
+
+    fn is_read_through(&self) -> bool {
+        (**self).is_read_through()
     }
 
     fn line(&self) -> Option<Cow<'_, str>> {

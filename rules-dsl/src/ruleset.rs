@@ -168,6 +168,9 @@ impl RuleSet {
         for event in events {
             hits.events += 1;
             machine.next_record();
+            if event.record.is_read_through() {
+                machine.fill(event.record);
+            }
             let others = find(&event, &mut machine, &mut found);
             let mut is_sighted = false;
             let mut judge = |index: u32, holds: bool| {
@@ -234,8 +237,10 @@ impl RuleSet {
         if slots.is_empty() {
             return;
         }
-        if self.fields.paths().len() > FEW_FIELDS {
+        if !machine.is_filled() && self.fields.paths().len() > FEW_FIELDS {
             machine.fill(record);
+        }
+        if machine.is_filled() {
             for slot in machine.present() {
                 if let Some(value) = machine.known(*slot) {
                     kinds.count(*slot, value);

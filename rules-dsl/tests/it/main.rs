@@ -13,9 +13,11 @@ mod conditions; // what each operator makes of each value
 mod engine; // windows, episodes, groups, replacement
 #[cfg(feature = "logsource")]
 mod entries; // log entries as records
+mod generated; // rules and records by chance
 mod golden; // rule files in, diagnostics or a summary out
 mod hostile; // input made to break things
 mod index; // many rules together, against each by itself
+mod lines; // lines of JSON as records
 mod metrics; // what is counted
 mod models; // properties, each against a naive twin
 #[cfg(feature = "reload")]

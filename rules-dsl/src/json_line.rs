@@ -1,0 +1,247 @@
+//! A line of JSON as a record, read once and only as far as rules ask.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::record::{FieldNames, FieldPath, FieldSet, Record};
+use crate::value::Value;
+
+/// A text that holds one JSON object, as a record.
+///
+/// Nothing is parsed ahead: one pass over the text hands out the fields that the rules mention, borrowed
+/// where they have no escapes, and skips all others. A text that is no object has no fields; of one that is
+/// broken off, those before the break are there. Of two fields of one name the first counts.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::UNIX_EPOCH;
+///
+/// use birl_rules_dsl::{Event, JsonLine, RuleSet, Scratch};
+///
+/// let text = "{when: cpu_usage > 90, where: cluster == 'prod', then: send_pagerduty('HIGH_CPU')}";
+/// let rules = Arc::new(RuleSet::from_yaml("rules.yaml", text)?);
+/// let line = JsonLine::new(r#"{"cluster": "prod", "cpu_usage": 97.5, "message": "so busy"}"#);
+/// let hits = rules.matches([Event::new(&line, UNIX_EPOCH)], &mut Scratch::new());
+/// assert_eq!(hits.len(), 1);
+/// # Ok::<(), birl_rules_dsl::Diagnostics>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct JsonLine<'t> {
+    text: &'t str,
+}
+
+impl<'t> JsonLine<'t> {
+    /// A record over a text. What is wrong with the text shows as fields that are missing.
+    #[must_use]
+    pub fn new(text: &'t str) -> Self {
+        Self { text }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &'t str {
+        self.text
+    }
+
+    fn read<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        let mut whole = Vec::new();
+        let mut reader = serde_json::Deserializer::from_str(self.text);
+        let object =
+            Object { names: fields.root(), fields: Some(fields), found, whole: &mut whole };
+        // What is broken has the fields before the break.
+        reader.deserialize_map(object).ok();
+        // A path that leads somewhere goes before a name with dots in it.
+        whole.into_iter().for_each(|(slot, value)| found(slot, value));
+    }
+}
+
+impl Record for JsonLine<'_> {
+    /// Reads the text up to its end for one field; [`visit`](Record::visit) does that for all of them.
+    fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+        let (fields, mut value) = (FieldSet::new(vec![path.clone()]), None);
+        self.read(&fields, &mut |_, found| {
+            value.get_or_insert(found);
+        });
+        value
+    }
+
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        self.read(fields, found);
+    }
+
+    fn is_read_through(&self) -> bool {
+        true
+    }
+
+    fn line(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(self.text))
+    }
+}
+
+/// An object of which some fields are wanted. Nests no deeper than the longest path.
+struct Object<'o, 'f, 'r> {
+    names: FieldNames<'f>,
+    /// Of the outermost object, for its names with dots.
+    fields: Option<&'f FieldSet>,
+    found: &'o mut dyn FnMut(usize, Value<'r>),
+    whole: &'o mut Vec<(usize, Value<'r>)>,
+}
+
+impl<'r> Visitor<'r> for Object<'_, '_, 'r> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Text)? {
+            let names = self.names.below(&name);
+            let is_whole = self.fields.is_some() && name.contains('.');
+            let whole = self.fields.filter(|_| is_whole);
+            let mut whole = whole.into_iter().flat_map(|fields| fields.whole(&name)).peekable();
+            if names.is_none() && whole.peek().is_none() {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let inner = Inner { names, found: self.found, whole: self.whole };
+            let value = map.next_value_seed(inner)?;
+            if let Some(slot) = names.and_then(FieldNames::slot) {
+                (self.found)(slot, value.clone());
+            }
+            self.whole.extend(whole.map(|slot| (slot, value.clone())));
+        }
+        Ok(())
+    }
+}
+
+/// The value of a field: it is wanted itself, or some of what is in it.
+struct Inner<'o, 'f, 'r> {
+    names: Option<FieldNames<'f>>,
+    found: &'o mut dyn FnMut(usize, Value<'r>),
+    whole: &'o mut Vec<(usize, Value<'r>)>,
+}
+
+impl<'r> DeserializeSeed<'r> for Inner<'_, '_, 'r> {
+    type Value = Value<'r>;
+
+    fn deserialize<D: Deserializer<'r>>(self, reader: D) -> Result<Value<'r>, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+/// The scalars, which both kinds of values read alike.
+macro_rules! scalars {
+    () => {
+        type Value = Value<'r>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a value")
+        }
+
+        fn visit_unit<E>(self) -> Result<Value<'r>, E> {
+            Ok(Value::Null)
+        }
+
+        fn visit_bool<E>(self, value: bool) -> Result<Value<'r>, E> {
+            Ok(Value::Bool(value))
+        }
+
+        fn visit_i64<E>(self, value: i64) -> Result<Value<'r>, E> {
+            Ok(Value::Int(value))
+        }
+
+        fn visit_u64<E>(self, value: u64) -> Result<Value<'r>, E> {
+            Ok(Value::from(value))
+        }
+
+        fn visit_f64<E>(self, value: f64) -> Result<Value<'r>, E> {
+            Ok(Value::Float(value))
+        }
+
+        fn visit_borrowed_str<E>(self, text: &'r str) -> Result<Value<'r>, E> {
+            Ok(Value::text(text))
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Value<'r>, E> {
+            Ok(Value::from(text.to_owned()))
+        }
+    };
+}
+
+impl<'r> Visitor<'r> for Inner<'_, '_, 'r> {
+    scalars!();
+
+    fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<Value<'r>, A::Error> {
+        match self.names.filter(|names| names.has_more()) {
+            Some(names) => {
+                let object = Object { names, fields: None, found: self.found, whole: self.whole };
+                object.visit_map(map)?;
+            }
+            None => while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {},
+        }
+        Ok(Value::Opaque)
+    }
+
+    fn visit_seq<A: SeqAccess<'r>>(self, mut items: A) -> Result<Value<'r>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Item)? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+}
+
+/// An item of a list: what is in it is not looked at.
+struct Item;
+
+impl<'r> DeserializeSeed<'r> for Item {
+    type Value = Value<'r>;
+
+    fn deserialize<D: Deserializer<'r>>(self, reader: D) -> Result<Value<'r>, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'r> Visitor<'r> for Item {
+    scalars!();
+
+    fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<Value<'r>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Opaque)
+    }
+
+    fn visit_seq<A: SeqAccess<'r>>(self, mut items: A) -> Result<Value<'r>, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Opaque)
+    }
+}
+
+/// The name of a field.
+struct Text;
+
+impl<'r> DeserializeSeed<'r> for Text {
+    type Value = Cow<'r, str>;
+
+    fn deserialize<D: Deserializer<'r>>(self, reader: D) -> Result<Cow<'r, str>, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl<'r> Visitor<'r> for Text {
+    type Value = Cow<'r, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'r str) -> Result<Cow<'r, str>, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Cow<'r, str>, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}

@@ -1,0 +1,86 @@
+//! Lines of JSON as records.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use birl_rules_dsl::{Event, JsonLine, RuleSet, Scratch, SourceText, Truth};
+use serde_json::json;
+
+/// Which of the conditions hold for a line; each is judged and explained.
+fn holding(line: &str, conditions: &[&str]) -> Vec<String> {
+    let rules: Vec<_> = conditions
+        .iter()
+        .map(|when| json!({"name": when, "when": when, "then": "notify()"}))
+        .collect();
+    let text = json!({ "rules": rules }).to_string();
+    let rules = Arc::new(RuleSet::compile(&[SourceText::json("rules.json", text)]).unwrap());
+    let record = JsonLine::new(line);
+    let hits = rules.matches([Event::new(&record, UNIX_EPOCH)], &mut Scratch::new());
+    let found: Vec<String> = hits.rule_names().map(str::to_owned).collect();
+    for condition in conditions {
+        let explained = rules.explain(condition, &record).unwrap();
+        let holds = found.iter().any(|name| name == condition);
+        assert_eq!(explained.verdict == Truth::True, holds, "{line}: {explained}");
+    }
+    found
+}
+
+#[test]
+fn fields_are_found_wherever_they_stand() {
+    let line = r#"{"skip": {"deep": [1, {"x": "}"}]}, "a": {"b": {"c": 5}, "d": "x"}, "é\n": "\u00e9\"",
+        "e.f": true, "g": {"h": 1}, "g.h": 2, "list": ["x", 2, [1], {"y": 1}, null], "none": null}"#;
+    let conditions = [
+        "a.b.c == 5 && a.d == 'x'",
+        "exists(a) && exists(a.b)",
+        r#"`é\n` == 'é"'"#,
+        "e.f",
+        "g.h == 1",
+        "'x' in list && 2 in list && null in list && len(list) == 5",
+        "none == null && exists(none)",
+        "line contains 'skip'",
+    ];
+    // A name cannot hold a line break, so that one field is not to be asked for.
+    let conditions: Vec<&str> = conditions.into_iter().filter(|text| !text.contains('é')).collect();
+    assert_eq!(holding(line, &conditions), conditions);
+    assert!(
+        holding(line, &["exists(skip.deep.x)", "g.h == 2", "a == 1", "exists(zzz)"]).is_empty()
+    );
+}
+
+#[test]
+fn names_and_texts_with_escapes_are_read() {
+    let line = r#"{"na\u006de": "caf\u00e9 \"x\"", "tab": "a\tb"}"#;
+    let conditions = [r#"name == 'café "x"'"#, r"tab == 'a\tb'"];
+    assert_eq!(holding(line, &conditions), conditions);
+}
+
+#[test]
+fn of_a_broken_line_what_stands_before_the_break_is_there() {
+    for line in
+        [r#"{"a": 1, "b": "#, r#"{"a": 1, b: 2}"#, r#"{"a": 1, "b": "x"#, r#"{"a": 1} tail"#]
+    {
+        assert_eq!(holding(line, &["a == 1", "exists(b)"]), ["a == 1"], "{line}");
+    }
+    for line in ["", "not JSON", "[1, 2]", "5", "null", "\"a\""] {
+        assert!(holding(line, &["a == 1", "exists(a)"]).is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn the_first_of_two_fields_of_one_name_counts() {
+    let line = r#"{"a": 1, "a": 2}"#;
+    assert_eq!(holding(line, &["a == 1", "a == 2"]), ["a == 1"]);
+}
+
+#[test]
+fn nesting_beyond_measure_is_no_harm() {
+    let work = || {
+        let deep = format!("{{\"x\": {}{}, \"a\": 1}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(holding(&deep, &["a == 1", "exists(x)"]).len(), 2);
+        let deep =
+            format!("{{\"x\": {}1{}, \"a\": 1}}", "{\"x\":".repeat(100_000), "}".repeat(100_000));
+        assert_eq!(holding(&deep, &["a == 1", "exists(x.x.x)", "exists(x)"]).len(), 3);
+        assert_eq!(holding(&deep, &["a == 1", "exists(y)"]).len(), 1);
+    };
+    std::thread::Builder::new().stack_size(512 * 1024).spawn(work).unwrap().join().unwrap();
+}
