@@ -10,9 +10,10 @@ mod bands;
 mod kinds;
 mod literals;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use rustc_hash::FxHashMap;
 
 use self::access::{Access, Atom, Item, Test};
 pub(crate) use self::access::{Need, collect};
@@ -53,7 +54,7 @@ struct Field {
 
 #[derive(Debug, Default)]
 struct Scalars {
-    texts: HashMap<Box<str>, Vec<u32>>,
+    texts: FxHashMap<Box<str>, Vec<u32>>,
     bands: Bands,
     bools: [Vec<u32>; 2],
     nulls: Vec<u32>,
@@ -202,7 +203,7 @@ struct Building {
     field: Field,
     bands: Vec<(Band, u32)>,
     item_bands: Vec<(Band, u32)>,
-    words: HashMap<Box<str>, Vec<u32>>,
+    words: FxHashMap<Box<str>, Vec<u32>>,
 }
 
 impl Building {
@@ -239,7 +240,7 @@ impl Building {
     }
 }
 
-fn push(rules: &mut HashMap<Box<str>, Vec<u32>>, key: &str, rule: u32) {
+fn push(rules: &mut FxHashMap<Box<str>, Vec<u32>>, key: &str, rule: u32) {
     match rules.get_mut(key) {
         Some(rules) => rules.push(rule),
         None => drop(rules.insert(key.into(), vec![rule])),

@@ -1,9 +1,11 @@
 //! The input port: what a rule can be asked about.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::value::Value;
 
@@ -114,6 +116,9 @@ impl FieldPath {
     }
 }
 
+// What is in these tables is from rule files. Whoever chooses the names and values of records only looks
+// up, so a quick hash is enough.
+
 /// The fields that a rule set mentions, as a tree of their names: a record walks down it with its own
 /// names, and finds the slots of those that matter.
 #[derive(Debug, Clone, Default)]
@@ -121,13 +126,13 @@ pub struct FieldSet {
     paths: Vec<FieldPath>,
     nodes: Vec<Names>,
     /// Paths of several names, as one.
-    whole: HashMap<Arc<str>, Vec<u32>>,
+    whole: FxHashMap<Arc<str>, Vec<u32>>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Names {
     slot: Option<u32>,
-    below: HashMap<Box<str>, u32>,
+    below: FxHashMap<Box<str>, u32>,
 }
 
 /// A place in the tree of a [`FieldSet`].
@@ -140,7 +145,7 @@ pub struct FieldNames<'f> {
 impl FieldSet {
     pub(crate) fn new(paths: Vec<FieldPath>) -> Self {
         let mut nodes = vec![Names::default()];
-        let mut whole: HashMap<Arc<str>, Vec<u32>> = HashMap::new();
+        let mut whole: FxHashMap<Arc<str>, Vec<u32>> = FxHashMap::default();
         for (slot, path) in paths.iter().enumerate() {
             let mut at = 0;
             for segment in path.segments() {

@@ -20,6 +20,7 @@ mod pace;
 mod route_decision;
 mod rule_eval;
 mod rules;
+mod rules_json_line;
 mod scale;
 mod setup;
 mod steady;
@@ -35,7 +36,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 16] = [
+const ALL: [(&str, Measure); 17] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -48,6 +49,7 @@ const ALL: [(&str, Measure); 16] = [
     ("rules_1000", |_| rules::measure::<1_000>("rules_1000")),
     ("rules_10000", |_| rules::measure::<10_000>("rules_10000")),
     ("rules_100000", |_| rules::measure_most()),
+    ("rules_json_line", |_| rules_json_line::measure()),
     ("rules_compile", |_| rules::compile()),
     ("route_decision", |_| route_decision::measure()),
     ("decide", |_| decide::measure()),
