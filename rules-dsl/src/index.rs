@@ -9,16 +9,17 @@ mod access;
 mod bands;
 mod kinds;
 mod literals;
+mod words;
 
 use std::collections::HashSet;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use rustc_hash::FxHashMap;
 
 use self::access::{Access, Atom, Item, Test};
 pub(crate) use self::access::{Need, collect};
 use self::bands::{Band, Bands};
 pub(crate) use self::kinds::{KINDS, Kinds};
+use self::words::{Ends, Words, push};
 use crate::value::Value;
 
 /// So few rules are judged faster than they are found.
@@ -48,6 +49,8 @@ struct Field {
     itself: Scalars,
     /// Of a list.
     items: Scalars,
+    begins: Ends,
+    ends: Ends,
     words: Option<Words>,
     present: Vec<u32>,
 }
@@ -58,13 +61,6 @@ struct Scalars {
     bands: Bands,
     bools: [Vec<u32>; 2],
     nulls: Vec<u32>,
-}
-
-#[derive(Debug)]
-struct Words {
-    finder: AhoCorasick,
-    /// By the number of the word.
-    rules: Vec<Vec<u32>>,
 }
 
 impl Index {
@@ -114,6 +110,8 @@ impl Index {
         field.itself.find(value, out);
         match value {
             Value::Str(text) => {
+                field.begins.begin(text, out);
+                field.ends.end(text, out);
                 if let Some(words) = &field.words {
                     words.find(text, out);
                 }
@@ -156,8 +154,9 @@ fn asked(atoms: &[Atom]) -> Asked {
 
 impl Field {
     fn is_empty(&self) -> bool {
-        let Self { itself, items, words, present } = self;
-        itself.is_empty() && items.is_empty() && words.is_none() && present.is_empty()
+        let Self { itself, items, begins, ends, words, present } = self;
+        let none = words.is_none() && begins.is_empty() && ends.is_empty();
+        itself.is_empty() && items.is_empty() && none && present.is_empty()
     }
 }
 
@@ -189,14 +188,6 @@ impl Scalars {
     }
 }
 
-impl Words {
-    fn find(&self, text: &str, out: &mut Vec<u32>) {
-        for found in self.finder.find_overlapping_iter(text) {
-            out.extend_from_slice(&self.rules[found.pattern().as_usize()]);
-        }
-    }
-}
-
 /// A field while its rules come together.
 #[derive(Debug, Default)]
 struct Building {
@@ -218,6 +209,8 @@ impl Building {
             Test::Item(Item::Text(text)) => push(&mut field.items.texts, text, rule),
             Test::Item(Item::Bool(value)) => field.items.bools[usize::from(*value)].push(rule),
             Test::Item(Item::Null) => field.items.nulls.push(rule),
+            Test::Begins(word) => field.begins.add(word, rule),
+            Test::Ends(word) => field.ends.add(word, rule),
             Test::Contains(word) => push(&mut self.words, word, rule),
             Test::Present => field.present.push(rule),
         }
@@ -227,23 +220,12 @@ impl Building {
         let Self { mut field, bands, item_bands, words } = self;
         field.itself.bands = Bands::new(&bands);
         field.items.bands = Bands::new(&item_bands);
-        if !words.is_empty() {
-            let (words, rules): (Vec<_>, Vec<_>) = words.into_iter().unzip();
-            let patterns = words.iter().map(|word| word.as_bytes());
-            // It fails only if there is more of it than can be numbered, which no rule file reaches.
-            match AhoCorasick::builder().match_kind(MatchKind::Standard).build(patterns) {
-                Ok(finder) => field.words = Some(Words { finder, rules }),
-                Err(_) => field.present.extend(rules.into_iter().flatten()),
-            }
+        match Words::new(words) {
+            Some(Ok(words)) => field.words = Some(words),
+            Some(Err(rules)) => field.present.extend(rules),
+            None => {}
         }
         field
-    }
-}
-
-fn push(rules: &mut FxHashMap<Box<str>, Vec<u32>>, key: &str, rule: u32) {
-    match rules.get_mut(key) {
-        Some(rules) => rules.push(rule),
-        None => drop(rules.insert(key.into(), vec![rule])),
     }
 }
 
@@ -288,6 +270,7 @@ impl Census {
             Test::Band(band) | Test::Item(Item::Band(band)) if band.is_bounded() => {
                 one_of(self.bands[slot])
             }
+            Test::Begins(_) | Test::Ends(_) => 0.01,
             Test::Contains(_) => 0.02,
             Test::Null | Test::Item(Item::Null) => 0.1,
             Test::Bool(_) | Test::Item(Item::Bool(_)) => 0.5,

@@ -46,11 +46,21 @@ impl<'t> JsonLine<'t> {
     }
 
     fn read<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        let (all, mut seen) = (fields.paths().len(), 0_u64);
+        let mut found_all = |slot: usize, value: Value<'r>| {
+            seen |= 1_u64.checked_shl(slot as u32).unwrap_or(0);
+            found(slot, value);
+            seen.count_ones() as usize == all
+        };
         let mut whole = Vec::new();
         let mut reader = serde_json::Deserializer::from_str(self.text);
-        let object =
-            Object { names: fields.root(), fields: Some(fields), found, whole: &mut whole };
-        // What is broken has the fields before the break.
+        let object = Object {
+            names: fields.root(),
+            fields: Some(fields),
+            found: &mut found_all,
+            whole: &mut whole,
+        };
+        // It ends early when all is found; what is broken has the fields before the break.
         reader.deserialize_map(object).ok();
         // A path that leads somewhere goes before a name with dots in it.
         whole.into_iter().for_each(|(slot, value)| found(slot, value));
@@ -85,7 +95,8 @@ struct Object<'o, 'f, 'r> {
     names: FieldNames<'f>,
     /// Of the outermost object, for its names with dots.
     fields: Option<&'f FieldSet>,
-    found: &'o mut dyn FnMut(usize, Value<'r>),
+    /// Takes a value; says whether there are all now.
+    found: &'o mut dyn FnMut(usize, Value<'r>) -> bool,
     whole: &'o mut Vec<(usize, Value<'r>)>,
 }
 
@@ -108,10 +119,13 @@ impl<'r> Visitor<'r> for Object<'_, '_, 'r> {
             }
             let inner = Inner { names, found: self.found, whole: self.whole };
             let value = map.next_value_seed(inner)?;
-            if let Some(slot) = names.and_then(FieldNames::slot) {
-                (self.found)(slot, value.clone());
-            }
             self.whole.extend(whole.map(|slot| (slot, value.clone())));
+            if let Some(slot) = names.and_then(FieldNames::slot)
+                && (self.found)(slot, value)
+            {
+                // The reader misses the end of the object, and stops: an error that costs least.
+                return Ok(());
+            }
         }
         Ok(())
     }
@@ -120,7 +134,8 @@ impl<'r> Visitor<'r> for Object<'_, '_, 'r> {
 /// The value of a field: it is wanted itself, or some of what is in it.
 struct Inner<'o, 'f, 'r> {
     names: Option<FieldNames<'f>>,
-    found: &'o mut dyn FnMut(usize, Value<'r>),
+    /// Takes a value; says whether there are all now.
+    found: &'o mut dyn FnMut(usize, Value<'r>) -> bool,
     whole: &'o mut Vec<(usize, Value<'r>)>,
 }
 

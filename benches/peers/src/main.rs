@@ -1,4 +1,5 @@
-//! `peers`: the same file, the same hash, the same core; us beside the crates that follow files.
+//! `peers`: us beside the crates that do the same: those that follow files, on the same file, with the same
+//! hash, on the same core; and those that judge rules.
 //!
 //! Taken are those that follow a file by name through rotation and can be told to begin at its start:
 //! `linemux` (inotify, async), `chase` (polling, callback), `staart` (polling, bytes that the caller
@@ -10,6 +11,7 @@
 //! line. Exit code 0 when every figure holds, 1 when one does not.
 
 mod followers;
+mod rules;
 
 use std::process::ExitCode;
 
@@ -54,6 +56,10 @@ fn main() -> anyhow::Result<ExitCode> {
         let rounds: Vec<_> = rounds.collect::<anyhow::Result<_>>()?;
         let target = Target::RatioAtLeast(1.0);
         let figure = Figure::of_rounds(name, "MiB/s", reference, target, &rounds);
+        all_hold &= figure.ok;
+        figure.print(json)?;
+    }
+    for figure in [rules::cel()?, rules::sigma()?] {
         all_hold &= figure.ok;
         figure.print(json)?;
     }

@@ -9,7 +9,7 @@ use crate::ast::{Ast, CompareOp, ExprId, Kind, Literal, TextOp};
 use crate::check::Checked;
 use crate::index::bands::Band;
 use crate::index::kinds::Kinds;
-use crate::index::literals;
+use crate::index::literals::{self, Words};
 use crate::program::{self, Slots};
 use crate::value::Value;
 
@@ -49,7 +49,9 @@ pub(crate) enum Test {
     Null,
     /// The field is a list with this item.
     Item(Item),
-    /// The field is a text with this in it.
+    /// The field is a text that begins with this, ends with it, or has it anywhere.
+    Begins(Box<str>),
+    Ends(Box<str>),
     Contains(Box<str>),
     /// The field is there.
     Present,
@@ -278,7 +280,12 @@ impl Reading<'_, '_> {
         if !wanted {
             return Need::present(slot);
         }
-        let contains = word.map(|word| Test::Contains(word.into()));
+        let test: fn(Box<str>) -> Test = match op {
+            TextOp::Contains => Test::Contains,
+            TextOp::StartsWith => Test::Begins,
+            TextOp::EndsWith => Test::Ends,
+        };
+        let found = word.map(|word| test(word.into()));
         // It looks into lists as well.
         let listed = match op {
             TextOp::Contains => item(&constant).map(Test::Item),
@@ -289,11 +296,11 @@ impl Reading<'_, '_> {
             (TextOp::Contains, _) => Kinds::LIST,
             _ => Kinds::TEXT,
         };
-        let tests = contains.into_iter().chain(listed);
+        let tests = found.into_iter().chain(listed);
         let atoms: Vec<_> = tests.map(|test| Atom { slot, test, answers }).collect();
         match atoms.is_empty() {
             true => Need::present(slot),
-            false => Need::any(atoms),
+            false => Need::any(atoms).exactly(),
         }
     }
 
@@ -302,10 +309,14 @@ impl Reading<'_, '_> {
         let Kind::Literal(Literal::Str(source)) = self.ast.kind(pattern) else {
             return Need::present(slot);
         };
+        let answers = Kinds::TEXT;
+        let atom = |test| Atom { slot, test, answers };
         match literals::required(source) {
-            Some(words) => {
-                let (tests, answers) = (words.into_iter().map(Test::Contains), Kinds::TEXT);
-                Need::any(tests.map(|test| Atom { slot, test, answers }).collect())
+            Some(Words::AtStart(words)) => {
+                Need::any(words.into_iter().map(Test::Begins).map(atom).collect())
+            }
+            Some(Words::Anywhere(words)) => {
+                Need::any(words.into_iter().map(Test::Contains).map(atom).collect())
             }
             None => Need::present(slot),
         }
@@ -347,7 +358,7 @@ impl Test {
         match self {
             Self::Text(_) => 1,
             Self::Band(band) if band.is_bounded() => 2,
-            Self::Item(_) => 2,
+            Self::Item(_) | Self::Begins(_) | Self::Ends(_) => 2,
             Self::Contains(_) => 5,
             Self::Null => 20,
             Self::Band(_) | Self::Bool(_) => 50,
