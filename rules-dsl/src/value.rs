@@ -64,6 +64,12 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The number, rounded if a float cannot hold it; `None` for anything else.
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        self.number().map(Number::as_f64)
+    }
+
     /// What the value is called in messages: `"a string"`, `"an integer"` …
     #[must_use]
     pub fn type_name(&self) -> &'static str {

@@ -20,5 +20,6 @@ mod index; // many rules together, against each by itself
 mod lines; // lines of JSON as records
 mod metrics; // what is counted
 mod models; // properties, each against a naive twin
+mod pains; // what users of other engines suffered
 #[cfg(feature = "reload")]
 mod reload; // edits of files
