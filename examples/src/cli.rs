@@ -22,6 +22,9 @@ pub(crate) enum Command {
     Run(Run),
     /// Print what a file, a command or the journal says, an entry a line
     Tail(Tail),
+    /// Check rule files, judge events by them, and say why
+    #[command(subcommand)]
+    Rules(Rules),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -93,6 +96,54 @@ pub(crate) struct Tail {
     /// Serve /metrics and /healthz on this address meanwhile
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rules {
+    /// Print every mistake in rule files, with its place and remedy
+    Check {
+        /// Rule files, or folders of them
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// How mistakes are printed
+        #[arg(short, long, visible_alias = "format", value_enum, default_value_t = Shown::Text)]
+        output: Shown,
+    },
+    /// Read events from standard input, a JSON object a line, and print what fires
+    Eval {
+        #[command(flatten)]
+        events: Events,
+    },
+    /// Read events from standard input, a JSON object a line, and print why rules hold or do not
+    Explain {
+        #[command(flatten)]
+        events: Events,
+        /// The rule; all of them if not given
+        #[arg(long, value_name = "NAME")]
+        rule: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Events {
+    /// Rule files, or folders of them
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The field that holds the time of an event, in seconds since 1970 or as RFC 3339; events without
+    /// one happen when they are read
+    #[arg(long, value_name = "FIELD", default_value = "ts")]
+    pub(crate) timestamp: String,
+    /// How answers are printed [default: text on a terminal, else json]
+    #[arg(short, long, visible_alias = "format", value_enum)]
+    pub(crate) output: Option<Shown>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shown {
+    /// JSON: an object a line, or one list of mistakes
+    Json,
+    /// For people
+    Text,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

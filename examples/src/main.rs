@@ -7,6 +7,7 @@ mod compose;
 mod config;
 mod failure;
 mod log;
+mod rules;
 mod run;
 mod tail;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Tail(args) => tail::tail(&args),
+        Command::Rules(args) => rules::rules(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     };

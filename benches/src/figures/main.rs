@@ -21,6 +21,7 @@ mod route_decision;
 mod rule_eval;
 mod rules;
 mod rules_json_line;
+mod rules_threads;
 mod scale;
 mod setup;
 mod steady;
@@ -36,7 +37,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 17] = [
+const ALL: [(&str, Measure); 18] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -50,6 +51,7 @@ const ALL: [(&str, Measure); 17] = [
     ("rules_10000", |_| rules::measure::<10_000>("rules_10000")),
     ("rules_100000", |_| rules::measure_most()),
     ("rules_json_line", |_| rules_json_line::measure()),
+    ("rules_threads", |_| rules_threads::measure()),
     ("rules_compile", |_| rules::compile()),
     ("route_decision", |_| route_decision::measure()),
     ("decide", |_| decide::measure()),

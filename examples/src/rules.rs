@@ -1,0 +1,164 @@
+//! `birl rules`: rule files without the loop around them.
+
+use std::fmt::Display;
+use std::io::{BufRead as _, BufWriter, IsTerminal as _, StdoutLock, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use birl_rules_dsl::reload::RuleFiles;
+use birl_rules_dsl::{
+    Engine, EngineConfig, Event, FieldPath, JsonLine, Record, RuleSet, Scratch, Value,
+};
+use serde::Serialize;
+
+use crate::cli::{Events, Rules, Shown};
+use crate::failure::Failure;
+
+pub(crate) fn rules(args: &Rules) -> Result<(), Failure> {
+    match args {
+        Rules::Check { paths, output } => check(paths, *output),
+        Rules::Eval { events } => eval(events),
+        Rules::Explain { events, rule } => explain(events, rule.as_deref()),
+    }
+}
+
+fn check(paths: &[PathBuf], output: Shown) -> Result<(), Failure> {
+    let wrong = match RuleFiles::open(paths) {
+        Ok(files) => {
+            let count = files.current().len();
+            let s = if count == 1 { "" } else { "s" };
+            let mut out = Answers::new(Some(output));
+            return match output {
+                Shown::Json => out.line("[]"),
+                Shown::Text => out.line(&format!("{count} rule{s}, no mistakes")),
+            };
+        }
+        Err(wrong) => wrong,
+    };
+    // What cannot be read at all is told as any other failure is.
+    let Some(diagnostics) = wrong.diagnostics() else { return Err(Failure::input(wrong)) };
+    let mut out = Answers::new(Some(output));
+    match output {
+        Shown::Json => out.line(&serde_json::to_string(diagnostics).map_err(Failure::own)?)?,
+        Shown::Text => diagnostics.iter().try_for_each(|one| out.line(one))?,
+    }
+    let (count, s) = (diagnostics.len(), if diagnostics.len() == 1 { "" } else { "s" });
+    Err(Failure::input(format!("{count} mistake{s} in the rules")))
+}
+
+fn eval(args: &Events) -> Result<(), Failure> {
+    let rules = open(&args.paths)?;
+    // Old events fire as well: nothing is done about it here.
+    let mut config = EngineConfig::default();
+    config.max_event_age = None;
+    let mut engine = Engine::new(Arc::clone(&rules), config);
+    let (mut out, mut scratch) = (Answers::new(args.output), Scratch::new());
+    each_event(args, |event, _| {
+        let hits = rules.matches([event], &mut scratch);
+        let fired = engine.advance(hits, event.time);
+        fired.iter().try_for_each(|firing| out.answer(firing, &firing.explain))
+    })
+}
+
+fn explain(args: &Events, rule: Option<&str>) -> Result<(), Failure> {
+    let rules = open(&args.paths)?;
+    let names: Vec<Arc<str>> = rules.rules().map(|rule| Arc::clone(&rule.name)).collect();
+    if let Some(rule) = rule
+        && !names.iter().any(|name| **name == *rule)
+    {
+        let help = crate::config::suggest(rule, &names);
+        return Err(Failure::input(format!("no rule is called `{rule}`\n  = help: {help}")));
+    }
+    let mut out = Answers::new(args.output);
+    each_event(args, |event, line| {
+        let asked = names.iter().filter(|name| rule.is_none_or(|rule| **name == rule.into()));
+        let mut explained = asked.filter_map(|name| rules.explain(name, event.record));
+        if out.shown == Shown::Text {
+            out.line(&format_args!("{}", line.trim_end()))?;
+        }
+        explained.try_for_each(|why| out.answer(&why, &why))
+    })
+}
+
+fn open(paths: &[PathBuf]) -> Result<Arc<RuleSet>, Failure> {
+    Ok(RuleFiles::open(paths).map_err(Failure::input)?.current())
+}
+
+/// Every line of standard input that is a JSON object; one that is none is an error with its number.
+fn each_event(
+    args: &Events,
+    mut each: impl for<'t> FnMut(Event<'t, JsonLine<'t>>, &'t str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let path = FieldPath::new(&args.timestamp);
+    for (number, line) in std::io::stdin().lock().lines().enumerate() {
+        let number = number + 1;
+        let line = line.map_err(|error| {
+            Failure::input(format!("line {number} of standard input cannot be read: {error}"))
+        })?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        serde_json::from_str::<serde::de::IgnoredAny>(&line)
+            .map_err(|error| error.to_string())
+            .and_then(|_| match line.trim_start().starts_with('{') {
+                true => Ok(()),
+                false => Err("expected an object in braces".to_owned()),
+            })
+            .map_err(|error| {
+                Failure::input(format!(
+                    "line {number} of standard input is no JSON object: {error}\n  \
+                     = help: `birl tail WHAT --output json` turns logs into such lines"
+                ))
+            })?;
+        let record = JsonLine::new(&line);
+        #[expect(clippy::disallowed_methods, reason = "a shell: an event without a time is new")]
+        let time = time(record.get(&path)).unwrap_or_else(SystemTime::now);
+        each(Event::new(&record, time), &line)?;
+    }
+    Ok(())
+}
+
+fn time(value: Option<Value<'_>>) -> Option<SystemTime> {
+    match value? {
+        Value::Str(text) => text.parse::<jiff::Timestamp>().ok().map(SystemTime::from),
+        number => UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(number.as_f64()?).ok()?),
+    }
+}
+
+/// Standard output, for people or for programs.
+struct Answers {
+    shown: Shown,
+    out: BufWriter<StdoutLock<'static>>,
+}
+
+impl Answers {
+    fn new(shown: Option<Shown>) -> Self {
+        let is_terminal = std::io::stdout().is_terminal();
+        let shown = shown.unwrap_or(if is_terminal { Shown::Text } else { Shown::Json });
+        Self { shown, out: BufWriter::new(std::io::stdout().lock()) }
+    }
+
+    /// One answer: as data, or in words.
+    fn answer(&mut self, data: &impl Serialize, words: &impl Display) -> Result<(), Failure> {
+        match self.shown {
+            Shown::Json => {
+                let text = serde_json::to_string(data).map_err(Failure::own)?;
+                self.line(&text)
+            }
+            Shown::Text => self.line(words),
+        }
+    }
+
+    fn line(&mut self, line: &(impl Display + ?Sized)) -> Result<(), Failure> {
+        let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        match written {
+            // Nobody reads any more, as in `birl rules eval … | head`.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => {
+                Err(Failure::running(format!("cannot write to standard output: {error}")))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
