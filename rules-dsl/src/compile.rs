@@ -253,6 +253,7 @@ impl Session<'_> {
                 by: draft.group.iter().map(|field| field.name.clone()).collect(),
                 intents: draft.intents,
                 labels: draft.labels,
+                on_missing: draft.on_missing,
                 keep_firing_for: draft.keep_firing_for,
             };
             let hash = semantic_hash(
@@ -363,7 +364,7 @@ fn semantic_hash(
     let window = window.map(|window| (window.over, window.needs));
     let intents: Vec<String> = info.intents.iter().map(ToString::to_string).collect();
     fnv1a(&format!(
-        "{meaning:?} {window:?} {group:?} {intents:?} {:?} {:?}",
-        info.labels, info.keep_firing_for
+        "{meaning:?} {window:?} {group:?} {intents:?} {:?} {:?} {:?}",
+        info.labels, info.keep_firing_for, info.on_missing
     ))
 }

@@ -16,7 +16,7 @@ use crate::keys::{self, Keys};
 use crate::parser::parse_condition;
 use crate::program::Program;
 use crate::record::FieldPath;
-use crate::rule::{GroupField, Piece, is_label_name, label_name};
+use crate::rule::{GroupField, OnMissing, Piece, is_label_name, label_name};
 use crate::source::Source;
 use crate::template::{Template, is_path};
 use crate::window::{self, Window};
@@ -45,6 +45,7 @@ pub(crate) struct Draft {
     pub(crate) annotations: Vec<(String, Template)>,
     pub(crate) intents: Vec<Intent>,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) on_missing: OnMissing,
     pub(crate) keep_firing_for: Duration,
     pub(crate) meaning: Vec<String>,
 }
@@ -94,6 +95,7 @@ impl Session<'_> {
         self.labels(source, keys, &mut draft);
         self.annotations(source, keys, &mut draft);
         self.keep_firing_for(source, keys, &mut draft);
+        self.on_missing(source, keys, &mut draft);
         draft
     }
 
@@ -315,6 +317,19 @@ impl Session<'_> {
                 Ok(duration) => draft.keep_firing_for = duration,
                 Err(issue) => self.report(source, [issue]),
             }
+        }
+    }
+
+    fn on_missing(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        let Some(node) = keys.get("on_missing") else { return };
+        match keys::word(node, "`on_missing`", &["no_match", "match"]) {
+            Ok("match") => {
+                draft.on_missing = OnMissing::Match;
+                // Where nothing is there, nothing can be looked up.
+                draft.needs.clear();
+            }
+            Ok(_) => {}
+            Err(issue) => self.report(source, [issue]),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::ops::{self, Function};
 use crate::parser::parse_condition;
 use crate::program::constant;
 use crate::record::Record;
-use crate::rule::Rule;
+use crate::rule::{OnMissing, Rule};
 use crate::scratch::look_up;
 use crate::truth::Truth;
 use crate::value::Value;
@@ -30,6 +30,8 @@ pub struct Explanation {
     pub rule: String,
     /// Whether the record satisfies it (a window rule: all of it but the window).
     pub verdict: Truth,
+    /// Whether it fires for it: it is true, or unknown and `on_missing: match` says so.
+    pub holds: bool,
     /// The terms of `where`, then those of `when`.
     pub terms: Vec<Term>,
     /// The window that the record would count in: `count(10s) >= 20`.
@@ -74,10 +76,11 @@ impl fmt::Display for Seen {
 /// One line for the rule and one for each term.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            Truth::True => "matches",
-            Truth::False => "does not match",
-            Truth::Unknown => "does not match: unknown",
+        let verdict = match (self.verdict, self.holds) {
+            (Truth::Unknown, true) => "matches: unknown, and `on_missing: match`",
+            (Truth::Unknown, false) => "does not match: unknown",
+            (_, true) => "matches",
+            (_, false) => "does not match",
         };
         write!(f, "rule {} {verdict}", self.rule)?;
         for term in &self.terms {
@@ -121,9 +124,12 @@ pub(crate) fn explain<R: Record>(
             terms.push(plain.term(clause, text, term));
         }
     }
+    let verdict = Truth::all(terms.iter().map(|term| term.verdict));
+    let on_unknown = rule.info.on_missing == OnMissing::Match;
     Explanation {
         rule: rule.info.name.to_string(),
-        verdict: Truth::all(terms.iter().map(|term| term.verdict)),
+        verdict,
+        holds: verdict == Truth::True || (verdict == Truth::Unknown && on_unknown),
         terms,
         window: rule.window.as_ref().map(|w| format!("count({}) {}", humane(w.over), w.written)),
     }

@@ -8,8 +8,17 @@ use crate::issue::{Issue, nearest};
 use crate::literal::parse_duration;
 
 pub(crate) const FILE: [&str; 2] = ["rules", "aliases"];
-pub(crate) const RULE: [&str; 8] =
-    ["name", "when", "where", "then", "by", "labels", "annotations", "keep_firing_for"];
+pub(crate) const RULE: [&str; 9] = [
+    "name",
+    "when",
+    "where",
+    "then",
+    "by",
+    "labels",
+    "annotations",
+    "keep_firing_for",
+    "on_missing",
+];
 
 /// Words of neighboring tools.
 const MEANT: [(&str, &str); 16] = [
@@ -86,7 +95,7 @@ fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
             "`for` is not part of the language yet; to wait for more than one record, count them: \
              `count(5m) >= 10`",
         ),
-        ("throttle" | "no_data" | "on_missing" | "priority", _) => {
+        ("throttle" | "no_data" | "priority", _) => {
             issue.help(format!("`{name}` is not part of the language yet"))
         }
         (_, Some((_, key))) => issue.suggest(*key),
@@ -99,6 +108,19 @@ fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
             issue.help(format!("known keys are {}", known.join(", ")))
         }
     }
+}
+
+/// One of some words.
+pub(crate) fn word<'w>(node: &Node, what: &str, words: &[&'w str]) -> Result<&'w str, Issue> {
+    let found = text(node, what)?.trim();
+    if let Some(word) = words.iter().find(|word| **word == found) {
+        return Ok(word);
+    }
+    let message = format!("{what} cannot be `{found}`");
+    let issue = Issue::new("E0110", node.span.clone(), message, "not one of the words for it");
+    let near = nearest(found, words.iter().copied());
+    let issue = issue.suggest_if(near);
+    Err(if near.is_some() { issue } else { issue.help(format!("it is {}", words.join(" or "))) })
 }
 
 /// A text, however it is quoted. `what` names it in messages.

@@ -160,7 +160,7 @@ pub use intent::{Argument, ArgumentKind, Change, Intent, IntentSpec, Via};
 pub use json_line::JsonLine;
 pub use metrics::{Metrics, RuleStats, Stats};
 pub use record::{FieldNames, FieldPath, FieldSet, Record};
-pub use rule::RuleInfo;
+pub use rule::{OnMissing, RuleInfo};
 pub use ruleset::RuleSet;
 pub use scratch::Scratch;
 pub use source::{Format, SourceText};

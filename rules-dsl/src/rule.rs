@@ -12,6 +12,18 @@ use crate::program::Program;
 use crate::template::Template;
 use crate::window::Window;
 
+/// What a rule does with a record about which it has no answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnMissing {
+    /// Nothing: only what is known to hold fires.
+    #[default]
+    NoMatch,
+    /// It fires: only what is known not to hold is passed over. Such a rule is judged for every record.
+    Match,
+}
+
 /// What a host may want to know about a rule before it fires, to check receivers and targets.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
@@ -38,6 +50,8 @@ pub struct RuleInfo {
     pub intents: Vec<Intent>,
     /// Its own labels.
     pub labels: BTreeMap<String, String>,
+    /// What it does with a record about which it has no answer.
+    pub on_missing: OnMissing,
     /// How long an episode outlives its last match.
     #[serde(serialize_with = "crate::time::duration")]
     pub keep_firing_for: Duration,

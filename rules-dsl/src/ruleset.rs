@@ -10,7 +10,7 @@ use crate::hits::{Event, Hits};
 use crate::index::{Index, Kinds};
 use crate::kept;
 use crate::record::{FieldPath, FieldSet, Record};
-use crate::rule::{Rule, RuleInfo};
+use crate::rule::{OnMissing, Rule, RuleInfo};
 use crate::scratch::{Census, Machine, Scratch};
 use crate::source::SourceText;
 use crate::time;
@@ -179,14 +179,17 @@ impl RuleSet {
                     true => Truth::True,
                     false => rule.program.run(&mut machine, event.record),
                 };
+                if truth == Truth::Unknown {
+                    scratch.unknown.push(index);
+                }
                 match truth {
-                    Truth::True => {
+                    Truth::Unknown if rule.info.on_missing == OnMissing::NoMatch => {}
+                    Truth::True | Truth::Unknown => {
                         if !std::mem::replace(&mut is_sighted, true) {
                             self.sight(&event, &mut machine, &mut hits);
                         }
                         hits.push(index);
                     }
-                    Truth::Unknown => scratch.unknown.push(index),
                     Truth::False => {}
                 }
             };

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use birl_rules_dsl::{Event, RuleSet, Scratch, SourceText, Truth};
+use birl_rules_dsl::{Event, RuleSet, Scratch, SourceText};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -140,7 +140,7 @@ fn play(seed: u64, tally: &mut Tally) -> Result<(), String> {
             let holds = scanned.rule_names().any(|name| name == &*rule.name);
             let explained = rules.explain(&rule.name, record);
             tally.explained += 1;
-            if explained.as_ref().is_none_or(|why| (why.verdict == Truth::True) != holds) {
+            if explained.as_ref().is_none_or(|why| why.holds != holds) {
                 return Err(format!(
                     "seed {seed}, on {record}: holds {holds}, but {explained:?}\n"
                 ));

@@ -108,8 +108,14 @@ pub(crate) fn record() -> impl Strategy<Value = Value> {
 
 /// The rules that a checker lets through, in their order; alone, no rule is found by an index.
 pub(crate) fn compiled(conditions: &[String]) -> Vec<Value> {
-    let rule =
-        |(number, when)| json!({"name": format!("r{number}"), "when": when, "then": "notify()"});
+    // Some fire for want of a field.
+    let on_missing = |number| if number % 9 == 4 { "match" } else { "no_match" };
+    let rule = |(number, when)| {
+        json!({
+            "name": format!("r{number}"), "when": when, "then": "notify()",
+            "on_missing": on_missing(number),
+        })
+    };
     let is_fine =
         |rule: &Value| RuleSet::compile(&[SourceText::json("r.json", rule.to_string())]).is_ok();
     conditions.iter().enumerate().map(rule).filter(is_fine).collect()

@@ -26,7 +26,7 @@ proptest! {
         for record in &records {
             let hits = rules.matches([Event::new(record, UNIX_EPOCH)], &mut scratch);
             let found: Vec<&str> = hits.rule_names().collect();
-            let holds = |name: &&str| rules.explain(name, record).unwrap().verdict == Truth::True;
+            let holds = |name: &&str| rules.explain(name, record).unwrap().holds;
             let expected: Vec<&str> = rules.rules().map(|rule| &*rule.name).filter(holds).collect();
             let odd = |name: &&&str| found.contains(*name) != expected.contains(*name);
             let odd: BTreeSet<&&str> = found.iter().chain(&expected).filter(odd).collect();

@@ -81,6 +81,13 @@ fn pain_03_a_negation_does_not_hold_for_want_of_a_field() {
         assert_eq!(verdict(condition, &record), Truth::Unknown, "{condition}");
         assert_eq!(verdict(condition, &json!({"user": "me"})), Truth::True, "{condition}");
     }
+    // A rule that nobody is to pass by leaving the field out fires for it.
+    let text = "{name: r, when: user != 'root', then: notify(), on_missing: match}";
+    for (record, fires) in [(&record, true), (&json!({"user": "root"}), false)] {
+        let mut bench = Bench::new(text);
+        assert_eq!(!bench.feed(0.0, record.clone()).is_empty(), fires, "{record}");
+        assert_eq!(bench.rules.explain("r", record).unwrap().holds, fires, "{record}");
+    }
     // Whoever means it says so.
     assert_eq!(verdict("(user ?? '') != 'root'", &record), Truth::True);
     assert_eq!(verdict("!exists(user) || user != 'root'", &record), Truth::True);
