@@ -120,7 +120,7 @@ impl Engine {
         self.config.metrics.add_events(hits.events);
         let current = Arc::ptr_eq(hits.rules(), &self.rules);
         if current {
-            self.fields.add(hits.events, &hits.kinds);
+            self.fields.add(hits.looked_up, &hits.kinds);
             if !self.retired.is_empty() {
                 self.drop_retired(now, &mut out);
             }

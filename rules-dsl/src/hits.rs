@@ -49,7 +49,11 @@ pub struct Hits {
     sightings: Vec<Kept>,
     /// What they held, record by record.
     values: Vec<(u32, Value<'static>)>,
+    /// The names of groups that are lists, of which no more than the beginning is among the values.
+    lists: Vec<(u32, Box<str>)>,
     pub(crate) events: u64,
+    /// Of how many of them the kinds of values were counted.
+    pub(crate) looked_up: u64,
     /// Unknown verdicts, for the rules that had any, of those that were judged.
     pub(crate) unknown: Vec<(u32, u64)>,
     /// By slot, how many of each kind of value there were, where there were any.
@@ -58,9 +62,9 @@ pub struct Hits {
 
 impl Hits {
     pub(crate) fn new(rules: Arc<RuleSet>) -> Self {
-        let (list, sightings, values) = (Vec::new(), Vec::new(), Vec::new());
+        let (list, sightings, values, lists) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (unknown, kinds) = (Vec::new(), Vec::new());
-        Self { rules, list, sightings, values, events: 0, unknown, kinds }
+        Self { rules, list, sightings, values, lists, events: 0, looked_up: 0, unknown, kinds }
     }
 
     /// Keeps what rules may want of a record; the hits that follow are of this one.
@@ -68,12 +72,16 @@ impl Hits {
         &mut self,
         time: Nanos,
         line: Option<Box<str>>,
-        values: impl Iterator<Item = (u32, Value<'static>)>,
+        values: impl Iterator<Item = (u32, Value<'static>, Option<Box<str>>)>,
     ) {
-        let from = self.values.len();
-        self.values.extend(values);
+        let (from, first) = (self.values.len(), self.lists.len());
+        for (slot, value, list) in values {
+            self.values.push((slot, value));
+            self.lists.extend(list.map(|list| (slot, list)));
+        }
         self.values[from..].sort_unstable_by_key(|(slot, _)| *slot);
-        self.sightings.push(Kept { time, line, values: from..self.values.len() });
+        let (values, lists) = (from..self.values.len(), first..self.lists.len());
+        self.sightings.push(Kept { time, line, values, lists });
     }
 
     /// The record that was sighted last satisfies a rule.
@@ -86,7 +94,8 @@ impl Hits {
         self.list.iter().map(|hit| {
             let kept = &self.sightings[hit.sighting as usize];
             let (line, values) = (kept.line.as_deref(), &self.values[kept.values.clone()]);
-            (hit.rule, Sighting { time: kept.time, line, values })
+            let lists = &self.lists[kept.lists.clone()];
+            (hit.rule, Sighting { time: kept.time, line, values, lists })
         })
     }
 
@@ -138,6 +147,7 @@ struct Kept {
     time: Nanos,
     line: Option<Box<str>>,
     values: Range<usize>,
+    lists: Range<usize>,
 }
 
 /// What is kept of a record that satisfied a rule.
@@ -148,6 +158,7 @@ pub(crate) struct Sighting<'h> {
     pub(crate) line: Option<&'h str>,
     /// By slot, ascending.
     values: &'h [(u32, Value<'static>)],
+    lists: &'h [(u32, Box<str>)],
 }
 
 impl<'h> Sighting<'h> {
@@ -163,9 +174,11 @@ impl<'h> Sighting<'h> {
 
     /// The group that the record belongs to.
     pub(crate) fn group(&self, rule: &Rule) -> GroupKey {
-        let value = |field: &GroupField| match self.value(field.slot) {
-            Some(value) => kept::cut(&value.to_string()).into(),
-            None => MISSING.into(),
+        let list = |slot| self.lists.iter().find(|(of, _)| *of == slot);
+        let value = |field: &GroupField| match (list(field.slot), self.value(field.slot)) {
+            (Some((_, list)), _) => list.clone(),
+            (None, Some(value)) => kept::cut(&value.to_string()).into(),
+            (None, None) => MISSING.into(),
         };
         rule.group.iter().map(value).collect()
     }

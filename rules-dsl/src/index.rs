@@ -7,6 +7,7 @@
 
 mod access;
 mod bands;
+mod found;
 mod kinds;
 mod literals;
 mod words;
@@ -18,6 +19,7 @@ use rustc_hash::FxHashMap;
 use self::access::{Access, Atom, Item, Test};
 pub(crate) use self::access::{Need, collect};
 use self::bands::{Band, Bands};
+pub(crate) use self::found::Found;
 pub(crate) use self::kinds::{KINDS, Kinds};
 use self::words::{Ends, Words, push};
 use crate::value::Value;
@@ -92,7 +94,7 @@ impl Index {
                 }
             }
         }
-        index.fields = building.into_iter().map(Building::finish).collect();
+        index.fields = building.into_iter().map(|field| field.finish(&mut index.exact)).collect();
         let used = index.fields.iter().enumerate().filter(|(_, field)| !field.is_empty());
         index.slots = used.map(|(slot, _)| slot as u32).collect();
         index
@@ -104,9 +106,9 @@ impl Index {
     }
 
     /// Adds the rules that the value of a field leads to, maybe more than once.
-    pub(crate) fn find(&self, slot: u32, value: &Value<'_>, out: &mut Vec<u32>) {
+    pub(crate) fn find(&self, slot: u32, value: &Value<'_>, out: &mut Found) {
         let Some(field) = self.fields.get(slot as usize) else { return };
-        out.extend_from_slice(&field.present);
+        out.add(&field.present);
         field.itself.find(value, out);
         match value {
             Value::Str(text) => {
@@ -140,16 +142,11 @@ impl Index {
     }
 }
 
-/// Each field once.
+/// Of several fields, or several ways to ask, it takes judging to tell whether all were silent.
 fn asked(atoms: &[Atom]) -> Asked {
-    let mut asked: Vec<(u32, Kinds)> = Vec::new();
-    for atom in atoms {
-        match asked.iter_mut().find(|(slot, _)| *slot == atom.slot) {
-            Some((_, answers)) => *answers = answers.and(atom.answers),
-            None => asked.push((atom.slot, atom.answers)),
-        }
-    }
-    asked.into()
+    let mut asked: Vec<(u32, Kinds)> = atoms.iter().map(|atom| (atom.slot, atom.answers)).collect();
+    asked.dedup();
+    if asked.len() > 1 { Asked::default() } else { asked.into() }
 }
 
 impl Field {
@@ -167,17 +164,17 @@ impl Scalars {
         texts.is_empty() && bands.is_empty() && none
     }
 
-    fn find(&self, value: &Value<'_>, out: &mut Vec<u32>) {
+    fn find(&self, value: &Value<'_>, out: &mut Found) {
         match value {
             Value::Str(text) => {
                 if !self.texts.is_empty()
                     && let Some(rules) = self.texts.get(text.as_ref())
                 {
-                    out.extend_from_slice(rules);
+                    out.add(rules);
                 }
             }
-            Value::Bool(value) => out.extend_from_slice(&self.bools[usize::from(*value)]),
-            Value::Null => out.extend_from_slice(&self.nulls),
+            Value::Bool(value) => out.add(&self.bools[usize::from(*value)]),
+            Value::Null => out.add(&self.nulls),
             Value::List(_) | Value::Opaque => {}
             number => {
                 if let Some(number) = number.number() {
@@ -216,13 +213,17 @@ impl Building {
         }
     }
 
-    fn finish(self) -> Field {
+    /// Rules for which there is no look-up after all are judged wherever the field is there.
+    fn finish(self, exact: &mut [bool]) -> Field {
         let Self { mut field, bands, item_bands, words } = self;
         field.itself.bands = Bands::new(&bands);
         field.items.bands = Bands::new(&item_bands);
         match Words::new(words) {
             Some(Ok(words)) => field.words = Some(words),
-            Some(Err(rules)) => field.present.extend(rules),
+            Some(Err(rules)) => {
+                rules.iter().for_each(|rule| exact[*rule as usize] = false);
+                field.present.extend(rules);
+            }
             None => {}
         }
         field

@@ -47,34 +47,37 @@ pub(crate) struct RuleCounters {
 /// from here, when somebody asks.
 #[derive(Debug)]
 pub(crate) struct FieldCounters {
-    events: Counter,
-    kinds: Box<[[Counter; KINDS]]>,
+    held: Mutex<Held>,
+}
+
+/// One moment of it: were they counted apart, what is left of one less the other could go backward.
+#[derive(Debug)]
+struct Held {
+    events: u64,
+    kinds: Vec<[u64; KINDS]>,
 }
 
 impl FieldCounters {
     pub(crate) fn new(slots: usize) -> Self {
-        Self { events: Counter::default(), kinds: (0..slots).map(|_| Default::default()).collect() }
+        Self { held: Mutex::new(Held { events: 0, kinds: vec![[0; KINDS]; slots] }) }
     }
 
     pub(crate) fn add(&self, events: u64, kinds: &[(u32, [u32; KINDS])]) {
-        self.events.add(events);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.events += events;
         for (slot, counts) in kinds {
-            let Some(all) = self.kinds.get(*slot as usize) else { continue };
-            for (counter, count) in all.iter().zip(counts).filter(|(_, count)| **count > 0) {
-                counter.add(u64::from(*count));
-            }
+            let Some(all) = held.kinds.get_mut(*slot as usize) else { continue };
+            all.iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(*count));
         }
     }
 
-    /// For how many records a field held nothing for which there is an answer; of several fields, the
-    /// one that was silent most often.
+    /// For how many records a field held nothing for which there is an answer.
     fn silent(&self, asked: &[(u32, Kinds)]) -> u64 {
-        let events = self.events.get();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let of_one = |(slot, answers): &(u32, Kinds)| {
-            let kinds = self.kinds.get(*slot as usize)?;
-            Some(answers.others(events, std::array::from_fn(|kind| kinds[kind].get())))
+            Some(answers.others(held.events, *held.kinds.get(*slot as usize)?))
         };
-        asked.iter().filter_map(of_one).max().unwrap_or(0)
+        asked.iter().filter_map(of_one).sum()
     }
 }
 
@@ -140,7 +143,8 @@ pub struct RuleStats {
     pub too_old: u64,
     /// Records about which the rule had no answer, mostly for want of a field. A rule of several terms
     /// is looked up by one of them; a record about which that one had no answer counts whatever the
-    /// others would have said.
+    /// others would have said. Of one that is looked up in several ways, as for `||`, those count about
+    /// which it was judged.
     pub unknown: u64,
     /// Records that came too late for their window.
     pub late: u64,

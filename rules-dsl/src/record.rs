@@ -274,6 +274,15 @@ impl Record for BTreeMap<String, String> {
     fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
         Self::get(self, path.as_str()).map(|text| Value::text(text))
     }
+
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        for (name, text) in self {
+            let slot = fields.root().below(name).and_then(FieldNames::slot);
+            slot.into_iter()
+                .chain(fields.whole(name))
+                .for_each(|slot| found(slot, Value::text(text)));
+        }
+    }
 }
 
 /// A JSON object; a path walks nested objects.

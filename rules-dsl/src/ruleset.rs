@@ -7,7 +7,7 @@ use crate::compile::Compiler;
 use crate::diagnostic::Diagnostics;
 use crate::explain::{Explanation, explain};
 use crate::hits::{Event, Hits};
-use crate::index::{Index, Kinds};
+use crate::index::{Found, Index, Kinds};
 use crate::kept;
 use crate::record::{FieldPath, FieldSet, Record};
 use crate::rule::{OnMissing, Rule, RuleInfo};
@@ -15,6 +15,7 @@ use crate::scratch::{Census, Machine, Scratch};
 use crate::source::SourceText;
 use crate::time;
 use crate::truth::Truth;
+use crate::value::Value;
 
 /// So few fields are looked up one by one.
 const FEW_FIELDS: usize = 16;
@@ -31,6 +32,8 @@ pub struct RuleSet {
     all: Vec<u32>,
     /// By slot: some rule wants to know what is in it when it fires.
     is_kept: Vec<bool>,
+    /// By slot: some rule is grouped by it.
+    is_grouped: Vec<bool>,
     aliases: BTreeMap<String, String>,
     by_name: HashMap<Arc<str>, u32>,
     generation: u64,
@@ -46,15 +49,16 @@ impl RuleSet {
         let names = rules.iter().enumerate();
         let by_name = names.map(|(at, rule)| (Arc::clone(&rule.info.name), at as u32)).collect();
         let all = (0..rules.len() as u32).collect();
-        let mut is_kept = vec![false; fields.len()];
+        let (mut is_kept, mut is_grouped) = (vec![false; fields.len()], vec![false; fields.len()]);
         for rule in &rules {
+            rule.group.iter().for_each(|field| is_grouped[field.slot as usize] = true);
             let grouped = rule.group.iter().map(|field| field.slot);
             grouped
                 .chain(rule.captures.iter().copied())
                 .for_each(|slot| is_kept[slot as usize] = true);
         }
         let fields = FieldSet::new(fields);
-        Self { rules, fields, index, all, is_kept, aliases, by_name, generation: 1 }
+        Self { rules, fields, index, all, is_kept, is_grouped, aliases, by_name, generation: 1 }
     }
 
     /// Compiles sources into one set.
@@ -126,7 +130,8 @@ impl RuleSet {
     ///
     /// Pure: no state is read or written but `scratch`, which a thread keeps between calls. Windows
     /// and episodes are the [`Engine`](crate::Engine)'s business. Rules that the record's fields do not
-    /// lead to are not looked at, so that what a record costs does not grow with their number.
+    /// lead to are not looked at, so that what a record costs does not grow with their number. What a
+    /// call costs grows with that of the fields that rules mention: hand over records in batches.
     pub fn matches<'a, R: Record + 'a>(
         self: &'a Arc<Self>,
         events: impl IntoIterator<Item = Event<'a, R>>,
@@ -137,7 +142,7 @@ impl RuleSet {
             self.find(event.record, machine, &mut kinds, found);
             self.index.always()
         });
-        hits.kinds = kinds.take();
+        (hits.looked_up, hits.kinds) = (hits.events, kinds.take());
         scratch.kinds = kinds;
         hits
     }
@@ -158,12 +163,12 @@ impl RuleSet {
         self: &'a Arc<Self>,
         events: impl IntoIterator<Item = Event<'a, R>>,
         scratch: &mut Scratch,
-        mut find: impl FnMut(&Event<'a, R>, &mut Machine<'a>, &mut Vec<u32>) -> &'a [u32],
+        mut find: impl FnMut(&Event<'a, R>, &mut Machine<'a>, &mut Found) -> &'a [u32],
     ) -> Hits {
         let mut hits = Hits::new(Arc::clone(self));
         scratch.unknown.clear();
         let mut found = std::mem::take(&mut scratch.found);
-        found.clear();
+        found.clear(self.rules.len());
         let mut machine = scratch.machine(&self.fields);
         for event in events {
             hits.events += 1;
@@ -193,10 +198,11 @@ impl RuleSet {
                     Truth::False => {}
                 }
             };
-            if found.is_empty() {
+            if found.rules().is_empty() {
                 others.iter().for_each(|index| judge(*index, false));
             } else {
-                both(&found, others).for_each(|index| judge(index, self.index.is_exact(index)));
+                both(found.rules(), others)
+                    .for_each(|index| judge(index, self.index.is_exact(index)));
             }
         }
         scratch.put_back(machine);
@@ -217,14 +223,19 @@ impl RuleSet {
     ) {
         let line = event.record.line().map(|line| kept::line(&line).into_boxed_str());
         let time = time::nanos(event.time);
+        let keep = |slot: u32, value: &Value<'_>| {
+            let is_list = matches!(value, Value::List(_)) && self.is_grouped[slot as usize];
+            let list = is_list.then(|| kept::cut(&value.to_string()).into());
+            (slot, kept::value(value), list)
+        };
         if machine.is_filled() {
             let wanted = machine.present().iter().filter(|slot| self.is_kept[**slot as usize]);
-            let value = |slot: &u32| Some((*slot, kept::value(machine.known(*slot)?)));
-            return hits.sight(time, line, wanted.filter_map(value));
+            let kept = wanted.filter_map(|slot| Some(keep(*slot, machine.known(*slot)?)));
+            return hits.sight(time, line, kept);
         }
         let slots = (0..self.is_kept.len() as u32).filter(|slot| self.is_kept[*slot as usize]);
-        let value = |slot| Some((slot, kept::value(machine.field(slot, event.record)?)));
-        hits.sight(time, line, slots.filter_map(value));
+        let kept = slots.filter_map(|slot| Some(keep(slot, machine.field(slot, event.record)?)));
+        hits.sight(time, line, kept);
     }
 
     /// The rules that the fields of a record lead to, ascending, each once.
@@ -233,9 +244,9 @@ impl RuleSet {
         record: &'a R,
         machine: &mut Machine<'a>,
         kinds: &mut Census,
-        found: &mut Vec<u32>,
+        found: &mut Found,
     ) {
-        found.clear();
+        found.clear(self.rules.len());
         let slots = self.index.slots();
         if slots.is_empty() {
             return;
@@ -258,8 +269,7 @@ impl RuleSet {
                 }
             }
         }
-        found.sort_unstable();
-        found.dedup();
+        found.finish();
     }
 
     /// Why `rule` does or does not hold for a record, term by term; `None` if there is no such rule.

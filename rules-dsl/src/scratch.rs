@@ -1,6 +1,6 @@
 //! The reusable memory of evaluation.
 
-use crate::index::{KINDS, Kinds};
+use crate::index::{Found, KINDS, Kinds};
 use crate::record::{FieldNames, FieldPath, FieldSet, Record};
 use crate::truth::Truth;
 use crate::value::Value;
@@ -18,7 +18,7 @@ pub struct Scratch {
     /// By slot, how many of each kind of value there were in the batch at hand.
     pub(crate) kinds: Census,
     /// The rules that the record at hand leads to.
-    pub(crate) found: Vec<u32>,
+    pub(crate) found: Found,
     /// Unknown verdicts in the batch at hand: each as often as it came.
     pub(crate) unknown: Vec<u32>,
 }

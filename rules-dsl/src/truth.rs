@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The verdict of a condition: true, false, or unknown because something it needs is missing.
 ///
 /// `false && unknown` is false and `true || unknown` is true, in either order; otherwise unknown
-/// spreads. A rule fires on [`Truth::True`] alone.
+/// spreads. A rule fires on [`Truth::True`] alone, unless its `on_missing` says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Truth {

@@ -229,7 +229,10 @@ impl Reading<'_, '_> {
         match (op, constant.number()) {
             (CompareOp::Ne, _) => Need::present(slot),
             (CompareOp::Eq, _) => match item(&constant) {
-                Some(item) => Need::one(slot, item.test(), Kinds::NUMBERED).exactly(),
+                Some(item) => {
+                    let answers = item.answers();
+                    Need::one(slot, item.test(), answers).exactly()
+                }
                 None => Need::present(slot),
             },
             (_, Some(number)) => match Band::of(op, number) {
@@ -249,11 +252,13 @@ impl Reading<'_, '_> {
                 return Need::present(slot);
             }
             let constants = items.iter().map(|item| self.constant(*item));
-            let tests = constants.map(|constant| Some(item(&constant?)?.test()));
-            return match tests.collect::<Option<Vec<_>>>() {
-                Some(tests) => {
-                    let answers = Kinds::NUMBERED;
-                    let atoms = tests.into_iter().map(|test| Atom { slot, test, answers });
+            let items = constants.map(|constant| item(&constant?));
+            return match items.collect::<Option<Vec<_>>>() {
+                Some(items) => {
+                    let all = items.iter().map(Item::answers);
+                    let answers = all.reduce(Kinds::and).unwrap_or(Kinds::PRESENT);
+                    let tests = items.into_iter().map(Item::test);
+                    let atoms = tests.map(|test| Atom { slot, test, answers });
                     Need::any(atoms.collect()).exactly()
                 }
                 None => Need::present(slot),
@@ -368,6 +373,11 @@ impl Test {
 }
 
 impl Item {
+    /// What a field must hold to be equal to it, or not: NaN is neither to a number.
+    fn answers(&self) -> Kinds {
+        if matches!(self, Self::Band(_)) { Kinds::NUMBERED } else { Kinds::PRESENT }
+    }
+
     fn test(self) -> Test {
         match self {
             Self::Band(band) => Test::Band(band),

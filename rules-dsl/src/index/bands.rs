@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::found::Found;
 use crate::ast::CompareOp;
 use crate::value::Number;
 
@@ -133,14 +134,14 @@ impl Bands {
     }
 
     /// Adds what the bands with this number in them belong to.
-    pub(crate) fn find(&self, number: Number, out: &mut Vec<u32>) {
+    pub(crate) fn find(&self, number: Number, out: &mut Found) {
         if self.is_empty() || number.compare(number).is_none() {
             return;
         }
         let mut node = self.leaves + self.place(number);
         while node > 0 {
             if let [from, to] = self.starts[node..node + 2] {
-                out.extend_from_slice(&self.found[from as usize..to as usize]);
+                out.add(&self.found[from as usize..to as usize]);
             }
             node /= 2;
         }
@@ -232,9 +233,10 @@ mod tests {
             }
             let tree = Bands::new(&all);
             for number in numbers {
-                let mut found = Vec::new();
+                let mut found = Found::default();
+                found.clear(bands.len());
                 tree.find(number, &mut found);
-                found.sort_unstable();
+                found.finish();
                 let expected: Vec<u32> = bands
                     .iter()
                     .enumerate()
@@ -244,11 +246,11 @@ mod tests {
                     })
                     .map(|(rule, _)| rule as u32)
                     .collect();
-                prop_assert_eq!(found, expected, "{:?}", number);
+                prop_assert_eq!(found.rules(), expected, "{:?}", number);
             }
-            let mut found = Vec::new();
+            let mut found = Found::default();
             tree.find(Number::Float(f64::NAN), &mut found);
-            prop_assert!(found.is_empty());
+            prop_assert!(found.rules().is_empty());
         }
     }
 }

@@ -3,6 +3,8 @@
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use rustc_hash::FxHashMap;
 
+use super::found::Found;
+
 /// Words of so many bytes in all make an automaton that is quick and not too large.
 const QUICK_BYTES: usize = 16 << 10;
 
@@ -27,19 +29,19 @@ impl Ends {
     }
 
     /// Adds what the words belong to with which a text begins.
-    pub(super) fn begin(&self, text: &str, out: &mut Vec<u32>) {
+    pub(super) fn begin(&self, text: &str, out: &mut Found) {
         self.find(out, |length| text.get(..length));
     }
 
     /// The same for its end.
-    pub(super) fn end(&self, text: &str, out: &mut Vec<u32>) {
+    pub(super) fn end(&self, text: &str, out: &mut Found) {
         self.find(out, |length| text.get(text.len().checked_sub(length)?..));
     }
 
-    fn find<'t>(&self, out: &mut Vec<u32>, part: impl Fn(usize) -> Option<&'t str>) {
+    fn find<'t>(&self, out: &mut Found, part: impl Fn(usize) -> Option<&'t str>) {
         for part in self.lengths.iter().filter_map(|length| part(*length)) {
             if let Some(rules) = self.rules.get(part) {
-                out.extend_from_slice(rules);
+                out.add(rules);
             }
         }
     }
@@ -61,21 +63,30 @@ impl Words {
         if words.is_empty() {
             return None;
         }
-        let kind = (bytes <= QUICK_BYTES).then_some(AhoCorasickKind::DFA);
-        let patterns = words.iter().map(|word| word.as_bytes());
-        let finder =
-            AhoCorasick::builder().match_kind(MatchKind::Standard).kind(kind).build(patterns);
+        let kind = match bytes <= QUICK_BYTES {
+            true => AhoCorasickKind::DFA,
+            false => AhoCorasickKind::ContiguousNFA,
+        };
+        let build = |kind| {
+            let patterns = words.iter().map(|word| word.as_bytes());
+            AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(kind)).build(patterns)
+        };
         // It fails only if there is more of it than can be numbered, which no rule file reaches.
+        let finder = build(kind).or_else(|_| build(AhoCorasickKind::NoncontiguousNFA));
         Some(match finder {
             Ok(finder) => Ok(Self { finder, rules }),
             Err(_) => Err(rules.into_iter().flatten().collect()),
         })
     }
 
-    /// Adds what the words in a text belong to.
-    pub(super) fn find(&self, text: &str, out: &mut Vec<u32>) {
+    /// Adds what the words in a text belong to, once each, however often they are in it.
+    pub(super) fn find(&self, text: &str, out: &mut Found) {
+        out.begin(self.rules.len());
         for found in self.finder.find_overlapping_iter(text) {
-            out.extend_from_slice(&self.rules[found.pattern().as_usize()]);
+            let word = found.pattern().as_usize();
+            if out.is_first(word) {
+                out.add(&self.rules[word]);
+            }
         }
     }
 }

@@ -453,3 +453,14 @@ fn no_record_breaks_the_sentence_or_reaches_the_terminal() {
     );
     assert_eq!(fired[0].group["host"], "\u{1b}[2J", "as data it is what it is");
 }
+
+/// However long they are: what is kept of a list to explain a firing is not what tells groups apart.
+#[test]
+fn groups_of_long_lists_do_not_mix() {
+    let mut bench = Bench::new("{name: r, when: x, then: notify(), by: [ids]}");
+    let list = |last: i64| (0..64).chain([last]).collect::<Vec<i64>>();
+    let fired: Vec<_> = [65, 66, 65]
+        .map(|last| short(&bench.feed(0.0, json!({"x": true, "ids": list(last)}))))
+        .concat();
+    assert_eq!(fired.iter().filter(|one| one.starts_with('+')).count(), 2, "{fired:?}");
+}

@@ -8,7 +8,44 @@ use birl_rules_dsl::{Engine, EngineConfig, Event, JsonLine, RuleSet, Scratch, So
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::common::compile;
 use crate::generated::{compiled, condition, leaf, record};
+
+/// A word that a record repeats leads to its rules once, and so does an item of a list.
+#[test]
+fn what_a_record_repeats_takes_no_memory() {
+    let rule = |n: usize| {
+        format!(
+            "{{name: r{n}, when: \"msg contains 'again' && n > {n} || 'x' in tags && n > {n}\", then: notify()}}"
+        )
+    };
+    let rules: Vec<String> = (0..500).map(rule).collect();
+    let rules = compile(&format!("[{}]", rules.join(", ")));
+    let record = json!({"msg": "again".repeat(20_000), "tags": vec!["x"; 20_000], "n": 3});
+    let hits = rules.matches([Event::new(&record, UNIX_EPOCH)], &mut Scratch::new());
+    assert_eq!(hits.rule_names().collect::<Vec<_>>(), ["r0", "r1", "r2"]);
+}
+
+/// Silence is counted only where it was looked for.
+#[test]
+fn hits_of_a_scan_count_no_silence() {
+    let rules: Vec<String> =
+        (0..20).map(|n| format!("{{name: r{n}, when: a == {n}, then: notify()}}")).collect();
+    let rules = compile(&format!("[{}]", rules.join(", ")));
+    let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
+    let records = [json!({"a": 1}), json!({}), json!({"a": "x"})];
+    for scans in [true, false] {
+        let (events, mut scratch) =
+            (records.iter().map(|r| Event::new(r, UNIX_EPOCH)), Scratch::new());
+        let hits = match scans {
+            true => rules.matches_by_scan(events, &mut scratch),
+            false => rules.matches(events, &mut scratch),
+        };
+        engine.advance(hits, UNIX_EPOCH);
+        let expected = if scans { 1 } else { 2 };
+        assert_eq!(engine.stats().rules["r5"].unknown, expected);
+    }
+}
 
 proptest! {
     // More of them: PROPTEST_CASES.
