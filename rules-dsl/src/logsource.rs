@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use birl_logsource::LogEntry;
 
-use crate::record::{FieldPath, Record};
+use crate::record::{FieldPath, FieldSet, Record};
 use crate::value::Value;
 
 /// A field of the parsed line first, then a label of the source. `labels.NAME` is the label even
@@ -19,6 +19,16 @@ impl Record for LogEntry {
         let name = path.as_str();
         let found = label(name).or_else(|| label(name.strip_prefix("labels.")?));
         found.map(|text| Value::text(text))
+    }
+
+    fn visit<'r>(&'r self, fields: &FieldSet, found: &mut dyn FnMut(usize, Value<'r>)) {
+        let own = self.fields.iter().map(|(name, _)| name.as_str());
+        let labels = self.labels.keys().map(String::as_str);
+        for slot in own.chain(labels).chain(["labels"]).flat_map(|name| fields.beginning(name)) {
+            if let Some(value) = self.get(&fields.paths()[slot]) {
+                found(slot, value);
+            }
+        }
     }
 
     fn line(&self) -> Option<Cow<'_, str>> {

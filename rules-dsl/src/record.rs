@@ -127,6 +127,8 @@ pub struct FieldSet {
     nodes: Vec<Names>,
     /// Paths of several names, as one.
     whole: FxHashMap<Arc<str>, Vec<u32>>,
+    /// By what stands before the first dot.
+    heads: FxHashMap<Box<str>, Vec<u32>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -146,7 +148,9 @@ impl FieldSet {
     pub(crate) fn new(paths: Vec<FieldPath>) -> Self {
         let mut nodes = vec![Names::default()];
         let mut whole: FxHashMap<Arc<str>, Vec<u32>> = FxHashMap::default();
+        let mut heads: FxHashMap<Box<str>, Vec<u32>> = FxHashMap::default();
         for (slot, path) in paths.iter().enumerate() {
+            heads.entry(head(path.as_str()).into()).or_default().push(slot as u32);
             let mut at = 0;
             for segment in path.segments() {
                 let next = nodes.len() as u32;
@@ -161,7 +165,7 @@ impl FieldSet {
                 whole.entry(path.text()).or_default().push(slot as u32);
             }
         }
-        Self { paths, nodes, whole }
+        Self { paths, nodes, whole, heads }
     }
 
     /// The paths, by their slots.
@@ -176,10 +180,21 @@ impl FieldSet {
         FieldNames { set: self, at: 0 }
     }
 
+    /// The slots of paths that begin as a name does, up to the first dot of both: all those that a record
+    /// can have for having something of that name, however it splits paths.
+    pub fn beginning(&self, name: &str) -> impl Iterator<Item = usize> {
+        self.heads.get(head(name)).into_iter().flatten().map(|slot| *slot as usize)
+    }
+
     /// The slots of paths of several names, such as `http.status`, that are written so as a whole.
     pub fn whole(&self, path: &str) -> impl Iterator<Item = usize> {
         self.whole.get(path).into_iter().flatten().map(|slot| *slot as usize)
     }
+}
+
+/// What stands before the first dot.
+fn head(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(head, _)| head)
 }
 
 impl<'f> FieldNames<'f> {
