@@ -15,14 +15,7 @@ const EXACT: u64 = 1 << 53;
 #[inline]
 pub(crate) fn compare(op: CompareOp, a: Option<&Value<'_>>, b: Option<&Value<'_>>) -> Truth {
     match (a, b) {
-        (Some(Value::Int(a)), Some(Value::Int(b))) => Truth::from(match op {
-            CompareOp::Eq => a == b,
-            CompareOp::Ne => a != b,
-            CompareOp::Lt => a < b,
-            CompareOp::Le => a <= b,
-            CompareOp::Gt => a > b,
-            CompareOp::Ge => a >= b,
-        }),
+        (Some(Value::Int(a)), Some(Value::Int(b))) => Truth::from(holds(op, a, b)),
         // As floats, where every integer is one.
         (Some(Value::Float(a)), Some(Value::Int(b))) if b.unsigned_abs() <= EXACT => {
             floats(op, *a, *b as f64)
@@ -39,14 +32,20 @@ fn floats(op: CompareOp, a: f64, b: f64) -> Truth {
     if a.is_nan() || b.is_nan() {
         return Truth::Unknown;
     }
-    Truth::from(match op {
+    Truth::from(holds(op, &a, &b))
+}
+
+/// Of two numbers that have an order.
+#[inline]
+fn holds<T: PartialOrd>(op: CompareOp, a: &T, b: &T) -> bool {
+    match op {
         CompareOp::Eq => a == b,
         CompareOp::Ne => a != b,
         CompareOp::Lt => a < b,
         CompareOp::Le => a <= b,
         CompareOp::Gt => a > b,
         CompareOp::Ge => a >= b,
-    })
+    }
 }
 
 fn compare_any(op: CompareOp, a: &Value<'_>, b: &Value<'_>) -> Truth {

@@ -28,8 +28,6 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     fields: FieldSet,
     index: Index,
-    /// All rules, by their numbers.
-    all: Vec<u32>,
     /// By slot: some rule wants to know what is in it when it fires.
     is_kept: Vec<bool>,
     /// By slot: some rule is grouped by it.
@@ -48,7 +46,6 @@ impl RuleSet {
     ) -> Self {
         let names = rules.iter().enumerate();
         let by_name = names.map(|(at, rule)| (Arc::clone(&rule.info.name), at as u32)).collect();
-        let all = (0..rules.len() as u32).collect();
         let (mut is_kept, mut is_grouped) = (vec![false; fields.len()], vec![false; fields.len()]);
         for rule in &rules {
             rule.group.iter().for_each(|field| is_grouped[field.slot as usize] = true);
@@ -58,7 +55,7 @@ impl RuleSet {
                 .for_each(|slot| is_kept[slot as usize] = true);
         }
         let fields = FieldSet::new(fields);
-        Self { rules, fields, index, all, is_kept, is_grouped, aliases, by_name, generation: 1 }
+        Self { rules, fields, index, is_kept, is_grouped, aliases, by_name, generation: 1 }
     }
 
     /// Compiles sources into one set.
@@ -154,16 +151,17 @@ impl RuleSet {
         events: impl IntoIterator<Item = Event<'a, R>>,
         scratch: &mut Scratch,
     ) -> Hits {
-        self.judge(events, scratch, |_, _, _| &self.all)
+        let all: Vec<u32> = (0..self.rules.len() as u32).collect();
+        self.judge(events, scratch, |_, _, _| &all)
     }
 
     /// Judges every record by the rules that `find` finds, and by those that it gives.
     #[inline]
-    fn judge<'a, R: Record + 'a>(
+    fn judge<'a, 'f, R: Record + 'a>(
         self: &'a Arc<Self>,
         events: impl IntoIterator<Item = Event<'a, R>>,
         scratch: &mut Scratch,
-        mut find: impl FnMut(&Event<'a, R>, &mut Machine<'a>, &mut Found) -> &'a [u32],
+        mut find: impl FnMut(&Event<'a, R>, &mut Machine<'a>, &mut Found) -> &'f [u32],
     ) -> Hits {
         let mut hits = Hits::new(Arc::clone(self));
         scratch.unknown.clear();
