@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     /// A path as written; the checker resolves aliases and gives it a slot.
     Field(String),
     List(Vec<ExprId>),
+    /// `500..599`, both ends in it.
+    Range(ExprId, ExprId),
     And(Vec<ExprId>),
     Or(Vec<ExprId>),
     Not(ExprId),
@@ -44,6 +46,8 @@ pub(crate) enum Kind {
     Compare(CompareOp, ExprId, ExprId),
     In {
         negated: bool,
+        /// Whatever the case of letters.
+        folds: bool,
         item: ExprId,
         list: ExprId,
     },
@@ -59,6 +63,13 @@ pub(crate) enum Kind {
         name: String,
         args: Vec<ExprId>,
     },
+    /// `any(tags[*] == 'x')`, `all(...)`: over the items of the one list that is in it.
+    Each {
+        all: bool,
+        over: ExprId,
+    },
+    /// `tags[*]`: the item at hand of the list at this path.
+    Item(String),
     /// `count(10s) by a, b`.
     Count {
         over: ExprId,
@@ -92,6 +103,11 @@ pub(crate) enum TextOp {
     Contains,
     StartsWith,
     EndsWith,
+    // Whatever the case of letters.
+    IEquals,
+    IContains,
+    IStartsWith,
+    IEndsWith,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +165,21 @@ impl TextOp {
             Self::Contains => "contains",
             Self::StartsWith => "startswith",
             Self::EndsWith => "endswith",
+            Self::IEquals => "iequals",
+            Self::IContains => "icontains",
+            Self::IStartsWith => "istartswith",
+            Self::IEndsWith => "iendswith",
         }
+    }
+
+    /// Whether it is all the same to it how letters are written, large or small.
+    pub(crate) fn folds(self) -> bool {
+        !matches!(self, Self::Contains | Self::StartsWith | Self::EndsWith)
+    }
+
+    /// Whether it looks into lists too.
+    pub(crate) fn is_containing(self) -> bool {
+        matches!(self, Self::Contains | Self::IContains)
     }
 }
 
@@ -168,12 +198,16 @@ impl ArithOp {
 impl Kind {
     pub(crate) fn children(&self) -> Vec<ExprId> {
         match self {
-            Self::Literal(_) | Self::Field(_) => Vec::new(),
+            Self::Literal(_) | Self::Field(_) | Self::Item(_) => Vec::new(),
             Self::List(all) | Self::And(all) | Self::Or(all) | Self::Call { args: all, .. } => {
                 all.clone()
             }
-            Self::Not(one) | Self::Negate(one) | Self::Count { over: one, .. } => vec![*one],
-            Self::Compare(_, a, b)
+            Self::Not(one)
+            | Self::Negate(one)
+            | Self::Count { over: one, .. }
+            | Self::Each { over: one, .. } => vec![*one],
+            Self::Range(a, b)
+            | Self::Compare(_, a, b)
             | Self::Text(_, a, b)
             | Self::Arith(_, a, b)
             | Self::Default(a, b)
@@ -269,16 +303,19 @@ impl Ast {
             Kind::And(_) => "and".to_owned(),
             Kind::Or(_) => "or".to_owned(),
             Kind::List(_) => "list".to_owned(),
+            Kind::Range(..) => "..".to_owned(),
             Kind::Not(_) => "not".to_owned(),
             Kind::Negate(_) => "negate".to_owned(),
             Kind::Compare(op, ..) => op.symbol().to_owned(),
-            Kind::In { negated, .. } => format!("in {negated}"),
+            Kind::In { negated, folds, .. } => format!("in {negated} {folds}"),
             Kind::Match { negated, .. } => format!("match {negated}"),
             Kind::Text(op, ..) => op.symbol().to_owned(),
             Kind::Arith(op, ..) => op.symbol().to_owned(),
             Kind::Default(..) => "??".to_owned(),
             Kind::Call { name, .. } => name.clone(),
             Kind::Count { .. } => "count".to_owned(),
+            Kind::Each { all, .. } => format!("each {all}"),
+            Kind::Item(path) => format!("item {}", resolve(path)),
         };
         out.push('(');
         for child in kind.children() {

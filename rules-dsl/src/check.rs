@@ -3,17 +3,18 @@
 //! Typing is gradual: a field may hold anything, so only what is wrong whatever the fields hold is an
 //! error. Children stand before their parents in the arena, so one loop sees every type in time.
 
+mod calls;
+mod lists;
+mod texts;
+
 use std::collections::HashMap;
 use std::ops::Range;
-use std::time::Duration;
 
-use regex::{Regex, RegexBuilder};
+use ipnet::IpNet;
+use regex::Regex;
 
 use crate::ast::{ArithOp, Ast, CompareOp, ExprId, Kind, Literal};
-use crate::issue::{Issue, nearest};
-
-/// Compiled size of one regular expression, in bytes; the engine is linear in time anyway.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
+use crate::issue::Issue;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -25,6 +26,12 @@ pub(crate) enum Type {
     Text,
     List,
     Duration,
+    /// A point in time: `time(f)`.
+    Time,
+    /// From one time to another.
+    Span,
+    /// What stands on the right of `in` alone: a range, networks, a list with such.
+    Set,
 }
 
 impl Type {
@@ -37,16 +44,21 @@ impl Type {
             Self::Text => "a string",
             Self::List => "a list",
             Self::Duration => "a duration",
+            Self::Time => "a time",
+            Self::Span => "a stretch of time",
+            Self::Set => "a range or a network",
         }
     }
 }
 
 /// What checking found out and compiling needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Checked {
     pub(crate) regexes: HashMap<usize, Regex>,
     /// Constant calls such as `millis(5m)`.
     pub(crate) constants: HashMap<usize, Literal>,
+    /// Of `cidr()`.
+    pub(crate) nets: HashMap<usize, Vec<IpNet>>,
 }
 
 /// Patterns that are compiled already: many rules ask for the same ones, and nothing else in loading
@@ -66,7 +78,7 @@ pub(crate) fn check(
         text,
         types: Vec::new(),
         issues: Vec::new(),
-        out: Checked { regexes: HashMap::new(), constants: HashMap::new() },
+        out: Checked::default(),
     };
     for (id, node) in ast.iter() {
         let checked = if windows.contains(&id) { Type::Bool } else { checker.node(id, &node.kind) };
@@ -78,6 +90,7 @@ pub(crate) fn check(
             checker.issues.push(misplaced(node.span.clone()));
         }
     }
+    checker.items();
     checker.condition(ast.root);
     if checker.issues.is_empty() { Ok(checker.out) } else { Err(checker.issues) }
 }
@@ -124,8 +137,9 @@ impl Checker<'_> {
     fn node(&mut self, id: ExprId, kind: &Kind) -> Type {
         match kind {
             Kind::Literal(literal) => literal_type(literal),
-            Kind::Field(_) | Kind::Count { .. } => Type::Any,
+            Kind::Field(_) | Kind::Item(_) | Kind::Count { .. } => Type::Any,
             Kind::List(items) => self.list(items),
+            Kind::Range(low, high) => self.range(id, *low, *high),
             Kind::And(terms) => self.connective(terms, "&&"),
             Kind::Or(terms) => self.connective(terms, "||"),
             Kind::Not(operand) => self.connective(&[*operand], "!"),
@@ -136,35 +150,15 @@ impl Checker<'_> {
             Kind::Compare(op, a, b) => self.compare(id, *op, *a, *b),
             Kind::In { item, list, .. } => self.membership(*item, *list),
             Kind::Match { text, pattern, .. } => self.pattern(*text, *pattern),
-            Kind::Text(op, a, b) => {
-                let list = *op == crate::ast::TextOp::Contains;
-                self.textual(*a, op.symbol());
-                if !list {
-                    self.textual(*b, op.symbol());
-                }
-                Type::Bool
+            Kind::Text(op, a, b) => self.text(*op, *a, *b),
+            Kind::Each { all, over } => {
+                let symbol = if *all { "all()" } else { "any()" };
+                self.connective(&[*over], symbol)
             }
             Kind::Arith(op, a, b) => self.arith(*op, *a, *b),
             Kind::Default(a, b) => self.default(*a, *b),
             Kind::Call { name, args } => self.call(id, name, args),
         }
-    }
-
-    fn list(&mut self, items: &[ExprId]) -> Type {
-        for item in items {
-            if !matches!(self.ast.kind(*item), Kind::Literal(_)) && self.ty(*item) != Type::Duration
-            {
-                let help = "a list holds constants; for a field write `a == b || ...`";
-                self.issue(
-                    "E0310",
-                    *item,
-                    "a list item that is no constant".into(),
-                    "not a literal",
-                )
-                .help = Some(help.into());
-            }
-        }
-        Type::List
     }
 
     /// Something stands where a condition must: a literal of another type never is one.
@@ -195,12 +189,15 @@ impl Checker<'_> {
 
     fn compare(&mut self, id: ExprId, op: CompareOp, a: ExprId, b: ExprId) -> Type {
         let (left, right) = (self.ty(a), self.ty(b));
+        if self.timed(op.symbol(), a, b) {
+            return Type::Bool;
+        }
         for (side, ty) in [(a, left), (b, right)] {
             if ty == Type::Duration {
                 self.bare_duration(side);
                 return Type::Bool;
             }
-            if ty == Type::List {
+            if matches!(ty, Type::List | Type::Set) {
                 let message = format!("`{}` does not compare lists", op.symbol());
                 self.issue("E0310", side, message, "this is a list").help =
                     Some("to ask whether a field is one of these, write `field in [...]`".into());
@@ -234,6 +231,36 @@ impl Checker<'_> {
         Type::Bool
     }
 
+    /// Times go with times, and stretches of time with durations. Whether it is about either.
+    fn timed(&mut self, symbol: &str, a: ExprId, b: ExprId) -> bool {
+        for (side, other) in [(a, b), (b, a)] {
+            let (found, meets) = (self.ty(side), self.ty(other));
+            let fits = match found {
+                Type::Time => meets == Type::Time,
+                Type::Span => matches!(meets, Type::Span | Type::Duration),
+                _ => continue,
+            };
+            if fits {
+                return true;
+            }
+            let message = format!("{} is never {symbol} {}", found.name(), meets.name());
+            let written = self.written(other).to_owned();
+            let issue = self.issue("E0302", other, message, &format!("this is {}", meets.name()));
+            match (found, meets) {
+                (Type::Time, Type::Any | Type::Text) => {
+                    issue.help = Some("`time()` reads a text as a time".into());
+                    issue.suggestion = Some(format!("time({written})").into());
+                }
+                (Type::Span, _) => {
+                    issue.help = Some("compare it with a duration such as 5m".into());
+                }
+                _ => {}
+            }
+            return true;
+        }
+        false
+    }
+
     /// `cpu > '90'` would compare texts, where '9' is greater than '10'.
     fn quoted_number(&mut self, id: ExprId, op: CompareOp) {
         let Kind::Literal(Literal::Str(text)) = self.ast.kind(id) else { return };
@@ -259,83 +286,6 @@ impl Checker<'_> {
         issue.suggestion = Some(format!("millis({written})").into());
     }
 
-    fn membership(&mut self, item: ExprId, list: ExprId) -> Type {
-        let (item_type, found) = (self.ty(item), self.ty(list));
-        if !matches!(found, Type::List | Type::Any) {
-            let written = self.written(list).to_owned();
-            let message = format!("`in` needs a list, not {}", found.name());
-            let issue = self.issue("E0310", list, message, "not a list");
-            issue.suggestion = Some(format!("[{written}]").into());
-            if found == Type::Text {
-                issue.help =
-                    Some("to look for a text inside a field, write `field contains 'x'`".into());
-            }
-        } else if item_type == Type::List {
-            self.issue("E0310", item, "a list is never an item of a list".into(), "this is a list");
-        } else if let Kind::List(items) = self.ast.kind(list) {
-            if items.is_empty() {
-                self.issue(
-                    "E0310",
-                    list,
-                    "nothing is in an empty list".into(),
-                    "the answer never changes",
-                );
-            } else if matches!(self.ast.kind(item), Kind::Literal(_)) {
-                self.issue(
-                    "E0308",
-                    item,
-                    "a constant in a list of constants".into(),
-                    "the answer never changes",
-                )
-                .help = Some("a field is named without quotes".into());
-            }
-            for item in items.clone() {
-                if self.ty(item) == Type::Duration {
-                    self.bare_duration(item);
-                }
-            }
-        }
-        Type::Bool
-    }
-
-    fn pattern(&mut self, text: ExprId, pattern: ExprId) -> Type {
-        self.textual(text, "=~");
-        let Kind::Literal(Literal::Str(source)) = self.ast.kind(pattern) else {
-            let message = "a pattern must be a string literal".to_owned();
-            self.issue("E0305", pattern, message, "expected '...'").help =
-                Some("patterns are compiled once, when the rules are loaded".into());
-            return Type::Bool;
-        };
-        let known = self.patterns.get(source).cloned().map(Ok);
-        let build = || RegexBuilder::new(source).size_limit(REGEX_SIZE_LIMIT).build();
-        match known.unwrap_or_else(build) {
-            Ok(regex) => {
-                self.patterns.insert(source.clone(), regex.clone());
-                self.out.regexes.insert(Ast::index(pattern), regex);
-            }
-            Err(error) => {
-                let reason = regex_reason(&error);
-                self.issue(
-                    "E0305",
-                    pattern,
-                    format!("not a valid pattern: {reason}"),
-                    "in this pattern",
-                );
-            }
-        }
-        Type::Bool
-    }
-
-    fn textual(&mut self, id: ExprId, symbol: &str) {
-        let found = self.ty(id);
-        let list = symbol == "contains" && found == Type::List;
-        if matches!(found, Type::Any | Type::Text) || list {
-            return;
-        }
-        let message = format!("`{symbol}` works on text, not on {}", found.name());
-        self.issue("E0304", id, message, &format!("this is {}", found.name()));
-    }
-
     fn numeric(&mut self, id: ExprId, symbol: &str) {
         match self.ty(id) {
             Type::Any | Type::Number => {}
@@ -348,6 +298,15 @@ impl Checker<'_> {
     }
 
     fn arith(&mut self, op: ArithOp, a: ExprId, b: ExprId) -> Type {
+        let is_span = |ty| matches!(ty, Type::Span | Type::Duration);
+        match (op, self.ty(a), self.ty(b)) {
+            (ArithOp::Sub, Type::Time, Type::Time) => return Type::Span,
+            (ArithOp::Add | ArithOp::Sub, Type::Time, b) if is_span(b) => return Type::Time,
+            (ArithOp::Add, a, Type::Time) if is_span(a) => return Type::Time,
+            (ArithOp::Add | ArithOp::Sub, Type::Span, b) if is_span(b) => return Type::Span,
+            (ArithOp::Add | ArithOp::Sub, a, Type::Span) if is_span(a) => return Type::Span,
+            _ => {}
+        }
         self.numeric(a, op.symbol());
         self.numeric(b, op.symbol());
         let zero = match self.ast.kind(b) {
@@ -377,79 +336,6 @@ impl Checker<'_> {
         .help = Some("the field stands left, its default right: `field ?? 0`".into());
         self.ty(a)
     }
-
-    fn call(&mut self, id: ExprId, name: &str, args: &[ExprId]) -> Type {
-        let (expected, result) = match name {
-            "exists" => ("a field", Type::Bool),
-            "len" => ("a text or a list", Type::Number),
-            "lower" => ("a text", Type::Text),
-            "num" => ("a text or a number", Type::Number),
-            "millis" | "seconds" => ("a duration such as 5m", Type::Number),
-            "count" => ("a duration such as 5m", Type::Any),
-            _ => {
-                self.unknown_function(id, name);
-                return Type::Any;
-            }
-        };
-        let [argument] = args else {
-            let message = format!("`{name}()` takes one argument, not {}", args.len());
-            self.issue("E0307", id, message, &format!("expected {expected}"));
-            return result;
-        };
-        let found = self.ty(*argument);
-        let kind = self.ast.kind(*argument);
-        let fits = match name {
-            "exists" => matches!(kind, Kind::Field(_)),
-            "len" => matches!(found, Type::Any | Type::Text | Type::List),
-            "lower" => matches!(found, Type::Any | Type::Text),
-            "num" => matches!(found, Type::Any | Type::Text | Type::Number),
-            _ => found == Type::Duration,
-        };
-        if !fits {
-            let message = format!("`{name}()` takes {expected}, not {}", describe(kind, found));
-            let written = self.written(*argument).to_owned();
-            let issue = self.issue("E0307", *argument, message, &format!("expected {expected}"));
-            if let (true, Kind::Literal(Literal::Str(text))) = (name == "exists", kind) {
-                issue.suggestion = Some(text.as_str().into());
-            } else if matches!(kind, Kind::Literal(Literal::Int(_)))
-                && expected.contains("duration")
-            {
-                issue.suggestion = Some(format!("{written}s").into());
-            }
-        }
-        if let Kind::Literal(Literal::Duration(duration)) = kind {
-            let scale = if name == "millis" { 1_000_000 } else { 1_000_000_000 };
-            self.out.constants.insert(Ast::index(id), in_units(*duration, scale));
-        }
-        result
-    }
-
-    fn unknown_function(&mut self, id: ExprId, name: &str) {
-        const FUNCTIONS: [&str; 7] =
-            ["count", "exists", "len", "lower", "millis", "num", "seconds"];
-        const INTENTS: [&str; 4] = ["notify", "send_pagerduty", "scale", "keep_logs"];
-        let near = nearest(name, FUNCTIONS);
-        let issue =
-            self.issue("E0306", id, format!("no function is called `{name}`"), "unknown function");
-        issue.help = Some(if INTENTS.contains(&name) {
-            "an intent belongs into `then`".into()
-        } else {
-            format!("there are {}", FUNCTIONS.map(|name| format!("{name}()")).join(" ")).into()
-        });
-        issue.suggestion = near.map(Into::into);
-        let start = self.ast.span(id).start;
-        if let Some(issue) = self.issues.last_mut() {
-            issue.span = start..start + name.len();
-        }
-    }
-}
-
-fn describe(kind: &Kind, found: Type) -> &'static str {
-    match kind {
-        Kind::Field(_) => "a field",
-        _ if found == Type::Any => "an expression",
-        _ => found.name(),
-    }
 }
 
 fn literal_type(literal: &Literal) -> Type {
@@ -459,26 +345,5 @@ fn literal_type(literal: &Literal) -> Type {
         Literal::Int(_) | Literal::UInt(_) | Literal::Float(_) => Type::Number,
         Literal::Str(_) => Type::Text,
         Literal::Duration(_) => Type::Duration,
-    }
-}
-
-/// A whole number of units where it is one.
-fn in_units(duration: Duration, scale: u128) -> Literal {
-    let nanos = duration.as_nanos();
-    match i64::try_from(nanos / scale) {
-        Ok(whole) if nanos.is_multiple_of(scale) => Literal::Int(whole),
-        _ => Literal::Float(nanos as f64 / scale as f64),
-    }
-}
-
-fn regex_reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(limit) => format!("it compiles to more than {limit} bytes"),
-        // The library draws a picture of its own; its last line says why.
-        error => {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            last.trim_start_matches("error: ").to_owned()
-        }
     }
 }

@@ -20,9 +20,10 @@ pub(crate) enum Infix {
     Or,
     And,
     Compare(CompareOp),
-    In { negated: bool },
+    In { negated: bool, folds: bool },
     Match { negated: bool },
     Text(TextOp),
+    Range,
     Default,
     Arith(ArithOp),
 }
@@ -31,10 +32,11 @@ const OR: u8 = 1;
 const AND: u8 = 2;
 const NOT_WORD: u8 = 3;
 const COMPARE: u8 = 4;
-const ADD: u8 = 5;
-const MUL: u8 = 6;
-const DEFAULT: u8 = 7;
-const PREFIX: u8 = 8;
+const RANGE: u8 = 5;
+const ADD: u8 = 6;
+const MUL: u8 = 7;
+const DEFAULT: u8 = 8;
+const PREFIX: u8 = 9;
 
 impl Infix {
     pub(crate) fn symbol(self) -> &'static str {
@@ -42,11 +44,14 @@ impl Infix {
             Self::Or => "||",
             Self::And => "&&",
             Self::Compare(op) => op.symbol(),
-            Self::In { negated: false } => "in",
-            Self::In { negated: true } => "not in",
+            Self::In { negated: false, folds: false } => "in",
+            Self::In { negated: true, folds: false } => "not in",
+            Self::In { negated: false, folds: true } => "iin",
+            Self::In { negated: true, folds: true } => "not iin",
             Self::Match { negated: false } => "=~",
             Self::Match { negated: true } => "!~",
             Self::Text(op) => op.symbol(),
+            Self::Range => "..",
             Self::Default => "??",
             Self::Arith(op) => op.symbol(),
         }
@@ -57,6 +62,7 @@ impl Infix {
             Self::Or => OR,
             Self::And => AND,
             Self::Compare(_) | Self::In { .. } | Self::Match { .. } | Self::Text(_) => COMPARE,
+            Self::Range => RANGE,
             Self::Arith(ArithOp::Add | ArithOp::Sub) => ADD,
             Self::Arith(_) => MUL,
             Self::Default => DEFAULT,
@@ -184,10 +190,11 @@ fn missing(span: Range<usize>) -> Issue {
 fn binary(infix: Infix, left: ExprId, right: ExprId) -> Kind {
     match infix {
         Infix::Compare(op) => Kind::Compare(op, left, right),
-        Infix::In { negated } => Kind::In { negated, item: left, list: right },
+        Infix::In { negated, folds } => Kind::In { negated, folds, item: left, list: right },
         Infix::Match { negated } => Kind::Match { negated, text: left, pattern: right },
         Infix::Text(op) => Kind::Text(op, left, right),
         Infix::Arith(op) => Kind::Arith(op, left, right),
+        Infix::Range => Kind::Range(left, right),
         Infix::Default => Kind::Default(left, right),
         Infix::And => Kind::And(vec![left, right]),
         Infix::Or => Kind::Or(vec![left, right]),

@@ -8,18 +8,21 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ast::{Ast, ExprId, Kind, Literal};
+use crate::ast::{Ast, ExprId, Kind};
 use crate::check::{self, Checked};
 use crate::compile::resolve;
+use crate::fold::folded;
+use crate::function::Function;
 use crate::literal::humane;
-use crate::ops::{self, Function};
+use crate::members::{between, within};
+use crate::ops;
 use crate::parser::parse_condition;
 use crate::program::constant;
 use crate::record::Record;
 use crate::rule::{OnMissing, Rule};
 use crate::scratch::look_up;
 use crate::truth::Truth;
-use crate::value::Value;
+use crate::value::{Number, Value};
 use crate::window;
 
 /// The verdict of one rule about one record, term by term.
@@ -119,7 +122,7 @@ pub(crate) fn explain<R: Record>(
         let Ok(ast) = parse_condition(text) else { continue };
         let Ok(split) = window::split(&ast) else { continue };
         let Ok(checked) = check::check(&ast, text, &split.windows, &mut patterns) else { continue };
-        let plain = Plain { ast: &ast, checked: &checked, aliases, record };
+        let plain = Plain { ast: &ast, checked: &checked, aliases, record, item: None };
         for term in split.terms {
             terms.push(plain.term(clause, text, term));
         }
@@ -141,6 +144,8 @@ struct Plain<'p, R> {
     checked: &'p Checked,
     aliases: &'p BTreeMap<String, String>,
     record: &'p R,
+    /// The item of a list that is being judged.
+    item: Option<&'p Value<'p>>,
 }
 
 impl<R: Record> Plain<'_, R> {
@@ -148,7 +153,7 @@ impl<R: Record> Plain<'_, R> {
         let span = self.ast.span(term);
         let mut values: Vec<Seen> = Vec::new();
         for id in self.ast.below(term) {
-            if let Kind::Field(path) = self.ast.kind(id) {
+            if let Kind::Field(path) | Kind::Item(path) = self.ast.kind(id) {
                 let value = self.field(path).map(Value::into_owned);
                 let seen = Seen { field: path.replace('`', ""), value };
                 if !values.contains(&seen) {
@@ -202,10 +207,18 @@ impl<R: Record> Plain<'_, R> {
             Kind::Compare(op, a, b) => {
                 ops::compare(*op, self.value(*a).as_ref(), self.value(*b).as_ref())
             }
-            Kind::In { negated, item, list } => {
-                let (item, list) = (self.value(*item), self.value(*list));
-                ops::within(item.as_ref(), list.as_ref()).negate_if(*negated)
+            Kind::In { negated, folds, item, list } => {
+                let item = self.value(*item);
+                let is = |member: &ExprId| self.is_member(item.as_ref(), *member, *folds);
+                let found = match self.ast.kind(*list) {
+                    Kind::List(members) => Truth::any(members.iter().map(is)),
+                    Kind::Range(..) => is(list),
+                    Kind::Call { name, .. } if name == "cidr" => is(list),
+                    _ => ops::within(item.as_ref(), self.value(*list).as_ref()),
+                };
+                found.negate_if(*negated)
             }
+            Kind::Each { all, over } => self.each(*all, *over),
             Kind::Match { negated, text, pattern } => {
                 match self.checked.regexes.get(&Ast::index(*pattern)) {
                     Some(regex) => {
@@ -213,6 +226,13 @@ impl<R: Record> Plain<'_, R> {
                     }
                     None => Truth::Unknown,
                 }
+            }
+            Kind::Text(op, a, b) if op.folds() => {
+                let word = match self.value(*b) {
+                    Some(Value::Str(text)) => folded(&text),
+                    _ => return Truth::Unknown,
+                };
+                ops::folded(*op, self.value(*a).as_ref(), &word, &mut String::new())
             }
             Kind::Text(op, a, b) => {
                 ops::text(*op, self.value(*a).as_ref(), self.value(*b).as_ref())
@@ -225,12 +245,58 @@ impl<R: Record> Plain<'_, R> {
         }
     }
 
+    fn is_member(&self, item: Option<&Value<'_>>, member: ExprId, folds: bool) -> Truth {
+        let Some(item) = item else { return Truth::Unknown };
+        if let Kind::Range(low, high) = self.ast.kind(member) {
+            let ends = self.number(*low).zip(self.number(*high));
+            return match (item.number(), ends) {
+                (Some(number), Some(_)) if number.compare(number).is_none() => Truth::Unknown,
+                (Some(number), Some((low, high))) => between(number, low, high).into(),
+                _ => Truth::False,
+            };
+        }
+        match (self.checked.nets.get(&Ast::index(member)), item) {
+            (Some(nets), Value::Str(text)) => {
+                return Truth::any(nets.iter().map(|net| within(text, net)));
+            }
+            (Some(_), _) => return Truth::False,
+            (None, _) => {}
+        }
+        match (self.value(member), item) {
+            (Some(Value::Str(word)), Value::Str(text)) if folds => {
+                Truth::from(folded(&word) == folded(text))
+            }
+            (Some(member), item) => item.among(&[member]),
+            (None, _) => Truth::Unknown,
+        }
+    }
+
+    fn number(&self, id: ExprId) -> Option<Number> {
+        self.value(id)?.number()
+    }
+
+    fn each(&self, all: bool, over: ExprId) -> Truth {
+        let path = self.ast.below(over).into_iter().find_map(|id| match self.ast.kind(id) {
+            Kind::Item(path) => Some(path),
+            _ => None,
+        });
+        let Some(Value::List(items)) = path.and_then(|path| self.field(path)) else {
+            return Truth::Unknown;
+        };
+        let truths = items.iter().map(|item| {
+            let Self { ast, checked, aliases, record, .. } = *self;
+            Plain { ast, checked, aliases, record, item: Some(item) }.truth(over)
+        });
+        if all { Truth::all(truths) } else { Truth::any(truths) }
+    }
+
     fn value(&self, id: ExprId) -> Option<Value<'_>> {
         if let Some(literal) = self.checked.constants.get(&Ast::index(id)) {
             return Some(constant(literal));
         }
         match self.ast.kind(id) {
-            Kind::Literal(Literal::Duration(_)) | Kind::Count { .. } => None,
+            Kind::Count { .. } => None,
+            Kind::Item(_) => self.item.cloned().map(Value::into_owned),
             Kind::Literal(literal) => Some(constant(literal)),
             Kind::Field(path) => {
                 let path = resolve(self.aliases, path);
@@ -249,13 +315,8 @@ impl<R: Record> Plain<'_, R> {
                 found => found,
             },
             Kind::Call { name, args } if name != "exists" => {
-                let function = match name.as_str() {
-                    "len" => Function::Len,
-                    "lower" => Function::Lower,
-                    _ => Function::Num,
-                };
-                let argument = args.first().and_then(|argument| self.value(*argument));
-                ops::call(function, argument.as_ref())
+                let arguments: Vec<_> = args.iter().map(|argument| self.value(*argument)).collect();
+                Function::named(name)?.call(&arguments).map(Value::into_owned)
             }
             _ => ops::value(self.truth(id)),
         }

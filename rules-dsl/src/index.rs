@@ -10,6 +10,7 @@ mod bands;
 mod found;
 mod kinds;
 mod literals;
+mod nets;
 mod words;
 
 use std::collections::HashSet;
@@ -21,7 +22,9 @@ pub(crate) use self::access::{Need, collect};
 use self::bands::{Band, Bands};
 pub(crate) use self::found::Found;
 pub(crate) use self::kinds::{KINDS, Kinds};
+use self::nets::Nets;
 use self::words::{Ends, Words, push};
+use crate::fold::fold_into;
 use crate::value::Value;
 
 /// So few rules are judged faster than they are found.
@@ -54,7 +57,21 @@ struct Field {
     begins: Ends,
     ends: Ends,
     words: Option<Words>,
+    nets: Nets,
+    /// What is looked for whatever the case of letters.
+    folded: Option<Box<Folded>>,
     present: Vec<u32>,
+}
+
+/// The rules that a folded text leads to.
+#[derive(Debug, Default)]
+struct Folded {
+    texts: FxHashMap<Box<str>, Vec<u32>>,
+    /// Of a list.
+    items: FxHashMap<Box<str>, Vec<u32>>,
+    begins: Ends,
+    ends: Ends,
+    words: Option<Words>,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +101,7 @@ impl Index {
                     index.asked.push(asked(atoms));
                     for atom in atoms {
                         if let Some(field) = building.get_mut(atom.slot as usize) {
-                            field.add(&atom.test, rule as u32);
+                            field.add(atom, rule as u32);
                         }
                     }
                 }
@@ -117,9 +134,18 @@ impl Index {
                 if let Some(words) = &field.words {
                     words.find(text, out);
                 }
+                field.nets.find(text, out);
+                if let Some(folded) = &field.folded {
+                    folded.find(text, out);
+                }
             }
-            Value::List(items) if !field.items.is_empty() => {
-                items.iter().for_each(|item| field.items.find(item, out));
+            Value::List(items) => {
+                if !field.items.is_empty() {
+                    items.iter().for_each(|item| field.items.find(item, out));
+                }
+                if let Some(folded) = &field.folded {
+                    folded.find_items(items, out);
+                }
             }
             _ => {}
         }
@@ -151,9 +177,41 @@ fn asked(atoms: &[Atom]) -> Asked {
 
 impl Field {
     fn is_empty(&self) -> bool {
-        let Self { itself, items, begins, ends, words, present } = self;
+        let Self { itself, items, begins, ends, words, nets, folded, present } = self;
         let none = words.is_none() && begins.is_empty() && ends.is_empty();
+        let none = none && nets.is_empty() && folded.is_none();
         itself.is_empty() && items.is_empty() && none && present.is_empty()
+    }
+}
+
+impl Folded {
+    fn find(&self, text: &str, out: &mut Found) {
+        let mut buffer = out.take_buffer();
+        fold_into(text, &mut buffer);
+        if let Some(rules) = self.texts.get(buffer.as_str()) {
+            out.add(rules);
+        }
+        self.begins.begin(&buffer, out);
+        self.ends.end(&buffer, out);
+        if let Some(words) = &self.words {
+            words.find(&buffer, out);
+        }
+        out.put_back(buffer);
+    }
+
+    fn find_items(&self, items: &[Value<'_>], out: &mut Found) {
+        if self.items.is_empty() {
+            return;
+        }
+        let mut buffer = out.take_buffer();
+        for item in items {
+            let Value::Str(text) = item else { continue };
+            fold_into(text, &mut buffer);
+            if let Some(rules) = self.items.get(buffer.as_str()) {
+                out.add(rules);
+            }
+        }
+        out.put_back(buffer);
     }
 }
 
@@ -192,12 +250,17 @@ struct Building {
     bands: Vec<(Band, u32)>,
     item_bands: Vec<(Band, u32)>,
     words: FxHashMap<Box<str>, Vec<u32>>,
+    folded_words: FxHashMap<Box<str>, Vec<u32>>,
 }
 
 impl Building {
-    fn add(&mut self, test: &Test, rule: u32) {
+    fn add(&mut self, atom: &Atom, rule: u32) {
+        if atom.folds {
+            return self.add_folded(&atom.test, rule);
+        }
         let field = &mut self.field;
-        match test {
+        match &atom.test {
+            Test::Net(net) => field.nets.add(net, rule),
             Test::Band(band) => self.bands.push((*band, rule)),
             Test::Text(text) => push(&mut field.itself.texts, text, rule),
             Test::Bool(value) => field.itself.bools[usize::from(*value)].push(rule),
@@ -213,18 +276,35 @@ impl Building {
         }
     }
 
+    fn add_folded(&mut self, test: &Test, rule: u32) {
+        let folded = self.field.folded.get_or_insert_default();
+        match test {
+            Test::Text(text) => push(&mut folded.texts, text, rule),
+            Test::Item(Item::Text(text)) => push(&mut folded.items, text, rule),
+            Test::Begins(word) => folded.begins.add(word, rule),
+            Test::Ends(word) => folded.ends.add(word, rule),
+            Test::Contains(word) => push(&mut self.folded_words, word, rule),
+            // Nothing else has a case.
+            _ => self.field.present.push(rule),
+        }
+    }
+
     /// Rules for which there is no look-up after all are judged wherever the field is there.
     fn finish(self, exact: &mut [bool]) -> Field {
-        let Self { mut field, bands, item_bands, words } = self;
+        let Self { mut field, bands, item_bands, words, folded_words } = self;
         field.itself.bands = Bands::new(&bands);
         field.items.bands = Bands::new(&item_bands);
-        match Words::new(words) {
-            Some(Ok(words)) => field.words = Some(words),
-            Some(Err(rules)) => {
+        let mut found = |words| match Words::new(words)? {
+            Ok(words) => Some(words),
+            Err(rules) => {
                 rules.iter().for_each(|rule| exact[*rule as usize] = false);
                 field.present.extend(rules);
+                None
             }
-            None => {}
+        };
+        field.words = found(words);
+        if let Some(folded) = &mut field.folded {
+            folded.words = found(folded_words);
         }
         field
     }
@@ -271,7 +351,7 @@ impl Census {
             Test::Band(band) | Test::Item(Item::Band(band)) if band.is_bounded() => {
                 one_of(self.bands[slot])
             }
-            Test::Begins(_) | Test::Ends(_) => 0.01,
+            Test::Begins(_) | Test::Ends(_) | Test::Net(_) => 0.01,
             Test::Contains(_) => 0.02,
             Test::Null | Test::Item(Item::Null) => 0.1,
             Test::Bool(_) | Test::Item(Item::Bool(_)) => 0.5,

@@ -111,6 +111,8 @@ mod explain;
 #[cfg(feature = "reload")]
 mod files;
 mod firing;
+mod fold;
+mod function;
 mod groups;
 mod hits;
 mod index;
@@ -124,6 +126,7 @@ mod keys;
 mod literal;
 #[cfg(feature = "logsource")]
 mod logsource;
+mod members;
 mod metrics;
 mod ops;
 mod parser;

@@ -143,8 +143,8 @@ pub struct RuleStats {
     pub too_old: u64,
     /// Records about which the rule had no answer, mostly for want of a field. A rule of several terms
     /// is looked up by one of them; a record about which that one had no answer counts whatever the
-    /// others would have said. Of one that is looked up in several ways, as for `||`, those count about
-    /// which it was judged.
+    /// others would have said. Of one that is looked up in several ways, as for `||`, or by `cidr()`, those
+    /// count about which it was judged.
     pub unknown: u64,
     /// Records that came too late for their window.
     pub late: u64,

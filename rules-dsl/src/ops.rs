@@ -1,11 +1,10 @@
 //! What each operator does to values that may be missing. Both evaluators call these, so that the
 //! explanation of a verdict cannot disagree with the verdict about an operator.
 
-use std::borrow::Cow;
-
 use regex::Regex;
 
 use crate::ast::{ArithOp, CompareOp, TextOp};
+use crate::fold::fold_into;
 use crate::truth::Truth;
 use crate::value::{Number, Value};
 
@@ -69,8 +68,38 @@ pub(crate) fn text(op: TextOp, a: Option<&Value<'_>>, b: Option<&Value<'_>>) -> 
             TextOp::Contains => a.contains(b.as_ref()),
             TextOp::StartsWith => a.starts_with(b.as_ref()),
             TextOp::EndsWith => a.ends_with(b.as_ref()),
+            _ => return Truth::Unknown,
         }),
         (Some(Value::List(items)), Some(b)) if op == TextOp::Contains => b.among(items),
+        _ => Truth::Unknown,
+    }
+}
+
+/// The same whatever the case of letters: `word` is folded already, `buffer` is for folding.
+pub(crate) fn folded(
+    op: TextOp,
+    value: Option<&Value<'_>>,
+    word: &str,
+    buffer: &mut String,
+) -> Truth {
+    match (value, op) {
+        (Some(Value::Str(text)), _) => {
+            fold_into(text, buffer);
+            Truth::from(match op {
+                TextOp::IContains => {
+                    memchr::memmem::find(buffer.as_bytes(), word.as_bytes()).is_some()
+                }
+                TextOp::IStartsWith => buffer.starts_with(word),
+                TextOp::IEndsWith => buffer.ends_with(word),
+                _ => buffer == word,
+            })
+        }
+        (Some(Value::List(items)), TextOp::IContains) => {
+            let equal = |item| folded(TextOp::IEquals, Some(item), word, buffer);
+            Truth::any(items.iter().map(equal))
+        }
+        // As with `==`: what is no text is another thing.
+        (Some(_), TextOp::IEquals) => Truth::False,
         _ => Truth::Unknown,
     }
 }
@@ -143,29 +172,5 @@ pub(crate) fn value(truth: Truth) -> Option<Value<'static>> {
         Truth::True => Some(Value::Bool(true)),
         Truth::False => Some(Value::Bool(false)),
         Truth::Unknown => None,
-    }
-}
-
-/// Functions of one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Function {
-    Len,
-    Lower,
-    Num,
-}
-
-pub(crate) fn call<'a>(function: Function, argument: Option<&Value<'a>>) -> Option<Value<'a>> {
-    match (function, argument?) {
-        (Function::Len, Value::Str(text)) => Some(Value::Int(text.chars().count() as i64)),
-        (Function::Len, Value::List(items)) => Some(Value::Int(items.len() as i64)),
-        (Function::Lower, Value::Str(text)) => Some(Value::Str(Cow::Owned(text.to_lowercase()))),
-        (Function::Num, Value::Str(text)) => {
-            let text = text.trim();
-            let int = text.parse::<i64>().map(Value::Int);
-            let int = int.or_else(|_| text.parse::<u64>().map(Value::UInt));
-            int.ok().or_else(|| Number::Float(text.parse().ok()?).into_value())
-        }
-        (Function::Num, number) if number.number().is_some() => Some(number.clone()),
-        _ => None,
     }
 }

@@ -195,7 +195,13 @@ impl Builder<'_> {
                 let inner = inner.ok_or_else(|| nothing_here(span.clone()))?;
                 self.literal(&inner, span)
             }
-            _ => self.ast.push(Kind::Field(pair.as_str().trim_end().to_owned()), span),
+            _ => {
+                let mut parts = pair.into_inner();
+                let path = parts.next().map_or("", |path| path.as_str()).to_owned();
+                let kind =
+                    if parts.next().is_some() { Kind::Item(path) } else { Kind::Field(path) };
+                self.ast.push(kind, span)
+            }
         }
     }
 
@@ -245,6 +251,9 @@ impl Builder<'_> {
         if name == "count" && args.len() == 1 {
             return self.ast.push(Kind::Count { over: args[0], by }, span);
         }
+        if matches!(name.as_str(), "any" | "all") && args.len() == 1 && by_span.is_none() {
+            return self.ast.push(Kind::Each { all: name == "all", over: args[0] }, span);
+        }
         if let Some(by_span) = by_span.filter(|_| name != "count") {
             let message = format!("`by` does not go with `{name}()`");
             let issue = Issue::new("E0401", by_span, message, "only `count(DURATION)` is grouped");
@@ -260,7 +269,7 @@ impl Builder<'_> {
         let rule = pair.into_inner().next().map(|inner| inner.as_rule());
         let infix = infix(rule.unwrap_or(Rule::op_eq));
         let right = infix.symbol();
-        let word_pair = infix == Infix::In { negated: true };
+        let word_pair = matches!(infix, Infix::In { negated: true, .. });
         if written != right && !word_pair {
             let message = format!("`{written}` is not an operator");
             let mut issue = Issue::new("E0203", span, message, "unknown operator").suggest(right);
@@ -298,8 +307,15 @@ fn infix(rule: Rule) -> Infix {
         Rule::op_ge => Infix::Compare(CompareOp::Ge),
         Rule::op_lt => Infix::Compare(CompareOp::Lt),
         Rule::op_gt => Infix::Compare(CompareOp::Gt),
-        Rule::op_in => Infix::In { negated: false },
-        Rule::op_not_in => Infix::In { negated: true },
+        Rule::op_in => Infix::In { negated: false, folds: false },
+        Rule::op_not_in => Infix::In { negated: true, folds: false },
+        Rule::op_iin => Infix::In { negated: false, folds: true },
+        Rule::op_not_iin => Infix::In { negated: true, folds: true },
+        Rule::op_iequals => Infix::Text(TextOp::IEquals),
+        Rule::op_icontains => Infix::Text(TextOp::IContains),
+        Rule::op_istartswith => Infix::Text(TextOp::IStartsWith),
+        Rule::op_iendswith => Infix::Text(TextOp::IEndsWith),
+        Rule::op_range => Infix::Range,
         Rule::op_contains => Infix::Text(TextOp::Contains),
         Rule::op_startswith => Infix::Text(TextOp::StartsWith),
         Rule::op_endswith => Infix::Text(TextOp::EndsWith),
@@ -358,9 +374,21 @@ fn syntax_error(text: &str, error: &pest::error::Error<Rule>) -> Issue {
         "by" => issue.help("`by` follows `count(DURATION)` alone"),
         "{" | "$" => issue.help("fields are named bare: `cpu_usage`, not `{cpu_usage}`"),
         "," => issue.help("to test several values, write `field in [a, b]`"),
-        word => {
-            issue.suggest_if(nearest(word, ["contains", "startswith", "endswith", "in", "not in"]))
-        }
+        word => issue.suggest_if(nearest(
+            word,
+            [
+                "contains",
+                "startswith",
+                "endswith",
+                "in",
+                "not in",
+                "iequals",
+                "icontains",
+                "istartswith",
+                "iendswith",
+                "iin",
+            ],
+        )),
     }
 }
 

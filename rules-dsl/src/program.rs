@@ -3,11 +3,17 @@
 //! Two stacks, forward jumps, no recursion and no boxes. Nearly every term of a real rule compares one
 //! field with one constant, so that is one step; the rest goes through the value stack.
 
+mod lower;
+
 use regex::Regex;
 
-use crate::ast::{ArithOp, Ast, CompareOp, ExprId, Kind, Literal, TextOp};
+use self::lower::Compiler;
+pub(crate) use self::lower::{constant, literal, members};
+use crate::ast::{ArithOp, Ast, CompareOp, ExprId, TextOp};
 use crate::check::Checked;
-use crate::ops::{self, Function};
+use crate::function::Function;
+use crate::members::Members;
+use crate::ops;
 use crate::record::Record;
 use crate::scratch::Machine;
 use crate::truth::Truth;
@@ -37,9 +43,23 @@ enum Step {
         op: TextOp,
         constant: u32,
     },
+    /// The constant is folded.
+    FieldFolded {
+        slot: u32,
+        op: TextOp,
+        constant: u32,
+    },
     Exists {
         slot: u32,
     },
+    /// Judges the steps up to `to` for each item of a list.
+    Each {
+        slot: u32,
+        all: bool,
+        to: u32,
+    },
+    /// The item at hand.
+    Item,
     // Values.
     Load {
         slot: u32,
@@ -49,7 +69,10 @@ enum Step {
     },
     Negate,
     Arith(ArithOp),
-    Call(Function),
+    Call {
+        function: Function,
+        arguments: u8,
+    },
     // Values to truths and back.
     Compare(CompareOp),
     In {
@@ -64,6 +87,11 @@ enum Step {
         negated: bool,
     },
     Text(TextOp),
+    Folded {
+        op: TextOp,
+        constant: u32,
+    },
+    IsPresent,
     AsTruth,
     AsValue,
     // Truths. The last one is in a register; `Push` keeps it while the next is found.
@@ -91,7 +119,7 @@ enum Step {
 pub(crate) struct Program {
     steps: Vec<Step>,
     constants: Vec<Value<'static>>,
-    lists: Vec<Vec<Value<'static>>>,
+    lists: Vec<Members>,
     regexes: Vec<Regex>,
 }
 
@@ -115,10 +143,21 @@ impl Program {
 
     /// Runs the program over one record. An empty program holds for every record.
     pub(crate) fn run<'a, R: Record>(&'a self, machine: &mut Machine<'a>, record: &'a R) -> Truth {
-        let mut at = 0;
+        self.part(0, self.steps.len(), machine, record)
+    }
+
+    /// Runs some of the steps. It calls itself for the items of a list, which hold no lists.
+    fn part<'a, R: Record>(
+        &'a self,
+        mut at: usize,
+        end: usize,
+        machine: &mut Machine<'a>,
+        record: &'a R,
+    ) -> Truth {
         let mut truth = Truth::True;
         let mut verdict = Truth::True;
-        while let Some(step) = self.steps.get(at) {
+        let steps = &self.steps[..end];
+        while let Some(step) = steps.get(at) {
             at += 1;
             match *step {
                 Step::FieldCompare { slot, op, constant } => {
@@ -131,10 +170,17 @@ impl Program {
                     Truth::Unknown => verdict = Truth::Unknown,
                 },
                 Step::FieldIn { slot, list, negated } => {
-                    let list = &self.lists[list as usize];
-                    let item = machine.field(slot, record);
-                    let found = item.map_or(Truth::Unknown, |item| item.among(list));
+                    let (item, buffer) = machine.field_and_buffer(slot, record);
+                    let found = self.lists[list as usize].hold(item, buffer);
                     truth = found.negate_if(negated);
+                }
+                Step::FieldFolded { slot, op, constant } => {
+                    let (value, buffer) = machine.field_and_buffer(slot, record);
+                    truth = ops::folded(op, value, self.text(constant), buffer);
+                }
+                Step::Each { slot, all, to } => {
+                    truth = self.each(at, to as usize, slot, all, machine, record);
+                    at = to as usize;
                 }
                 Step::FieldMatch { slot, regex, negated } => {
                     let regex = &self.regexes[regex as usize];
@@ -168,6 +214,41 @@ impl Program {
         verdict
     }
 
+    /// Whether the steps hold for any item of a list, or for all of them.
+    #[inline(never)]
+    fn each<'a, R: Record>(
+        &'a self,
+        at: usize,
+        to: usize,
+        slot: u32,
+        all: bool,
+        machine: &mut Machine<'a>,
+        record: &'a R,
+    ) -> Truth {
+        let mut verdict = Truth::from(all);
+        for number in 0.. {
+            let Some(Value::List(items)) = machine.field(slot, record) else {
+                return Truth::Unknown;
+            };
+            // No item holds a list, so that this copies no more than a reference.
+            let Some(item) = items.get(number).cloned() else { break };
+            machine.item = Some(item);
+            let truth = self.part(at, to, machine, record);
+            verdict = if all { verdict.and(truth) } else { verdict.or(truth) };
+            if verdict == Truth::from(!all) {
+                break;
+            }
+        }
+        verdict
+    }
+
+    fn text(&self, constant: u32) -> &str {
+        match &self.constants[constant as usize] {
+            Value::Str(text) => text,
+            _ => "",
+        }
+    }
+
     /// The steps that look at no record. Out of line, to keep the loop above small.
     fn rare<'a>(&'a self, step: &Step, machine: &mut Machine<'a>, truth: &mut Truth) {
         match *step {
@@ -182,9 +263,16 @@ impl Program {
                 let (b, a) = (machine.value(), machine.value());
                 machine.values.push(ops::arith(op, a.as_ref(), b.as_ref()));
             }
-            Step::Call(function) => {
-                let value = machine.value();
-                machine.values.push(ops::call(function, value.as_ref()));
+            Step::Item => {
+                let item = machine.item.clone();
+                machine.values.push(item);
+            }
+            Step::IsPresent => *truth = machine.value().is_some().into(),
+            Step::Call { function, arguments } => {
+                let from = machine.values.len().saturating_sub(arguments.into());
+                let value = function.call(&machine.values[from..]);
+                machine.values.truncate(from);
+                machine.values.push(value);
             }
             Step::Compare(op) => {
                 let (b, a) = (machine.value(), machine.value());
@@ -192,8 +280,7 @@ impl Program {
             }
             Step::In { list, negated } => {
                 let item = machine.value();
-                let list = &self.lists[list as usize];
-                let found = item.map_or(Truth::Unknown, |item| item.among(list));
+                let found = self.lists[list as usize].hold(item.as_ref(), &mut machine.buffer);
                 *truth = found.negate_if(negated);
             }
             Step::Within { negated } => {
@@ -208,6 +295,11 @@ impl Program {
             Step::Text(op) => {
                 let (b, a) = (machine.value(), machine.value());
                 *truth = ops::text(op, a.as_ref(), b.as_ref());
+            }
+            Step::Folded { op, constant } => {
+                let value = machine.value();
+                let word = self.text(constant);
+                *truth = ops::folded(op, value.as_ref(), word, &mut machine.buffer);
             }
             Step::AsTruth => {
                 let value = machine.value();
@@ -227,214 +319,5 @@ fn reborrow<'a>(value: &'a Value<'static>) -> Value<'a> {
     match value {
         Value::Str(text) => Value::text(text),
         other => other.clone(),
-    }
-}
-
-pub(crate) fn constant(literal: &Literal) -> Value<'static> {
-    match literal {
-        Literal::Null => Value::Null,
-        Literal::Bool(value) => Value::Bool(*value),
-        Literal::Int(value) => Value::Int(*value),
-        Literal::UInt(value) => Value::from(*value),
-        Literal::Float(value) => Value::Float(*value),
-        Literal::Str(text) => Value::from(text.clone()),
-        // The checker let none through.
-        Literal::Duration(_) => Value::Opaque,
-    }
-}
-
-/// What stands there, if that is a constant.
-pub(crate) fn literal(ast: &Ast, checked: &Checked, id: ExprId) -> Option<Value<'static>> {
-    match ast.kind(id) {
-        Kind::Literal(literal) => Some(constant(literal)),
-        _ => checked.constants.get(&Ast::index(id)).map(constant),
-    }
-}
-
-struct Compiler<'c, 's> {
-    ast: &'c Ast,
-    checked: &'c Checked,
-    slots: &'c mut Slots<'s>,
-    program: &'c mut Program,
-}
-
-/// Recursion is bounded by the height of the tree.
-impl Compiler<'_, '_> {
-    fn truth(&mut self, id: ExprId) {
-        let ast = self.ast;
-        match ast.kind(id) {
-            Kind::And(terms) => self.chain(terms, &Step::And),
-            Kind::Or(terms) => self.chain(terms, &Step::Or),
-            Kind::Not(operand) => {
-                self.truth(*operand);
-                self.emit(Step::Not);
-            }
-            Kind::Literal(Literal::Bool(value)) => self.emit(Step::Truth(*value)),
-            Kind::Compare(op, a, b) => self.compare(*op, *a, *b),
-            Kind::In { negated, item, list } => self.membership(*negated, *item, *list),
-            Kind::Match { negated, text, pattern } => {
-                let regex = self.regex(*pattern);
-                let negated = *negated;
-                if let Some(slot) = self.field(*text) {
-                    self.emit(Step::FieldMatch { slot, regex, negated });
-                } else {
-                    self.value(*text);
-                    self.emit(Step::Match { regex, negated });
-                }
-            }
-            Kind::Text(op, a, b) => {
-                if let (Some(slot), Some(constant)) = (self.field(*a), self.constant(*b)) {
-                    self.emit(Step::FieldText { slot, op: *op, constant });
-                } else {
-                    self.value(*a);
-                    self.value(*b);
-                    self.emit(Step::Text(*op));
-                }
-            }
-            Kind::Call { name, args } if name == "exists" => {
-                if let Some(slot) = args.first().and_then(|field| self.field(*field)) {
-                    self.emit(Step::Exists { slot });
-                }
-            }
-            _ => {
-                self.value(id);
-                self.emit(Step::AsTruth);
-            }
-        }
-    }
-
-    fn value(&mut self, id: ExprId) {
-        if let Some(constant) = self.constant(id) {
-            return self.emit(Step::Constant { constant });
-        }
-        if let Some(slot) = self.field(id) {
-            return self.emit(Step::Load { slot });
-        }
-        let ast = self.ast;
-        match ast.kind(id) {
-            Kind::Negate(operand) => {
-                self.value(*operand);
-                self.emit(Step::Negate);
-            }
-            Kind::Arith(op, a, b) => {
-                self.value(*a);
-                self.value(*b);
-                self.emit(Step::Arith(*op));
-            }
-            Kind::Default(a, b) => {
-                self.value(*a);
-                let skip = self.program.steps.len();
-                self.emit(Step::SkipIfPresent { to: 0 });
-                self.value(*b);
-                let to = self.program.steps.len() as u32;
-                self.program.steps[skip] = Step::SkipIfPresent { to };
-            }
-            Kind::List(items) => {
-                let items = items.iter().filter_map(|item| self.literal(*item)).collect();
-                self.program.constants.push(Value::List(items));
-                let constant = self.program.constants.len() as u32 - 1;
-                self.emit(Step::Constant { constant });
-            }
-            Kind::Call { name, args } if name != "exists" => {
-                if let Some(argument) = args.first() {
-                    self.value(*argument);
-                }
-                self.emit(Step::Call(match name.as_str() {
-                    "len" => Function::Len,
-                    "lower" => Function::Lower,
-                    _ => Function::Num,
-                }));
-            }
-            _ => {
-                self.truth(id);
-                self.emit(Step::AsValue);
-            }
-        }
-    }
-
-    fn chain(&mut self, terms: &[ExprId], join: &Step) {
-        let mut skips = Vec::new();
-        for (index, term) in terms.iter().enumerate() {
-            if index > 0 {
-                skips.push(self.program.steps.len());
-                self.emit(Step::Push); // replaced below, when the end is known
-                self.emit(Step::Push);
-            }
-            self.truth(*term);
-            if index > 0 {
-                self.emit(join.clone());
-            }
-        }
-        let to = self.program.steps.len() as u32;
-        for skip in skips {
-            self.program.steps[skip] = match join {
-                Step::And => Step::SkipIfFalse { to },
-                _ => Step::SkipIfTrue { to },
-            };
-        }
-    }
-
-    fn compare(&mut self, op: CompareOp, a: ExprId, b: ExprId) {
-        let fused = match (self.field(a), self.constant(b)) {
-            (Some(slot), Some(constant)) => Some((slot, op, constant)),
-            _ => match (self.constant(a), self.field(b)) {
-                (Some(constant), Some(slot)) => Some((slot, op.flipped(), constant)),
-                _ => None,
-            },
-        };
-        if let Some((slot, op, constant)) = fused {
-            return self.emit(Step::FieldCompare { slot, op, constant });
-        }
-        self.value(a);
-        self.value(b);
-        self.emit(Step::Compare(op));
-    }
-
-    fn membership(&mut self, negated: bool, item: ExprId, list: ExprId) {
-        let ast = self.ast;
-        let Kind::List(items) = ast.kind(list) else {
-            self.value(item);
-            self.value(list);
-            return self.emit(Step::Within { negated });
-        };
-        let items = items.iter().filter_map(|item| self.literal(*item)).collect();
-        self.program.lists.push(items);
-        let list = self.program.lists.len() as u32 - 1;
-        if let Some(slot) = self.field(item) {
-            self.emit(Step::FieldIn { slot, list, negated });
-        } else {
-            self.value(item);
-            self.emit(Step::In { list, negated });
-        }
-    }
-
-    fn emit(&mut self, step: Step) {
-        self.program.steps.push(step);
-    }
-
-    fn field(&mut self, id: ExprId) -> Option<u32> {
-        match self.ast.kind(id) {
-            Kind::Field(path) => Some((self.slots)(path)),
-            _ => None,
-        }
-    }
-
-    fn literal(&self, id: ExprId) -> Option<Value<'static>> {
-        literal(self.ast, self.checked, id)
-    }
-
-    fn constant(&mut self, id: ExprId) -> Option<u32> {
-        let value = self.literal(id)?;
-        let known = self.program.constants.iter().position(|known| *known == value);
-        let index = known.unwrap_or_else(|| {
-            self.program.constants.push(value);
-            self.program.constants.len() - 1
-        });
-        Some(index as u32)
-    }
-
-    fn regex(&mut self, pattern: ExprId) -> u32 {
-        self.program.regexes.extend(self.checked.regexes.get(&Ast::index(pattern)).cloned());
-        self.program.regexes.len() as u32 - 1
     }
 }

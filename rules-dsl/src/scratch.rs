@@ -15,6 +15,7 @@ pub struct Scratch {
     values: Vec<Option<Value<'static>>>,
     truths: Vec<Truth>,
     present: Vec<u32>,
+    buffer: String,
     /// By slot, how many of each kind of value there were in the batch at hand.
     pub(crate) kinds: Census,
     /// The rules that the record at hand leads to.
@@ -72,6 +73,8 @@ impl Scratch {
             present: std::mem::take(&mut self.present),
             values: recycle(std::mem::take(&mut self.values), |_| None),
             truths: std::mem::take(&mut self.truths),
+            item: None,
+            buffer: std::mem::take(&mut self.buffer),
         }
     }
 
@@ -80,6 +83,7 @@ impl Scratch {
         self.values = recycle(machine.values, |_| None);
         self.truths = machine.truths;
         self.present = machine.present;
+        self.buffer = machine.buffer;
     }
 }
 
@@ -111,6 +115,10 @@ pub(crate) struct Machine<'a> {
     present: Vec<u32>,
     pub(crate) values: Vec<Option<Value<'a>>>,
     pub(crate) truths: Vec<Truth>,
+    /// The item of a list that is being judged.
+    pub(crate) item: Option<Value<'a>>,
+    /// For texts whose case is folded.
+    pub(crate) buffer: String,
 }
 
 impl<'a> Machine<'a> {
@@ -167,6 +175,18 @@ impl<'a> Machine<'a> {
             };
         }
         entry.value.as_ref()
+    }
+
+    /// The same, and room to fold it in.
+    pub(crate) fn field_and_buffer<R: Record>(
+        &mut self,
+        slot: u32,
+        record: &'a R,
+    ) -> (Option<&Value<'a>>, &mut String) {
+        self.field(slot, record);
+        let Self { slots, epoch, buffer, .. } = self;
+        let entry = slots.get(slot as usize).filter(|entry| entry.epoch == *epoch);
+        (entry.and_then(|entry| entry.value.as_ref()), buffer)
     }
 
     pub(crate) fn pop_truth(&mut self) -> Truth {

@@ -5,11 +5,15 @@
 //! terms too: `status != 200` is true only where there is a `status`. What is found is still judged;
 //! an access may hold where its rule does not, never the other way round.
 
+use ipnet::IpNet;
+
 use crate::ast::{Ast, CompareOp, ExprId, Kind, Literal, TextOp};
 use crate::check::Checked;
+use crate::fold::folded;
 use crate::index::bands::Band;
 use crate::index::kinds::Kinds;
 use crate::index::literals::{self, Words};
+use crate::members::Member;
 use crate::program::{self, Slots};
 use crate::value::Value;
 
@@ -34,6 +38,8 @@ impl Access {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Atom {
     pub(crate) slot: u32,
+    /// The test is of the folded text, and so is what it looks for.
+    pub(crate) folds: bool,
     pub(crate) test: Test,
     /// What the field must hold for the term to be true or false rather than unknown, as far as that
     /// is not found out by judging.
@@ -47,6 +53,8 @@ pub(crate) enum Test {
     Text(Box<str>),
     Bool(bool),
     Null,
+    /// The field is an address of this network.
+    Net(IpNet),
     /// The field is a list with this item.
     Item(Item),
     /// The field is a text that begins with this, ends with it, or has it anywhere.
@@ -83,7 +91,7 @@ impl Need {
     }
 
     fn one(slot: u32, test: Test, answers: Kinds) -> Self {
-        Self::any(vec![Atom { slot, test, answers }])
+        Self::any(vec![Atom { slot, folds: false, test, answers }])
     }
 
     /// Wherever the field is there, the term is judged.
@@ -169,7 +177,10 @@ impl Reading<'_, '_> {
                 let op = if wanted { *op } else { op.negated() };
                 self.compare(op, *a, *b)
             }
-            Kind::In { negated, item, list } => self.membership(wanted != *negated, *item, *list),
+            Kind::In { negated, folds, item, list } => {
+                self.membership(wanted != *negated, *folds, *item, *list)
+            }
+            Kind::Each { over, .. } => self.each(*over),
             Kind::Match { negated, text, pattern } => match (self.field(*text), wanted != *negated)
             {
                 (Some(slot), true) => self.pattern(slot, *pattern),
@@ -244,25 +255,19 @@ impl Reading<'_, '_> {
         }
     }
 
-    fn membership(&mut self, wanted: bool, needle: ExprId, list: ExprId) -> Need {
-        let ast = self.ast;
-        if let Kind::List(items) = ast.kind(list) {
+    fn membership(&mut self, wanted: bool, folds: bool, needle: ExprId, list: ExprId) -> Need {
+        if let Some(members) = program::members(self.ast, self.checked, list) {
             let Some(slot) = self.field(needle) else { return self.strict(&[needle]) };
             if !wanted {
                 return Need::present(slot);
             }
-            let constants = items.iter().map(|item| self.constant(*item));
-            let items = constants.map(|constant| item(&constant?));
-            return match items.collect::<Option<Vec<_>>>() {
-                Some(items) => {
-                    let all = items.iter().map(Item::answers);
-                    let answers = all.reduce(Kinds::and).unwrap_or(Kinds::PRESENT);
-                    let tests = items.into_iter().map(Item::test);
-                    let atoms = tests.map(|test| Atom { slot, test, answers });
-                    Need::any(atoms.collect()).exactly()
-                }
-                None => Need::present(slot),
-            };
+            let tests = members.iter().map(|member| member_test(member, folds));
+            let Some(tests) = tests.collect::<Option<Vec<_>>>() else { return Need::present(slot) };
+            let all = tests.iter().map(|(_, _, answers)| *answers);
+            let answers = all.reduce(Kinds::and).unwrap_or(Kinds::PRESENT);
+            let atoms =
+                tests.into_iter().map(|(test, folds, _)| Atom { slot, folds, test, answers });
+            return Need::any(atoms.collect()).exactly();
         }
         match (self.constant(needle).as_ref().and_then(item), self.field(list), wanted) {
             (Some(item), Some(slot), true) => {
@@ -277,6 +282,11 @@ impl Reading<'_, '_> {
         let (Some(slot), Some(constant)) = (self.field(a), self.constant(b)) else {
             return self.strict(&[a, b]);
         };
+        let folds = op.folds();
+        let constant = match constant {
+            Value::Str(text) if folds => Value::from(folded(&text)),
+            constant => constant,
+        };
         let word = match &constant {
             Value::Str(text) if !text.is_empty() => Some(text.as_ref()),
             Value::Str(_) => return Need::present(slot),
@@ -286,23 +296,22 @@ impl Reading<'_, '_> {
             return Need::present(slot);
         }
         let test: fn(Box<str>) -> Test = match op {
-            TextOp::Contains => Test::Contains,
-            TextOp::StartsWith => Test::Begins,
-            TextOp::EndsWith => Test::Ends,
+            TextOp::Contains | TextOp::IContains => Test::Contains,
+            TextOp::StartsWith | TextOp::IStartsWith => Test::Begins,
+            TextOp::EndsWith | TextOp::IEndsWith => Test::Ends,
+            TextOp::IEquals => Test::Text,
         };
         let found = word.map(|word| test(word.into()));
         // It looks into lists as well.
-        let listed = match op {
-            TextOp::Contains => item(&constant).map(Test::Item),
-            TextOp::StartsWith | TextOp::EndsWith => None,
-        };
+        let listed = op.is_containing().then(|| item(&constant).map(Test::Item)).flatten();
         let answers = match (op, &constant) {
-            (TextOp::Contains, Value::Str(_)) => Kinds::TEXT.or(Kinds::LIST),
+            (TextOp::Contains | TextOp::IContains, Value::Str(_)) => Kinds::TEXT.or(Kinds::LIST),
             (TextOp::Contains, _) => Kinds::LIST,
+            (TextOp::IEquals, _) => Kinds::PRESENT,
             _ => Kinds::TEXT,
         };
         let tests = found.into_iter().chain(listed);
-        let atoms: Vec<_> = tests.map(|test| Atom { slot, test, answers }).collect();
+        let atoms: Vec<_> = tests.map(|test| Atom { slot, folds, test, answers }).collect();
         match atoms.is_empty() {
             true => Need::present(slot),
             false => Need::any(atoms).exactly(),
@@ -315,7 +324,7 @@ impl Reading<'_, '_> {
             return Need::present(slot);
         };
         let answers = Kinds::TEXT;
-        let atom = |test| Atom { slot, test, answers };
+        let atom = |test| Atom { slot, folds: false, test, answers };
         match literals::required(source) {
             Some(Words::AtStart(words)) => {
                 Need::any(words.into_iter().map(Test::Begins).map(atom).collect())
@@ -325,6 +334,16 @@ impl Reading<'_, '_> {
             }
             None => Need::present(slot),
         }
+    }
+
+    /// It takes a list for an answer, be it an empty one.
+    fn each(&mut self, over: ExprId) -> Need {
+        let ast = self.ast;
+        let item = ast.below(over).into_iter().find_map(|id| match ast.kind(id) {
+            Kind::Item(path) => Some(path),
+            _ => None,
+        });
+        item.map_or_else(Need::always, |path| Need::present((self.slots)(path)))
     }
 
     /// Something that has no answer unless all of these have one.
@@ -362,6 +381,7 @@ impl Test {
     fn rank(&self) -> usize {
         match self {
             Self::Text(_) => 1,
+            Self::Net(_) => 2,
             Self::Band(band) if band.is_bounded() => 2,
             Self::Item(_) | Self::Begins(_) | Self::Ends(_) => 2,
             Self::Contains(_) => 5,
@@ -386,6 +406,26 @@ impl Item {
             Self::Null => Test::Null,
         }
     }
+}
+
+/// How an item is found that is this member of a list, and what a field must hold for an answer.
+fn member_test(member: &Member, folds: bool) -> Option<(Test, bool, Kinds)> {
+    Some(match member {
+        Member::Is(Value::Str(text)) if folds => {
+            (Test::Text(folded(text).into()), true, Kinds::PRESENT)
+        }
+        Member::Is(value) => {
+            let item = item(value)?;
+            let answers = item.answers();
+            (item.test(), false, answers)
+        }
+        Member::Between(low, high) => {
+            let (low, high) = (Band::of(CompareOp::Ge, *low)?, Band::of(CompareOp::Le, *high)?);
+            (Test::Band(low.intersect(&high)?), false, Kinds::NUMBERED)
+        }
+        // Of texts those that are addresses, which takes judging.
+        Member::Net(net) => (Test::Net(*net), false, Kinds::PRESENT),
+    })
 }
 
 /// What equals a constant; none if that is no scalar.

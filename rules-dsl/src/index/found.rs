@@ -9,6 +9,8 @@ pub(crate) struct Found {
     /// In which round each word was seen last.
     seen: Vec<u32>,
     round: u32,
+    /// For texts whose case is folded.
+    buffer: String,
 }
 
 impl Found {
@@ -35,6 +37,15 @@ impl Found {
         if self.rules.len() > self.full {
             self.finish();
         }
+    }
+
+    /// Lends its buffer, whatever is in it.
+    pub(super) fn take_buffer(&mut self) -> String {
+        std::mem::take(&mut self.buffer)
+    }
+
+    pub(super) fn put_back(&mut self, buffer: String) {
+        self.buffer = buffer;
     }
 
     /// Begins with a text in which any of so many words may be.

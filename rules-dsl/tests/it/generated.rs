@@ -5,8 +5,24 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 const FIELDS: [&str; 6] = ["a", "b", "c.d", "e", "tags", "line"];
-const WORDS: [&str; 8] =
-    ["x", "xy", "", "timeout", "connection reset", "time", "X", "\u{e9}t\u{e9}"];
+const WORDS: [&str; 12] = [
+    "x",
+    "xy",
+    "",
+    "timeout",
+    "connection reset",
+    "time",
+    "X",
+    "\u{e9}t\u{e9}",
+    "\u{c9}T\u{c9}",
+    "Timeout",
+    "10.1.2.3",
+    "::ffff:10.1.2.3",
+];
+const NETS: [&str; 6] =
+    ["10.0.0.0/8", "10.1.2.3", "0.0.0.0/0", "::ffff:10.1.0.0/112", "fd00::/8", "10.1.2.0/31"];
+const TIMES: [&str; 4] =
+    ["2026-11-23T08:00:00Z", "2026-11-23T08:00:00.5+01:00", "2026-11-29T23:00:00Z", "timeout"];
 
 fn field() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -68,6 +84,50 @@ pub(crate) fn leaf() -> impl Strategy<Value = String> {
         1 => (field(), number()).prop_map(|(f, n)| format!("{f} + 1 > {n}")),
         1 => (field(), number()).prop_map(|(f, n)| format!("len({f}) > {n}")),
         1 => any::<bool>().prop_map(|value| value.to_string()),
+        9 => more(),
+    ]
+}
+
+/// What is asked more seldom.
+fn more() -> impl Strategy<Value = String> {
+    let of = |all: &[&'static str]| prop::sample::select(all.to_vec());
+    let not = || prop_oneof![Just(""), Just("not ")];
+    let folding = || of(&["iequals", "icontains", "istartswith", "iendswith"]);
+    let text = |word: Value| if let Value::String(_) = word { word } else { json!("x") };
+    prop_oneof![
+        8 => (field(), folding(), word()).prop_map(|(f, op, w)| format!("{f} {op} {w}")),
+        4 => (field(), not(), prop::collection::vec(constant(), 1..12)).prop_map(
+            |(f, not, list)| format!("{f} {not}iin {}", json!(list))
+        ),
+        4 => (field(), not(), number(), number()).prop_map(
+            |(f, not, a, b)| format!("{f} {not}in {a}..{b}")
+        ),
+        2 => (field(), not(), number(), 0..9_i64, constant()).prop_map(
+            |(f, not, a, b, c)| format!("{f} {not}in [{c}, -5..{a}, {b}, {b}..1e9]")
+        ),
+        4 => (field(), not(), prop::collection::vec(of(&NETS), 1..3), word()).prop_map(
+            move |(f, not, nets, word)| {
+                let nets = json!(nets).to_string();
+                let nets = nets.trim_matches(['[', ']']);
+                format!("{f} {not}in [cidr({nets}), {}]", text(word))
+            }
+        ),
+        2 => (field(), of(&["any", "all"]), of(&["==", ">", "contains"]), constant()).prop_map(
+            |(f, of, op, c)| format!("{of}({f}[*] {op} {c})")
+        ),
+        1 => (field(), of(&["any", "all"]), constant(), number()).prop_map(
+            |(f, of, c, n)| format!("{of}({f}[*] in [{c}, 0..{n}] || {f}[*] icontains 'X' && a != 1)")
+        ),
+        2 => (field(), of(&TIMES), of(&["<", "==", ">="])).prop_map(
+            |(f, time, op)| format!("time({f}) {op} time('{time}')")
+        ),
+        1 => (field(), of(&["hour", "weekday"]), 0..9).prop_map(
+            |(f, part, n)| format!("{part}(time({f})) in {n}..9")
+        ),
+        1 => (field(), field()).prop_map(|(a, b)| format!("time({a}) - time({b}) <= 90m")),
+        1 => (field(), field()).prop_map(|(a, b)| format!("max({a}, abs({b})) > min({b}, 2)")),
+        1 => (field(), word()).prop_map(|(a, w)| format!("upper(trim({a})) == {w}")),
+        1 => (field(), word()).prop_map(|(a, w)| format!("lower({a}) icontains {w}")),
     ]
 }
 
@@ -89,6 +149,8 @@ fn value() -> impl Strategy<Value = Value> {
         1 => Just(json!([[1], {"x": 1}, "x"])),
         1 => Just(json!({"d": "xy", "h1": 2})),
         2 => Just(json!("a timeout, then connection reset by x")),
+        1 => Just(json!("A TIMEOUT, then \u{c9}t\u{e9} by X")),
+        1 => prop::sample::select(TIMES.to_vec()).prop_map(|time| json!(time)),
     ]
 }
 

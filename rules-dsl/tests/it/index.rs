@@ -87,7 +87,9 @@ proptest! {
         conditions in prop::collection::vec((leaf(), any::<bool>()), 1..30),
         batches in prop::collection::vec(prop::collection::vec(record(), 0..6), 1..4),
     ) {
-        let conditions = conditions.into_iter().filter(|(leaf, _)| !leaf.contains("&&"));
+        // Whether a text is an address is found out where it is judged.
+        let countable = |leaf: &str| !leaf.contains("&&") && !leaf.contains("cidr");
+        let conditions = conditions.into_iter().filter(|(leaf, _)| countable(leaf));
         let conditions: Vec<String> = conditions
             .map(|(leaf, negated)| if negated { format!("!({leaf})") } else { leaf })
             .collect();
