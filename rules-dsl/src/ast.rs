@@ -3,6 +3,7 @@
 //! Children stand before their parents and are named by number, so that checking is a loop, dropping
 //! is freeing one vector, and the height of every node is known when it is made and bounded there.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
@@ -14,7 +15,7 @@ const MAX_HEIGHT: u16 = 160;
 /// How many nodes one expression may have.
 const MAX_NODES: usize = 20_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ExprId(u32);
 
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Node {
     /// Bytes of the expression's own text.
     pub(crate) span: Range<usize>,
     height: u16,
+    /// A name stands for it, and the span is that of the name.
+    pub(crate) is_named: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -217,6 +220,28 @@ impl Kind {
     }
 }
 
+impl Kind {
+    fn children_mut(&mut self) -> Vec<&mut ExprId> {
+        match self {
+            Self::Literal(_) | Self::Field(_) | Self::Item(_) => Vec::new(),
+            Self::List(all) | Self::And(all) | Self::Or(all) | Self::Call { args: all, .. } => {
+                all.iter_mut().collect()
+            }
+            Self::Not(one)
+            | Self::Negate(one)
+            | Self::Count { over: one, .. }
+            | Self::Each { over: one, .. } => vec![one],
+            Self::Range(a, b)
+            | Self::Compare(_, a, b)
+            | Self::Text(_, a, b)
+            | Self::Arith(_, a, b)
+            | Self::Default(a, b)
+            | Self::In { item: a, list: b, .. }
+            | Self::Match { text: a, pattern: b, .. } => vec![a, b],
+        }
+    }
+}
+
 impl Ast {
     pub(crate) fn new() -> Self {
         Self { nodes: Vec::new(), root: ExprId(0) }
@@ -236,9 +261,26 @@ impl Ast {
             .help("split it into several rules"));
         }
         let id = ExprId(self.nodes.len() as u32);
-        self.nodes.push(Node { kind, span, height });
+        self.nodes.push(Node { kind, span, height, is_named: false });
         self.root = id;
         Ok(id)
+    }
+
+    /// Adds a whole other tree, where `span` has a name for it.
+    pub(crate) fn graft(&mut self, other: &Self, span: Range<usize>) -> Result<ExprId, Issue> {
+        let mut below = other.below(other.root);
+        below.sort_by_key(|id| id.0);
+        let mut moved: HashMap<ExprId, ExprId> = HashMap::new();
+        for id in below {
+            let mut kind = other.kind(id).clone();
+            for child in kind.children_mut() {
+                *child = moved.get(child).copied().unwrap_or(*child);
+            }
+            let new = self.push(kind, span.clone())?;
+            self.nodes[new.0 as usize].is_named = true;
+            moved.insert(id, new);
+        }
+        Ok(self.root)
     }
 
     pub(crate) fn node(&self, id: ExprId) -> &Node {
@@ -288,7 +330,8 @@ impl Ast {
     /// The terms of the top-level `&&` chain; a chain of one is the root itself.
     pub(crate) fn conjuncts(&self) -> Vec<ExprId> {
         match self.kind(self.root) {
-            Kind::And(terms) => terms.clone(),
+            // One name is one term.
+            Kind::And(terms) if !self.node(self.root).is_named => terms.clone(),
             _ => vec![self.root],
         }
     }

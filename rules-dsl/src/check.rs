@@ -15,6 +15,7 @@ use regex::Regex;
 
 use crate::ast::{ArithOp, Ast, CompareOp, ExprId, Kind, Literal};
 use crate::issue::Issue;
+use crate::schema::Schema;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -59,6 +60,8 @@ pub(crate) struct Checked {
     pub(crate) constants: HashMap<usize, Literal>,
     /// Of `cidr()`.
     pub(crate) nets: HashMap<usize, Vec<IpNet>>,
+    /// What is no mistake, and may not be meant.
+    pub(crate) odd: Vec<Issue>,
 }
 
 /// Patterns that are compiled already: many rules ask for the same ones, and nothing else in loading
@@ -71,28 +74,27 @@ pub(crate) fn check(
     text: &str,
     windows: &[ExprId],
     patterns: &mut Patterns,
+    schema: &Schema,
 ) -> Result<Checked, Vec<Issue>> {
-    let mut checker = Checker {
-        patterns,
-        ast,
-        text,
-        types: Vec::new(),
-        issues: Vec::new(),
-        out: Checked::default(),
-    };
-    for (id, node) in ast.iter() {
-        let checked = if windows.contains(&id) { Type::Bool } else { checker.node(id, &node.kind) };
-        checker.types.push(checked);
-    }
-    for (id, node) in ast.iter() {
-        let counted = |window: &&ExprId| ast.kind(**window).children().contains(&id);
-        if matches!(node.kind, Kind::Count { .. }) && !windows.iter().any(|w| counted(&w)) {
-            checker.issues.push(misplaced(node.span.clone()));
-        }
-    }
-    checker.items();
+    let mut checker = Checker::new(ast, text, patterns, schema);
+    checker.all(windows);
     checker.condition(ast.root);
-    if checker.issues.is_empty() { Ok(checker.out) } else { Err(checker.issues) }
+    if !schema.is_empty() {
+        checker.negations();
+    }
+    checker.finish()
+}
+
+/// Checks what a name stands for, which may be of any type.
+pub(crate) fn definition(
+    ast: &Ast,
+    text: &str,
+    patterns: &mut Patterns,
+    schema: &Schema,
+) -> Result<Checked, Vec<Issue>> {
+    let mut checker = Checker::new(ast, text, patterns, schema);
+    checker.all(&[]);
+    checker.finish()
 }
 
 fn misplaced(span: Range<usize>) -> Issue {
@@ -106,6 +108,7 @@ fn misplaced(span: Range<usize>) -> Issue {
 
 struct Checker<'a> {
     patterns: &'a mut Patterns,
+    schema: &'a Schema,
     ast: &'a Ast,
     text: &'a str,
     types: Vec<Type>,
@@ -113,7 +116,33 @@ struct Checker<'a> {
     out: Checked,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn new(ast: &'a Ast, text: &'a str, patterns: &'a mut Patterns, schema: &'a Schema) -> Self {
+        let (types, issues, out) = (Vec::new(), Vec::new(), Checked::default());
+        Self { patterns, schema, ast, text, types, issues, out }
+    }
+
+    /// Every node, children before parents.
+    fn all(&mut self, windows: &[ExprId]) {
+        let ast = self.ast;
+        for (id, node) in ast.iter() {
+            let is_window = windows.contains(&id);
+            let checked = if is_window { Type::Bool } else { self.node(id, &node.kind) };
+            self.types.push(checked);
+        }
+        for (id, node) in ast.iter() {
+            let counted = |window: &&ExprId| ast.kind(**window).children().contains(&id);
+            if matches!(node.kind, Kind::Count { .. }) && !windows.iter().any(|w| counted(&w)) {
+                self.issues.push(misplaced(node.span.clone()));
+            }
+        }
+        self.items();
+    }
+
+    fn finish(self) -> Result<Checked, Vec<Issue>> {
+        if self.issues.is_empty() { Ok(self.out) } else { Err(self.issues) }
+    }
+
     fn ty(&self, id: ExprId) -> Type {
         self.types.get(Ast::index(id)).copied().unwrap_or(Type::Any)
     }
@@ -137,7 +166,18 @@ impl Checker<'_> {
     fn node(&mut self, id: ExprId, kind: &Kind) -> Type {
         match kind {
             Kind::Literal(literal) => literal_type(literal),
-            Kind::Field(_) | Kind::Item(_) | Kind::Count { .. } => Type::Any,
+            Kind::Field(path) => self.field(id, path).unwrap_or(Type::Any),
+            Kind::Item(path) => {
+                match self.field(id, path) {
+                    None | Some(Type::List | Type::Any) => {}
+                    Some(found) => {
+                        let message = format!("`{path}` is {}, and no list", found.name());
+                        self.issue("E0310", id, message, "not a list");
+                    }
+                }
+                Type::Any
+            }
+            Kind::Count { .. } => Type::Any,
             Kind::List(items) => self.list(items),
             Kind::Range(low, high) => self.range(id, *low, *high),
             Kind::And(terms) => self.connective(terms, "&&"),
@@ -158,6 +198,63 @@ impl Checker<'_> {
             Kind::Arith(op, a, b) => self.arith(*op, *a, *b),
             Kind::Default(a, b) => self.default(*a, *b),
             Kind::Call { name, args } => self.call(id, name, args),
+        }
+    }
+
+    /// What a field holds, where that was said. A path without a name stands for what is wrong elsewhere.
+    fn field(&mut self, id: ExprId, path: &str) -> Option<Type> {
+        if path.is_empty() {
+            return None;
+        }
+        match self.schema.field(path)? {
+            Ok(declared) => Some(declared.holds),
+            Err(mut issue) => {
+                issue.span = self.ast.span(id);
+                self.issues.push(issue);
+                None
+            }
+        }
+    }
+
+    /// A negated term about a field that may be missing: whoever leaves the field out passes the rule by.
+    fn negations(&mut self) {
+        let ast = self.ast;
+        let mut careful: Vec<&str> = Vec::new();
+        for (_, node) in ast.iter() {
+            let asked = match &node.kind {
+                Kind::Call { name, args } if name == "exists" => args.first(),
+                Kind::Default(field, _) => Some(field),
+                _ => None,
+            };
+            if let Some(Kind::Field(path)) = asked.map(|id| ast.kind(*id)) {
+                careful.push(path);
+            }
+        }
+        for (id, node) in ast.iter() {
+            let is_negated = match node.kind {
+                Kind::Compare(op, ..) => op == CompareOp::Ne,
+                Kind::In { negated, .. } | Kind::Match { negated, .. } => negated,
+                Kind::Not(_) => true,
+                _ => false,
+            };
+            if !is_negated {
+                continue;
+            }
+            for below in ast.below(id) {
+                let Kind::Field(path) = ast.kind(below) else { continue };
+                let known = self.schema.field(path).and_then(Result::ok);
+                let is_optional = known.is_some_and(|known| known.is_optional);
+                if !is_optional || careful.contains(&path.as_str()) {
+                    continue;
+                }
+                careful.push(path);
+                let message = format!("this says nothing about a record without `{path}`");
+                let issue = Issue::new("W0001", ast.span(below), message, "may be missing");
+                self.out.odd.push(issue.help(
+                    "a rule does not fire for want of a field: add `|| !exists(field)`, or say \
+                     `on_missing: match`, or `on_missing: no_match` if that is meant",
+                ));
+            }
         }
     }
 
@@ -198,9 +295,19 @@ impl Checker<'_> {
                 return Type::Bool;
             }
             if matches!(ty, Type::List | Type::Set) {
-                let message = format!("`{}` does not compare lists", op.symbol());
-                self.issue("E0310", side, message, "this is a list").help =
-                    Some("to ask whether a field is one of these, write `field in [...]`".into());
+                let (message, label, help) = match ty {
+                    Type::List => (
+                        format!("`{}` does not compare lists", op.symbol()),
+                        "this is a list",
+                        "to ask whether a field is one of these, write `field in [...]`",
+                    ),
+                    _ => (
+                        format!("`{}` compares with one value", op.symbol()),
+                        "this is a range or a network",
+                        "to ask whether a field is in it, write `in`",
+                    ),
+                };
+                self.issue("E0310", side, message, label).help = Some(help.into());
                 return Type::Bool;
             }
             if op.is_ordering() && matches!(ty, Type::Bool | Type::Null) {
@@ -240,10 +347,20 @@ impl Checker<'_> {
                 Type::Span => matches!(meets, Type::Span | Type::Duration),
                 _ => continue,
             };
-            if fits {
+            // What something is made of was complained about, if need be.
+            let is_made = !matches!(
+                self.ast.kind(other),
+                Kind::Field(_) | Kind::Item(_) | Kind::Literal(_) | Kind::Call { .. }
+            );
+            if fits || (meets == Type::Any && is_made) {
                 return true;
             }
-            let message = format!("{} is never {symbol} {}", found.name(), meets.name());
+            let fitting = if found == Type::Time { "another" } else { "a duration" };
+            let message = format!(
+                "`{symbol}` compares {} with {fitting}, not with {}",
+                found.name(),
+                meets.name()
+            );
             let written = self.written(other).to_owned();
             let issue = self.issue("E0302", other, message, &format!("this is {}", meets.name()));
             match (found, meets) {
@@ -307,8 +424,12 @@ impl Checker<'_> {
             (ArithOp::Add | ArithOp::Sub, a, Type::Span) if is_span(a) => return Type::Span,
             _ => {}
         }
+        let known = self.issues.len();
         self.numeric(a, op.symbol());
         self.numeric(b, op.symbol());
+        if self.issues.len() > known {
+            return Type::Any;
+        }
         let zero = match self.ast.kind(b) {
             Kind::Literal(Literal::Int(0)) => true,
             Kind::Literal(Literal::Float(value)) => *value == 0.0,

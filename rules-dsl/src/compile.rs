@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::check::Patterns;
+use crate::definitions::File;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{MAX_BYTES, Node, NodeKind};
 use crate::index::{Index, Need};
 use crate::intent::IntentSpec;
 use crate::issue::Issue;
 use crate::keys::{self, Keys};
+use crate::names::Names;
 use crate::record::FieldPath;
 use crate::rule::{GroupField, Rule, RuleInfo, fnv1a};
 use crate::ruleset::RuleSet;
+use crate::schema::Schema;
 use crate::source::{Format, Source, SourceText};
-use crate::template::is_path;
 use crate::window::Window;
 
 /// After so many mistakes no more are looked for; nobody reads them, and a file may be made of nothing else.
@@ -42,7 +44,7 @@ impl Compiler {
         self
     }
 
-    /// Compiles the sources into one set. Aliases of any file hold in all of them.
+    /// Compiles the sources into one set. What a file defines beside rules holds in all of them.
     ///
     /// # Errors
     ///
@@ -52,24 +54,24 @@ impl Compiler {
             intents: &self.intents,
             patterns: Patterns::new(),
             diagnostics: Vec::new(),
+            warnings: Vec::new(),
             aliases: BTreeMap::new(),
+            names: Names::default(),
+            schema: Schema::default(),
             fields: Vec::new(),
             slots: HashMap::new(),
             rules: Vec::new(),
-            needs: Vec::new(),
-            names: HashMap::new(),
+            rule_names: HashMap::new(),
         };
-        let files: Vec<(Source<'_>, Node)> =
+        let files: Vec<File<'_>> =
             sources.iter().filter_map(|source| session.read(source)).collect();
-        for (source, root) in &files {
-            session.aliases(source, root);
-        }
+        session.definitions(&files);
         for (source, root) in &files {
             session.file(source, root);
         }
+        session.unused(&files);
         if session.diagnostics.is_empty() {
-            let index = Index::new(&session.needs, session.fields.len());
-            Ok(RuleSet::new(session.rules, session.fields, session.aliases, index))
+            Ok(session.finish())
         } else {
             Err(Diagnostics::new(session.diagnostics))
         }
@@ -80,14 +82,17 @@ pub(crate) struct Session<'c> {
     pub(crate) intents: &'c [IntentSpec],
     pub(crate) patterns: Patterns,
     diagnostics: Vec<Diagnostic>,
-    aliases: BTreeMap<String, String>,
+    warnings: Vec<Diagnostic>,
+    pub(crate) aliases: BTreeMap<String, String>,
+    /// Of `lists` and `macros`.
+    pub(crate) names: Names,
+    pub(crate) schema: Schema,
     fields: Vec<FieldPath>,
     slots: HashMap<FieldPath, u32>,
-    rules: Vec<Rule>,
-    /// Of each rule, how it is found.
-    needs: Vec<Vec<Need>>,
-    /// Where each name was given first.
-    names: HashMap<String, String>,
+    /// With each, how it is found.
+    rules: Vec<(Rule, Vec<Need>)>,
+    /// Where each rule's name was given first.
+    rule_names: HashMap<String, String>,
 }
 
 impl Session<'_> {
@@ -95,6 +100,22 @@ impl Session<'_> {
         let room = MAX_DIAGNOSTICS.saturating_sub(self.diagnostics.len());
         let issues = issues.into_iter().take(room);
         self.diagnostics.extend(issues.map(|issue| source.diagnose(issue)));
+    }
+
+    /// Keeps what is odd and no mistake.
+    pub(crate) fn warn(&mut self, source: &Source<'_>, issues: impl IntoIterator<Item = Issue>) {
+        let room = MAX_DIAGNOSTICS.saturating_sub(self.warnings.len());
+        let issues = issues.into_iter().take(room);
+        self.warnings.extend(issues.map(|issue| source.diagnose(issue)));
+    }
+
+    /// The set of all rules: those of higher priority first, else in the order of the sources.
+    fn finish(mut self) -> RuleSet {
+        self.rules.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.info.priority));
+        let (rules, needs): (Vec<Rule>, Vec<Vec<Need>>) = self.rules.into_iter().unzip();
+        let index = Index::new(&needs, self.fields.len());
+        let warnings = Diagnostics::sorted(self.warnings);
+        RuleSet::new(rules, self.fields, self.aliases, self.names, index, warnings)
     }
 
     /// Reports issues that were found inside the text of a scalar.
@@ -130,38 +151,6 @@ impl Session<'_> {
         }
     }
 
-    fn aliases(&mut self, source: &Source<'_>, root: &Node) {
-        let NodeKind::Map(entries) = &root.kind else { return };
-        let named =
-            |key: &Node| matches!(&key.kind, NodeKind::Scalar { text, .. } if text == "aliases");
-        let Some((_, node)) = entries.iter().find(|(key, _)| named(key)) else { return };
-        let mut issues = Vec::new();
-        for (name, key, value) in keys::map(node, "aliases", &mut issues) {
-            let target = keys::text(value, name).unwrap_or_default().trim();
-            if !is_path(name) || !is_path(target) {
-                let (span, wrong) = if is_path(name) {
-                    (value.span.clone(), target)
-                } else {
-                    (key.span.clone(), name)
-                };
-                let message = format!("`{wrong}` is not the name of a field");
-                let issue = Issue::new("E0109", span, message, "expected dotted names");
-                issues.push(issue.help("an alias is `short: long.dotted.path`"));
-                continue;
-            }
-            let name = FieldPath::new(name).as_str().to_owned();
-            match self.aliases.get(&name) {
-                Some(known) if known != target => {
-                    let message = format!("`{name}` already stands for `{known}`");
-                    let issue = Issue::new("E0105", key.span.clone(), message, "a second meaning");
-                    issues.push(issue.help("aliases hold in all rule files of a set"));
-                }
-                _ => drop(self.aliases.insert(name, target.to_owned())),
-            }
-        }
-        self.report(source, issues);
-    }
-
     /// A file is a map with `rules`, a bare list of rules, or one rule.
     fn file(&mut self, source: &Source<'_>, root: &Node) {
         match &root.kind {
@@ -180,7 +169,7 @@ impl Session<'_> {
                             "begin each rule with `- `; `rules: []` says that there are none",
                         ));
                     }
-                    None if keys.get("aliases").is_some() || !issues.is_empty() => {}
+                    None if keys.any() || !issues.is_empty() => {}
                     None => {
                         let message = "the file holds no `rules`";
                         issues.push(Issue::new(
@@ -254,6 +243,7 @@ impl Session<'_> {
                 intents: draft.intents,
                 labels: draft.labels,
                 on_missing: draft.on_missing,
+                priority: draft.priority,
                 keep_firing_for: draft.keep_firing_for,
             };
             let hash = semantic_hash(
@@ -263,9 +253,9 @@ impl Session<'_> {
                 &draft.group,
                 &self.fields,
             );
-            self.needs.push(draft.needs);
-            self.rules.push(Rule {
+            let rule = Rule {
                 info,
+                lets: draft.lets,
                 program: draft.program,
                 window: draft.window,
                 group: draft.group,
@@ -273,8 +263,10 @@ impl Session<'_> {
                 captured: draft.captured,
                 sentence: draft.sentence,
                 annotations: draft.annotations,
+                arguments: draft.arguments,
                 hash,
-            });
+            };
+            self.rules.push((rule, draft.needs));
         }
     }
 
@@ -308,12 +300,12 @@ impl Session<'_> {
             }
         };
         let place = format!("{}:{}", source.name, source.line(span.start));
-        if let Some(first) = self.names.get(&name) {
+        if let Some(first) = self.rule_names.get(&name) {
             let message = format!("a rule called `{name}` stands at {first} already");
             let issue = Issue::new("E0105", span, message, "the second of that name");
             issues.push(issue.help("names identify alerts and their state, so each is given once"));
         } else {
-            self.names.insert(name.clone(), place);
+            self.rule_names.insert(name.clone(), place);
         }
         name
     }
@@ -365,6 +357,6 @@ fn semantic_hash(
     let intents: Vec<String> = info.intents.iter().map(ToString::to_string).collect();
     fnv1a(&format!(
         "{meaning:?} {window:?} {group:?} {intents:?} {:?} {:?} {:?}",
-        info.labels, info.keep_firing_for, info.on_missing
+        info.labels, info.keep_firing_for, info.on_missing,
     ))
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// One mistake in a rule file.
+/// One mistake in a rule file, or a warning about it ([`RuleSet::warnings`](crate::RuleSet::warnings)).
 ///
 /// `Display` renders it the way a compiler does: the message, `file:line:column`, the line itself
 /// with a caret, and the remedy. The fields say the same to a program.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// A stable code such as `E0302`; the list is in [`syntax`](crate::syntax).
+    /// A stable code such as `E0302`, of a warning `W0001`; the list is in [`syntax`](crate::syntax).
     pub code: &'static str,
     /// What is wrong, in one line.
     pub message: String,
@@ -41,7 +41,7 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error[{}]: {}", self.code, self.message)?;
+        writeln!(f, "{}[{}]: {}", self.severity(), self.code, self.message)?;
         writeln!(f, "  --> {}:{}:{}", self.file, self.line, self.column)?;
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
@@ -62,6 +62,16 @@ impl fmt::Display for Diagnostic {
 }
 
 impl Diagnostic {
+    /// Whether it is no mistake, but probably not meant.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        self.code.starts_with('W')
+    }
+
+    fn severity(&self) -> &'static str {
+        if self.is_warning() { "warning" } else { "error" }
+    }
+
     /// The line, cut to a window around the fault where it is very long, the number of characters
     /// before the caret, and the number of carets.
     fn excerpt(&self) -> (String, usize, usize) {
@@ -101,10 +111,15 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    pub(crate) fn new(mut list: Vec<Diagnostic>) -> Self {
-        // Stable, so that the files keep the order in which they were given.
+    pub(crate) fn new(list: Vec<Diagnostic>) -> Self {
+        Self { list: Self::sorted(list) }
+    }
+
+    /// In the order of the text.
+    pub(crate) fn sorted(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        // Stable, so that mistakes in one place keep the order in which they were found.
         list.sort_by(|a, b| a.file.cmp(&b.file).then(a.span.start.cmp(&b.span.start)));
-        Self { list }
+        list
     }
 
     /// The mistakes, file by file, from top to bottom.

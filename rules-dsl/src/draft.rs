@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ast::{Ast, CompareOp, ExprId, Kind};
-use crate::check;
+use crate::check::{self, Checked};
 use crate::compile::Session;
 use crate::document::{Node, NodeKind};
 use crate::index::{self, Need};
-use crate::intent::{self, Intent};
+use crate::intent::{self, Hole, Intent};
 use crate::issue::Issue;
 use crate::keys::{self, Keys};
+use crate::names::{Names, Scope};
 use crate::parser::parse_condition;
 use crate::program::Program;
 use crate::record::FieldPath;
@@ -45,7 +46,10 @@ pub(crate) struct Draft {
     pub(crate) annotations: Vec<(String, Template)>,
     pub(crate) intents: Vec<Intent>,
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) arguments: Vec<Hole>,
+    pub(crate) lets: Option<Box<Names>>,
     pub(crate) on_missing: OnMissing,
+    pub(crate) priority: i32,
     pub(crate) keep_firing_for: Duration,
     pub(crate) meaning: Vec<String>,
 }
@@ -89,6 +93,9 @@ impl Session<'_> {
     /// Reads every key but the name.
     pub(crate) fn draft(&mut self, source: &Source<'_>, keys: &Keys<'_>) -> Draft {
         let mut draft = Draft::default();
+        if let Some(node) = keys.get("let") {
+            draft.lets = Some(Box::new(self.lets(source, node)));
+        }
         self.conditions(source, keys, &mut draft);
         self.intents(source, keys, &mut draft);
         self.grouping(source, keys, &mut draft);
@@ -96,14 +103,19 @@ impl Session<'_> {
         self.annotations(source, keys, &mut draft);
         self.keep_firing_for(source, keys, &mut draft);
         self.on_missing(source, keys, &mut draft);
+        self.priority(source, keys, &mut draft);
+        if let (Some(node), Some(lets)) = (keys.get("let"), &draft.lets) {
+            self.unused_lets(source, node, lets);
+        }
         draft
     }
 
     fn conditions(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
-        if let Some((node, text, ast)) = self.parsed(source, keys, "where") {
-            match check::check(&ast, text, &[], &mut self.patterns) {
+        if let Some((node, text, ast)) = self.parsed(source, keys, "where", draft) {
+            match check::check(&ast, text, &[], &mut self.patterns, &self.schema) {
                 Err(issues) => self.report_in(source, node, issues),
                 Ok(checked) => {
+                    self.odd(source, keys, node, &checked);
                     let terms = ast.conjuncts();
                     let slots = &mut |path: &str| self.slot(path);
                     draft.program.extend(&ast, &checked, &terms, slots);
@@ -113,15 +125,17 @@ impl Session<'_> {
                 }
             }
         }
-        if let Some((node, text, ast)) = self.parsed(source, keys, "when") {
+        if let Some((node, text, ast)) = self.parsed(source, keys, "when", draft) {
             let split = match window::split(&ast) {
                 Ok(split) => split,
                 Err(issues) => return self.report_in(source, node, issues),
             };
-            let checked = match check::check(&ast, text, &split.windows, &mut self.patterns) {
+            let (windows, patterns) = (&split.windows, &mut self.patterns);
+            let checked = match check::check(&ast, text, windows, patterns, &self.schema) {
                 Ok(checked) => checked,
                 Err(issues) => return self.report_in(source, node, issues),
             };
+            self.odd(source, keys, node, &checked);
             let slots = &mut |path: &str| self.slot(path);
             draft.program.extend(&ast, &checked, &split.terms, slots);
             index::collect(&ast, &checked, &split.terms, slots, &mut draft.needs);
@@ -133,7 +147,11 @@ impl Session<'_> {
             if let Some(window) = &split.window {
                 for (path, span) in &window.by {
                     let slot = self.slot(path);
-                    if let Err(issue) = draft.group_by(path, slot, span.clone()) {
+                    let unknown = self.no_field(path, span.clone(), draft);
+                    let found = unknown.map_or(Ok(()), Err);
+                    if let Err(issue) =
+                        found.and_then(|()| draft.group_by(path, slot, span.clone()))
+                    {
                         self.report_in(source, node, vec![issue]);
                         break;
                     }
@@ -148,6 +166,7 @@ impl Session<'_> {
         source: &Source<'_>,
         keys: &Keys<'n>,
         key: &str,
+        draft: &Draft,
     ) -> Option<(&'n Node, &'n str, Ast)> {
         let node = keys.get(key)?;
         let text = match keys::expression(source.text, node, key) {
@@ -157,7 +176,8 @@ impl Session<'_> {
                 return None;
             }
         };
-        match parse_condition(text) {
+        let scope = Scope { rule: draft.lets.as_deref(), set: Some(&self.names) };
+        match parse_condition(text, scope) {
             Ok(ast) => Some((node, text, ast)),
             Err(mut issues) => {
                 if keys::cut_at_remark(source.text, node) {
@@ -194,10 +214,19 @@ impl Session<'_> {
             .collect();
         let mut at = span.start;
         for id in below {
-            let Kind::Field(path) = ast.kind(id) else { continue };
+            let (Kind::Field(path) | Kind::Item(path)) = ast.kind(id) else { continue };
             let slot = self.slot(path);
             let index = draft.capture(path, slot);
-            if !obvious.contains(&id) {
+            if ast.node(id).is_named {
+                let end = ast.span(id).end;
+                if at < end {
+                    draft.sentence.push(Piece::Text(spaced(&text[at..end])));
+                }
+                if draft.sentence.last() != Some(&Piece::Named(index)) {
+                    draft.sentence.push(Piece::Named(index));
+                }
+                at = end;
+            } else if !obvious.contains(&id) {
                 let end = ast.span(id).end;
                 draft.sentence.push(Piece::Text(spaced(&text[at..end])));
                 draft.sentence.push(Piece::Value(index));
@@ -219,11 +248,76 @@ impl Session<'_> {
             match keys::expression(source.text, node, "then") {
                 Err(issue) => self.report(source, [issue]),
                 Ok(text) => match intent::parse(text, self.intents) {
-                    Ok(intents) => draft.intents.extend(intents),
+                    Ok(intents) => {
+                        for (intent, texts) in intents {
+                            let holes = self.holes(&intent, &texts, draft);
+                            match holes {
+                                Ok(holes) => draft.arguments.extend(holes),
+                                Err(issue) => self.report_in(source, node, vec![issue]),
+                            }
+                            draft.intents.push(intent);
+                        }
+                    }
                     Err(issues) => self.report_in(source, node, issues),
                 },
             }
         }
+    }
+
+    /// The arguments of an intent that hold templates; `spans` are those of its texts.
+    fn holes(
+        &mut self,
+        intent: &Intent,
+        spans: &[Range<usize>],
+        draft: &mut Draft,
+    ) -> Result<Vec<Hole>, Issue> {
+        let number = draft.intents.len();
+        let mut holes = Vec::new();
+        let mut intent = intent.clone();
+        for (text, (written, span)) in intent.texts_mut().into_iter().zip(spans).enumerate() {
+            if written.contains("{{") {
+                let template = self.template(written, draft).map_err(|mut issue| {
+                    // Behind the quote.
+                    let at = span.start + 1;
+                    issue.span = at + issue.span.start..at + issue.span.end;
+                    issue
+                })?;
+                holes.push(Hole { intent: number, text, template });
+            }
+        }
+        Ok(holes)
+    }
+
+    fn template(&mut self, text: &str, draft: &mut Draft) -> Result<Template, Issue> {
+        Template::parse(text, draft.window.is_some(), &mut |path, span| {
+            if let Some(issue) = self.no_field(path, span, draft) {
+                return Err(issue);
+            }
+            let slot = self.slot(path);
+            Ok(draft.capture(path, slot))
+        })
+    }
+
+    /// What is wrong with a path that must be a field: a name that stands for something else is none.
+    fn no_field(&self, path: &str, span: Range<usize>, draft: &Draft) -> Option<Issue> {
+        let scope = Scope { rule: draft.lets.as_deref(), set: Some(&self.names) };
+        if let Some(known) = scope.get(path) {
+            let message = format!("`{path}` is {}, and no field", known.what);
+            let issue = Issue::new("E0503", span, message, "expected a field");
+            return Some(issue.help(format!("a field of that name is written `` `{path}` ``")));
+        }
+        let mut issue = self.schema.field(path)?.err()?;
+        issue.span = span;
+        Some(issue)
+    }
+
+    /// Keeps the warnings about a condition; who says what happens without a field needs none about it.
+    fn odd(&mut self, source: &Source<'_>, keys: &Keys<'_>, node: &Node, checked: &Checked) {
+        let is_said = keys.get("on_missing").is_some();
+        let odd = checked.odd.iter().filter(|issue| !(is_said && issue.code == "W0001"));
+        let mut odd: Vec<Issue> = odd.cloned().collect();
+        source.locate(node, &mut odd);
+        self.warn(source, odd);
     }
 
     fn grouping(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
@@ -236,7 +330,9 @@ impl Session<'_> {
         } else {
             for item in keys::texts(node, "a field of `by`", &mut issues) {
                 let path = keys::text(item, "a field").unwrap_or_default().trim();
-                if is_path(path) {
+                if let Some(issue) = self.no_field(path, item.span.clone(), draft) {
+                    issues.push(issue);
+                } else if is_path(path) {
                     let slot = self.slot(path);
                     issues.extend(draft.group_by(path, slot, item.span.clone()).err());
                     if draft.group.len() == MAX_BY && !issues.is_empty() {
@@ -296,12 +392,7 @@ impl Session<'_> {
         let mut issues = Vec::new();
         for (name, _, value) in keys::map(node, "annotations", &mut issues) {
             let text = keys::text(value, name).unwrap_or_default();
-            let windowed = draft.window.is_some();
-            let parsed = Template::parse(text, windowed, &mut |path| {
-                let slot = self.slot(path);
-                draft.capture(path, slot)
-            });
-            match parsed {
+            match self.template(text, draft) {
                 Ok(template) => draft.annotations.push((name.to_owned(), template)),
                 Err(issue) => self.report_in(source, value, vec![issue]),
             }
@@ -322,13 +413,20 @@ impl Session<'_> {
 
     fn on_missing(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
         let Some(node) = keys.get("on_missing") else { return };
-        match keys::word(node, "`on_missing`", &["no_match", "match"]) {
-            Ok("match") => {
-                draft.on_missing = OnMissing::Match;
-                // Where nothing is there, nothing can be looked up.
-                draft.needs.clear();
-            }
-            Ok(_) => {}
+        draft.on_missing = match keys::word(node, "`on_missing`", &["no_match", "match", "error"]) {
+            Ok("match") => OnMissing::Match,
+            Ok("error") => OnMissing::Error,
+            Ok(_) => return,
+            Err(issue) => return self.report(source, [issue]),
+        };
+        // Where nothing is there, nothing can be looked up.
+        draft.needs.clear();
+    }
+
+    fn priority(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
+        let Some(node) = keys.get("priority") else { return };
+        match keys::integer(node, "`priority`") {
+            Ok(priority) => draft.priority = priority,
             Err(issue) => self.report(source, [issue]),
         }
     }

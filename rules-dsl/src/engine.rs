@@ -131,6 +131,12 @@ impl Engine {
                 state.counters.unknown.add(*count);
             }
         }
+        for (rule, (count, why)) in &hits.errors {
+            let state = self.state_of(hits.rules(), *rule, current);
+            if let Some(Some(state)) = self.states.get(state as usize) {
+                state.counters.fail(*count, why);
+            }
+        }
         for (index, sighting) in hits.iter() {
             let state = self.state_of(hits.rules(), index, current);
             let rule = hits.rules().rule(index);

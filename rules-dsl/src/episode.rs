@@ -8,6 +8,7 @@ use crate::explain::Seen;
 use crate::firing::{Episode, Explain, Firing, Status, WindowSeen, Withheld};
 use crate::groups::Group;
 use crate::hits::Sighting;
+use crate::intent::Intent;
 use crate::literal::humane;
 use crate::rule::{Piece, Rule, fnv1a};
 use crate::time::{Nanos, system_time};
@@ -21,6 +22,8 @@ pub(crate) struct Open {
     pub(crate) holds_to: Nanos,
     /// What the last firing said; its end says it again.
     annotations: BTreeMap<String, String>,
+    /// Of a rule whose intents hold templates.
+    intents: Option<Vec<Intent>>,
     explain: Explain,
     /// The repeat that this call of the engine has told already: which call, and where it stands.
     pub(crate) told: Option<(u64, usize)>,
@@ -34,6 +37,7 @@ impl Open {
             episode: Episode { id: format!("{id:016x}"), started: system_time(at) },
             holds_to: at,
             annotations: BTreeMap::new(),
+            intents: None,
             explain: Explain {
                 text: String::new(),
                 cause: 0..0,
@@ -47,7 +51,10 @@ impl Open {
         }
     }
 
-    pub(crate) fn remember(&mut self, firing: &Firing) {
+    pub(crate) fn remember(&mut self, rule: &Rule, firing: &Firing) {
+        if !rule.arguments.is_empty() {
+            self.intents = Some(firing.intents.clone());
+        }
         self.annotations.clone_from(&firing.annotations);
         self.explain.clone_from(&firing.explain);
     }
@@ -79,6 +86,15 @@ pub(crate) fn fired(
                 Some(value) => text.push_str(&format!(" ({})", short(&value.to_string()))),
                 None => text.push_str(" (missing)"),
             },
+            Piece::Named(index) => {
+                let name = &rule.captured[*index];
+                match seen.get(*index).copied().flatten() {
+                    Some(value) => {
+                        text.push_str(&format!(" ({name}={})", short(&value.to_string())));
+                    }
+                    None => text.push_str(&format!(" ({name} is missing)")),
+                }
+            }
         }
     }
     if let Some(window) = &window {
@@ -114,8 +130,16 @@ pub(crate) fn fired(
         .annotations
         .iter()
         .map(|(name, template)| (name.clone(), template.render(&rule.info.name, &seen, count)));
+    let mut intents = rule.info.intents.clone();
+    for hole in &rule.arguments {
+        let text = intents.get_mut(hole.intent).map(Intent::texts_mut);
+        if let Some(text) = text.and_then(|texts| texts.into_iter().nth(hole.text)) {
+            *text = hole.template.render(&rule.info.name, &seen, count);
+        }
+    }
     Firing {
         annotations: annotations.collect(),
+        intents,
         repeat,
         withheld,
         ..bare(rule, group, Status::Firing, episode, hit.time, explain)
@@ -131,6 +155,7 @@ pub(crate) fn resolved(rule: &Rule, group: &Group, open: Open, at: Nanos, why: &
     let explain = Explain { text, cause, ..open.explain };
     Firing {
         annotations: open.annotations,
+        intents: open.intents.unwrap_or_else(|| rule.info.intents.clone()),
         ..bare(rule, group, Status::Resolved, open.episode, at, explain)
     }
 }
@@ -157,7 +182,7 @@ fn bare(
         repeat: false,
         matched: 1,
         event_time: system_time(at),
-        intents: rule.info.intents.clone(),
+        intents: Vec::new(),
         withheld: None,
         explain,
     }

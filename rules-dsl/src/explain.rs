@@ -15,11 +15,13 @@ use crate::fold::folded;
 use crate::function::Function;
 use crate::literal::humane;
 use crate::members::{between, within};
+use crate::names::{Names, Scope};
 use crate::ops;
 use crate::parser::parse_condition;
 use crate::program::constant;
 use crate::record::Record;
 use crate::rule::{OnMissing, Rule};
+use crate::schema::Schema;
 use crate::scratch::look_up;
 use crate::truth::Truth;
 use crate::value::{Number, Value};
@@ -111,17 +113,21 @@ impl fmt::Display for Explanation {
 pub(crate) fn explain<R: Record>(
     rule: &Rule,
     aliases: &BTreeMap<String, String>,
+    names: &Names,
     record: &R,
 ) -> Explanation {
+    let known = Scope { rule: rule.lets.as_deref(), set: Some(names) };
+    let schema = Schema::default();
     let scope = rule.info.scope.as_deref().map(|text| ("where", text));
     let clauses = scope.into_iter().chain([("when", &*rule.info.when)]);
     let mut terms = Vec::new();
     // The texts were checked when the set was compiled; trees are not kept, they are cheap to remake.
     let mut patterns = check::Patterns::new();
     for (clause, text) in clauses {
-        let Ok(ast) = parse_condition(text) else { continue };
+        let Ok(ast) = parse_condition(text, known) else { continue };
         let Ok(split) = window::split(&ast) else { continue };
-        let Ok(checked) = check::check(&ast, text, &split.windows, &mut patterns) else { continue };
+        let checked = check::check(&ast, text, &split.windows, &mut patterns, &schema);
+        let Ok(checked) = checked else { continue };
         let plain = Plain { ast: &ast, checked: &checked, aliases, record, item: None };
         for term in split.terms {
             terms.push(plain.term(clause, text, term));

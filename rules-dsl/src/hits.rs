@@ -1,5 +1,6 @@
 //! What matching hands to the engine.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -56,6 +57,8 @@ pub struct Hits {
     pub(crate) looked_up: u64,
     /// Unknown verdicts, for the rules that had any, of those that were judged.
     pub(crate) unknown: Vec<(u32, u64)>,
+    /// The same for rules of which that is an error, with what was missing first.
+    pub(crate) errors: BTreeMap<u32, (u64, Box<str>)>,
     /// By slot, how many of each kind of value there were, where there were any.
     pub(crate) kinds: Vec<(u32, [u32; KINDS])>,
 }
@@ -63,8 +66,9 @@ pub struct Hits {
 impl Hits {
     pub(crate) fn new(rules: Arc<RuleSet>) -> Self {
         let (list, sightings, values, lists) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (unknown, kinds) = (Vec::new(), Vec::new());
-        Self { rules, list, sightings, values, lists, events: 0, looked_up: 0, unknown, kinds }
+        let (unknown, errors, kinds) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let (events, looked_up) = (0, 0);
+        Self { rules, list, sightings, values, lists, events, looked_up, unknown, errors, kinds }
     }
 
     /// Keeps what rules may want of a record; the hits that follow are of this one.

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::ast::Literal;
 use crate::issue::{Issue, nearest};
-use crate::literal::humane;
+use crate::literal::{humane, parse_duration};
 use crate::parser::{IntentCall, parse_actions};
+use crate::template::Template;
 
 /// One thing that a rule asks its host to do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,7 +19,8 @@ pub enum Intent {
     /// Tell somebody.
     #[non_exhaustive]
     Notify {
-        /// The receiver that the rule names; `None` leaves the choice to the routes.
+        /// The receiver that the rule names; `None` leaves the choice to the routes. In a
+        /// [`RuleInfo`](crate::RuleInfo) it may hold `{{field}}`, which is filled in when it fires.
         receiver: Option<String>,
         /// The service that the rule names, if it names one.
         via: Option<Via>,
@@ -26,7 +28,7 @@ pub enum Intent {
     /// Change how much capacity runs.
     #[non_exhaustive]
     Scale {
-        /// The name of the scaler's target.
+        /// The name of the scaler's target; `{{field}}` as above.
         target: String,
         /// By how much, or to what.
         change: Change,
@@ -135,13 +137,28 @@ impl IntentSpec {
 
 const BUILT_IN: [&str; 4] = ["notify", "send_pagerduty", "scale", "keep_logs"];
 
+/// An argument with a template in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hole {
+    /// Which intent of the rule, and which of its texts.
+    pub(crate) intent: usize,
+    pub(crate) text: usize,
+    pub(crate) template: Template,
+}
+
+/// An intent, and where its texts stand.
+type Parsed = (Intent, Vec<Range<usize>>);
+
 /// Parses and checks one `then` text.
-pub(crate) fn parse(text: &str, host: &[IntentSpec]) -> Result<Vec<Intent>, Vec<Issue>> {
+pub(crate) fn parse(text: &str, host: &[IntentSpec]) -> Result<Vec<Parsed>, Vec<Issue>> {
     let mut intents = Vec::new();
     let mut issues = Vec::new();
     for call in parse_actions(text)? {
         match check(&call, host) {
-            Ok(intent) => intents.push(intent),
+            Ok(intent) => {
+                let texts = call.args.iter().filter(|(arg, _)| matches!(arg, Literal::Str(_)));
+                intents.push((intent, texts.map(|(_, span)| span.clone()).collect()));
+            }
             Err(issue) => issues.push(issue),
         }
     }
@@ -170,6 +187,10 @@ fn check(call: &IntentCall, host: &[IntentSpec]) -> Result<Intent, Issue> {
         },
         "keep_logs" => match call.args.as_slice() {
             [(Literal::Duration(duration), _)] => Ok(Intent::KeepLogs { duration: *duration }),
+            [(Literal::Str(text), span)] => match parse_duration(text) {
+                Some(duration) => Ok(Intent::KeepLogs { duration }),
+                None => Err(kind(span, "a duration", "keep_logs(10m)")),
+            },
             [(_, span)] => Err(kind(span, "a duration", "keep_logs(10m)")),
             _ => Err(count(call, "one argument: keep_logs(10m)")),
         },
@@ -271,6 +292,23 @@ fn host_intent(call: &IntentCall, spec: &IntentSpec) -> Result<Intent, Issue> {
         }
     });
     Ok(Intent::Host { name: spec.name.clone(), args: args.collect::<Result<_, _>>()? })
+}
+
+impl Intent {
+    /// The texts that may hold templates, in the order in which they are written.
+    pub(crate) fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Notify { receiver, .. } => receiver.iter_mut().collect(),
+            Self::Scale { target, .. } => vec![target],
+            Self::KeepLogs { .. } => Vec::new(),
+            Self::Host { args, .. } => {
+                fn text(argument: &mut Argument) -> Option<&mut String> {
+                    if let Argument::Text(text) = argument { Some(text) } else { None }
+                }
+                args.iter_mut().filter_map(text).collect()
+            }
+        }
+    }
 }
 
 /// As it would be written in a rule.

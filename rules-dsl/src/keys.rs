@@ -7,9 +7,10 @@ use crate::document::{Node, NodeKind, Style};
 use crate::issue::{Issue, nearest};
 use crate::literal::parse_duration;
 
-pub(crate) const FILE: [&str; 2] = ["rules", "aliases"];
-pub(crate) const RULE: [&str; 9] = [
+pub(crate) const FILE: [&str; 5] = ["rules", "aliases", "fields", "lists", "macros"];
+pub(crate) const RULE: [&str; 11] = [
     "name",
+    "let",
     "when",
     "where",
     "then",
@@ -18,10 +19,11 @@ pub(crate) const RULE: [&str; 9] = [
     "annotations",
     "keep_firing_for",
     "on_missing",
+    "priority",
 ];
 
 /// Words of neighboring tools.
-const MEANT: [(&str, &str); 16] = [
+const MEANT: [(&str, &str); 25] = [
     ("alert", "name"),
     ("id", "name"),
     ("title", "name"),
@@ -38,6 +40,15 @@ const MEANT: [(&str, &str); 16] = [
     ("tags", "labels"),
     ("description", "annotations"),
     ("alias", "aliases"),
+    ("macro", "macros"),
+    ("conditions", "macros"),
+    ("list", "lists"),
+    ("schema", "fields"),
+    ("lets", "let"),
+    ("vars", "let"),
+    ("variables", "let"),
+    ("define", "let"),
+    ("order", "priority"),
 ];
 
 /// A map with known keys; what is unknown or said twice is complained about and left out.
@@ -66,6 +77,11 @@ impl<'n> Keys<'n> {
         keys
     }
 
+    /// Whether there are any.
+    pub(crate) fn any(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
         self.entries.iter().find(|(key, ..)| *key == name).map(|(.., value)| *value)
     }
@@ -85,7 +101,7 @@ fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
         Issue::new("E0102", key.span.clone(), format!("unknown key `{name}`"), "not a key here");
     let meant = MEANT.iter().find(|(word, key)| *word == name && known.contains(key));
     match (name, meant) {
-        ("severity" | "priority" | "team" | "env" | "service", _) if known.contains(&"labels") => {
+        ("severity" | "team" | "env" | "service", _) if known.contains(&"labels") => {
             issue.help(format!("`{name}` is a label: write it under `labels:`"))
         }
         ("summary" | "runbook" | "runbook_url", _) if known.contains(&"annotations") => {
@@ -95,7 +111,7 @@ fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
             "`for` is not part of the language yet; to wait for more than one record, count them: \
              `count(5m) >= 10`",
         ),
-        ("throttle" | "no_data" | "priority", _) => {
+        ("throttle" | "no_data", _) => {
             issue.help(format!("`{name}` is not part of the language yet"))
         }
         (_, Some((_, key))) => issue.suggest(*key),
@@ -120,7 +136,14 @@ pub(crate) fn word<'w>(node: &Node, what: &str, words: &[&'w str]) -> Result<&'w
     let issue = Issue::new("E0110", node.span.clone(), message, "not one of the words for it");
     let near = nearest(found, words.iter().copied());
     let issue = issue.suggest_if(near);
-    Err(if near.is_some() { issue } else { issue.help(format!("it is {}", words.join(" or "))) })
+    Err(if near.is_some() { issue } else { issue.help(one_of(words)) })
+}
+
+fn one_of(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("it is {} or {last}", rest.join(", ")),
+        _ => format!("it is {}", words.join("")),
+    }
 }
 
 /// A text, however it is quoted. `what` names it in messages.
@@ -161,6 +184,23 @@ pub(crate) fn map<'n>(
     what: &str,
     issues: &mut Vec<Issue>,
 ) -> Vec<(&'n str, &'n Node, &'n Node)> {
+    let mut entries = entries(node, what, issues);
+    entries.retain(|(name, _, value)| match text(value, &format!("`{name}`")) {
+        Ok(_) => true,
+        Err(issue) => {
+            issues.push(issue);
+            false
+        }
+    });
+    entries
+}
+
+/// A map of names to anything; what is said twice is complained about and left out.
+pub(crate) fn entries<'n>(
+    node: &'n Node,
+    what: &str,
+    issues: &mut Vec<Issue>,
+) -> Vec<(&'n str, &'n Node, &'n Node)> {
     let NodeKind::Map(entries) = &node.kind else {
         if !node.is_null() {
             let message = format!("`{what}` must be a map, not {}", node.describe());
@@ -172,14 +212,11 @@ pub(crate) fn map<'n>(
     let mut names = HashSet::new();
     for (key, value) in entries {
         let Some(name) = key_text(key, issues) else { continue };
-        if names.contains(name) {
+        if names.insert(name) {
+            out.push((name, key, value));
+        } else {
             let message = format!("`{name}` stands here twice");
             issues.push(Issue::new("E0105", key.span.clone(), message, "the second time"));
-        } else if let Err(issue) = text(value, &format!("`{name}`")) {
-            issues.push(issue);
-        } else {
-            names.insert(name);
-            out.push((name, key, value));
         }
     }
     out
@@ -196,6 +233,15 @@ pub(crate) fn duration(node: &Node, what: &str) -> Result<Duration, Issue> {
             Ok(number) => issue.suggest(format!("{number}s")),
             Err(_) => issue.help("write a number and a unit: 500ms, 30s, 5m, 1h30m, 1d; or 0"),
         }
+    })
+}
+
+/// A whole number.
+pub(crate) fn integer(node: &Node, what: &str) -> Result<i32, Issue> {
+    let text = text(node, what)?.trim();
+    text.parse().map_err(|_| {
+        let message = format!("{what} is not a whole number");
+        Issue::new("E0108", node.span.clone(), message, "expected a number such as 10")
     })
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct RuleCounters {
     pub(crate) resolved: Counter,
     pub(crate) too_old: Counter,
     pub(crate) unknown: Counter,
+    pub(crate) errors: Counter,
+    last_error: Mutex<Option<Arc<str>>>,
     unjudged: Mutex<Unjudged>,
     pub(crate) late: Counter,
     pub(crate) future: Counter,
@@ -130,7 +132,7 @@ pub struct Stats {
 }
 
 /// The counters of one rule.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RuleStats {
     /// Episodes that began.
@@ -146,6 +148,10 @@ pub struct RuleStats {
     /// others would have said. Of one that is looked up in several ways, as for `||`, or by `cidr()`, those
     /// count about which it was judged.
     pub unknown: u64,
+    /// The same, where the rule says `on_missing: error`.
+    pub errors: u64,
+    /// What was missing the last time.
+    pub last_error: Option<Arc<str>>,
     /// Records that came too late for their window.
     pub late: u64,
     /// Records from the future, taken as happening now.
@@ -222,6 +228,15 @@ impl RuleCounters {
         unjudged.now = (!asked.is_empty()).then(now);
     }
 
+    /// Counts records that a rule could not judge and should have been able to.
+    pub(crate) fn fail(&self, count: u64, why: &str) {
+        self.errors.add(count);
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_deref() != Some(why) {
+            *last = Some(why.into());
+        }
+    }
+
     fn stats(&self) -> RuleStats {
         let unjudged = self.unjudged.lock().unwrap_or_else(PoisonError::into_inner).count();
         RuleStats {
@@ -230,6 +245,8 @@ impl RuleCounters {
             resolved: self.resolved.get(),
             too_old: self.too_old.get(),
             unknown: self.unknown.get() + unjudged,
+            errors: self.errors.get(),
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             late: self.late.get(),
             future: self.future.get(),
             evicted: self.evicted.get(),

@@ -10,6 +10,7 @@ use crate::ast::{Ast, ExprId, Kind, Literal};
 use crate::climb::{Climb, Infix, Prefix};
 use crate::issue::{Issue, nearest};
 use crate::literal;
+use crate::names::Scope;
 use crate::prescan::prescan;
 
 #[derive(pest_derive::Parser)]
@@ -33,12 +34,12 @@ fn with_plus(text: &str, literal: Literal) -> Literal {
     }
 }
 
-/// Parses a `when` or a `where`. Reports every mistake that it can read past.
-pub(crate) fn parse_condition(text: &str) -> Result<Ast, Vec<Issue>> {
+/// Parses a `when`, a `where`, or what a name stands for. Reports every mistake that it can read past.
+pub(crate) fn parse_condition(text: &str, scope: Scope<'_>) -> Result<Ast, Vec<Issue>> {
     prescan(text).map_err(|issue| vec![issue])?;
     let mut pairs =
         Grammar::parse(Rule::condition, text).map_err(|error| vec![syntax_error(text, &error)])?;
-    let mut builder = Builder { text, ast: Ast::new(), issues: Vec::new(), strings: Vec::new() };
+    let mut builder = Builder::new(text, scope);
     let expression = pairs.next().and_then(|condition| condition.into_inner().next());
     let built = match expression {
         Some(expression) => builder.expression(expression),
@@ -98,7 +99,7 @@ fn intent(text: &str, pair: Pair<'_, Rule>) -> Result<IntentCall, Vec<Issue>> {
 /// An argument of an intent: a literal, with a sign if it is a number.
 fn constant(text: &str, pair: Pair<'_, Rule>) -> Result<(Literal, Range<usize>), Vec<Issue>> {
     let span = range(&pair);
-    let mut builder = Builder { text, ast: Ast::new(), issues: Vec::new(), strings: Vec::new() };
+    let mut builder = Builder::new(text, Scope::default());
     let built = builder.expression(pair).map(|_| ());
     let ast = builder.finish(built)?;
     if let Kind::Literal(literal) = ast.kind(ast.root) {
@@ -125,9 +126,15 @@ struct Builder<'t> {
     issues: Vec<Issue>,
     /// String literals whose escapes are not resolved yet: a pattern behind `=~` keeps its own.
     strings: Vec<ExprId>,
+    scope: Scope<'t>,
 }
 
-impl Builder<'_> {
+impl<'t> Builder<'t> {
+    fn new(text: &'t str, scope: Scope<'t>) -> Self {
+        let (issues, strings) = (Vec::new(), Vec::new());
+        Self { text, ast: Ast::new(), issues, strings, scope }
+    }
+
     fn finish(mut self, built: Result<(), Issue>) -> Result<Ast, Vec<Issue>> {
         if let Err(issue) = built {
             self.issues.push(issue);
@@ -198,6 +205,13 @@ impl Builder<'_> {
             _ => {
                 let mut parts = pair.into_inner();
                 let path = parts.next().map_or("", |path| path.as_str()).to_owned();
+                if let (Some(known), None) = (self.scope.get(&path), parts.peek()) {
+                    return match &known.ast {
+                        Some(tree) => self.ast.graft(tree, span),
+                        // It was complained about, so nothing is to be said of what stands here.
+                        None => self.ast.push(Kind::Field(String::new()), span),
+                    };
+                }
                 let kind =
                     if parts.next().is_some() { Kind::Item(path) } else { Kind::Field(path) };
                 self.ast.push(kind, span)

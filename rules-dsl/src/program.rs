@@ -141,6 +141,20 @@ impl Program {
         }
     }
 
+    /// The slots that it looks at, in order, some maybe more than once.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.steps.iter().filter_map(|step| match *step {
+            Step::FieldCompare { slot, .. }
+            | Step::FieldIn { slot, .. }
+            | Step::FieldMatch { slot, .. }
+            | Step::FieldText { slot, .. }
+            | Step::FieldFolded { slot, .. }
+            | Step::Each { slot, .. }
+            | Step::Load { slot } => Some(slot),
+            _ => None,
+        })
+    }
+
     /// Runs the program over one record. An empty program holds for every record.
     pub(crate) fn run<'a, R: Record>(&'a self, machine: &mut Machine<'a>, record: &'a R) -> Truth {
         self.part(0, self.steps.len(), machine, record)

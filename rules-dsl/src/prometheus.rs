@@ -14,7 +14,7 @@ struct Family {
     read: fn(&RuleStats) -> Vec<(&'static str, u64)>,
 }
 
-const BY_RULE: [Family; 6] = [
+const BY_RULE: [Family; 7] = [
     Family {
         name: "birl_rules_firings_total",
         help: "Firings handed out: episodes begun, repeats within them, episodes ended.",
@@ -34,6 +34,12 @@ const BY_RULE: [Family; 6] = [
         help: "Records about which a rule had no answer, mostly for want of a field.",
         label: None,
         read: |rule| vec![("", rule.unknown)],
+    },
+    Family {
+        name: "birl_rules_errors_total",
+        help: "Of these, those that `on_missing: error` makes errors.",
+        label: None,
+        read: |rule| vec![("", rule.errors)],
     },
     Family {
         name: "birl_rules_late_total",

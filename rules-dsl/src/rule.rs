@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::intent::Intent;
+use crate::intent::{self, Intent};
+use crate::names::Names;
 use crate::program::Program;
 use crate::template::Template;
 use crate::window::Window;
@@ -22,6 +23,9 @@ pub enum OnMissing {
     NoMatch,
     /// It fires: only what is known not to hold is passed over. Such a rule is judged for every record.
     Match,
+    /// It does not fire, and it is an error of the rule: counted, and told with the field that is missing
+    /// ([`RuleStats`](crate::RuleStats)). Such a rule is judged for every record.
+    Error,
 }
 
 /// What a host may want to know about a rule before it fires, to check receivers and targets.
@@ -52,6 +56,8 @@ pub struct RuleInfo {
     pub labels: BTreeMap<String, String>,
     /// What it does with a record about which it has no answer.
     pub on_missing: OnMissing,
+    /// Rules of a higher priority come first, among firings too; 0 unless it says otherwise.
+    pub priority: i32,
     /// How long an episode outlives its last match.
     #[serde(serialize_with = "crate::time::duration")]
     pub keep_firing_for: Duration,
@@ -61,6 +67,8 @@ pub struct RuleInfo {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) info: RuleInfo,
+    /// What its own names stand for.
+    pub(crate) lets: Option<Box<Names>>,
     /// `where` and the terms of `when`, without the window.
     pub(crate) program: Program,
     pub(crate) window: Option<Window>,
@@ -71,6 +79,8 @@ pub(crate) struct Rule {
     pub(crate) captured: Vec<Arc<str>>,
     pub(crate) sentence: Vec<Piece>,
     pub(crate) annotations: Vec<(String, Template)>,
+    /// Of its intents, those with holes.
+    pub(crate) arguments: Vec<intent::Hole>,
     /// Of the meaning: two texts with the same hash keep each other's state over a reload.
     pub(crate) hash: u64,
 }
@@ -91,6 +101,8 @@ pub(crate) enum Piece {
     Text(String),
     /// ` (412)` behind a field: an index into the captures.
     Value(usize),
+    /// ` (status=503)` behind a name that stands for a condition.
+    Named(usize),
 }
 
 /// A name as Prometheus allows it for a label.

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::compile::Compiler;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::explain::{Explanation, explain};
 use crate::hits::{Event, Hits};
 use crate::index::{Found, Index, Kinds};
 use crate::kept;
+use crate::names::Names;
 use crate::record::{FieldPath, FieldSet, Record};
 use crate::rule::{OnMissing, Rule, RuleInfo};
 use crate::scratch::{Census, Machine, Scratch};
@@ -33,6 +34,8 @@ pub struct RuleSet {
     /// By slot: some rule is grouped by it.
     is_grouped: Vec<bool>,
     aliases: BTreeMap<String, String>,
+    names: Names,
+    warnings: Vec<Diagnostic>,
     by_name: HashMap<Arc<str>, u32>,
     generation: u64,
 }
@@ -42,10 +45,12 @@ impl RuleSet {
         rules: Vec<Rule>,
         fields: Vec<FieldPath>,
         aliases: BTreeMap<String, String>,
+        names: Names,
         index: Index,
+        warnings: Vec<Diagnostic>,
     ) -> Self {
-        let names = rules.iter().enumerate();
-        let by_name = names.map(|(at, rule)| (Arc::clone(&rule.info.name), at as u32)).collect();
+        let numbered = rules.iter().enumerate();
+        let by_name = numbered.map(|(at, rule)| (Arc::clone(&rule.info.name), at as u32)).collect();
         let (mut is_kept, mut is_grouped) = (vec![false; fields.len()], vec![false; fields.len()]);
         for rule in &rules {
             rule.group.iter().for_each(|field| is_grouped[field.slot as usize] = true);
@@ -55,7 +60,19 @@ impl RuleSet {
                 .for_each(|slot| is_kept[slot as usize] = true);
         }
         let fields = FieldSet::new(fields);
-        Self { rules, fields, index, is_kept, is_grouped, aliases, by_name, generation: 1 }
+        let generation = 1;
+        Self {
+            rules,
+            fields,
+            index,
+            is_kept,
+            is_grouped,
+            aliases,
+            names,
+            warnings,
+            by_name,
+            generation,
+        }
     }
 
     /// Compiles sources into one set.
@@ -99,7 +116,13 @@ impl RuleSet {
         self.generation
     }
 
-    /// The rules, in the order of the sources.
+    /// What is odd about the sources and no mistake, in the order of the text; at most 1,000.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The rules: those of higher priority first, else in the order of the sources.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &RuleInfo> {
         self.rules.iter().map(|rule| &rule.info)
     }
@@ -187,6 +210,9 @@ impl RuleSet {
                 }
                 match truth {
                     Truth::Unknown if rule.info.on_missing == OnMissing::NoMatch => {}
+                    Truth::Unknown if rule.info.on_missing == OnMissing::Error => {
+                        self.fail(index, &event, &mut machine, &mut hits);
+                    }
                     Truth::True | Truth::Unknown => {
                         if !std::mem::replace(&mut is_sighted, true) {
                             self.sight(&event, &mut machine, &mut hits);
@@ -209,6 +235,28 @@ impl RuleSet {
         let same = scratch.unknown.chunk_by(|a, b| a == b);
         hits.unknown.extend(same.map(|rules| (rules[0], rules.len() as u64)));
         hits
+    }
+
+    /// Keeps what a rule would have needed of a record.
+    #[cold]
+    fn fail<'a, R: Record>(
+        &'a self,
+        index: u32,
+        event: &Event<'a, R>,
+        machine: &mut Machine<'a>,
+        hits: &mut Hits,
+    ) {
+        let (count, _) = hits.errors.entry(index).or_insert_with(|| {
+            let mut slots = self.rules[index as usize].program.slots();
+            let missing = slots.find(|slot| machine.field(*slot, event.record).is_none());
+            let path = missing.and_then(|slot| self.fields.paths().get(slot as usize));
+            let why = match path {
+                Some(path) => format!("`{path}` is missing"),
+                None => "a field is of a type that gives no answer".to_owned(),
+            };
+            (0, why.into())
+        });
+        *count += 1;
     }
 
     /// Keeps what the rules may want of a record.
@@ -275,7 +323,7 @@ impl RuleSet {
     /// The window of a window rule is named but not judged: that takes more than one record.
     pub fn explain<R: Record>(&self, rule: &str, record: &R) -> Option<Explanation> {
         let rule = self.rule(*self.by_name.get(rule)?);
-        Some(explain(rule, &self.aliases, record))
+        Some(explain(rule, &self.aliases, &self.names, record))
     }
 
     pub(crate) fn rule(&self, index: u32) -> &Rule {

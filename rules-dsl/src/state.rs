@@ -283,7 +283,7 @@ fn fire(
     entry.holds_to = entry.holds_to.max(holds_to);
     let mut firing = episode::fired(rule, group, hit, entry.episode.clone(), repeat, None);
     firing.event_time = crate::time::system_time(at);
-    entry.remember(&firing);
+    entry.remember(rule, &firing);
     if repeat {
         counters.repeat.add(1);
     } else {

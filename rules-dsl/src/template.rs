@@ -1,5 +1,7 @@
-//! `{{field}}` in annotations: checked when the rules are loaded, so that no alert is lost to a
+//! `{{field}}` in annotations and in the arguments of intents: checked when the rules are loaded, so that no alert is lost to a
 //! template later.
+
+use std::ops::Range;
 
 use crate::issue::Issue;
 use crate::value::Value;
@@ -22,11 +24,12 @@ pub(crate) enum Part {
 }
 
 impl Template {
-    /// Parses a text; `capture` gives each field its place among the rule's captured values.
+    /// Parses a text; `capture` gives each field its place among the rule's captured values, or says what
+    /// is wrong with it where it stands.
     pub(crate) fn parse(
         text: &str,
         windowed: bool,
-        capture: &mut dyn FnMut(&str) -> usize,
+        capture: &mut dyn FnMut(&str, Range<usize>) -> Result<usize, Issue>,
     ) -> Result<Self, Issue> {
         let mut parts = Vec::new();
         let mut at = 0;
@@ -53,7 +56,7 @@ impl Template {
                         .help("`$count` is the number of records in the window of `count()`"));
                 }
                 "$rule" => Part::Rule,
-                name if is_path(name) => Part::Field(capture(name), name.replace('`', "")),
+                name if is_path(name) => Part::Field(capture(name, span)?, name.replace('`', "")),
                 name => return Err(bad_name(name, span)),
             });
             at = close + 2;
@@ -87,7 +90,7 @@ impl Template {
     }
 }
 
-fn bad_name(name: &str, span: std::ops::Range<usize>) -> Issue {
+fn bad_name(name: &str, span: Range<usize>) -> Issue {
     let message = format!("`{name}` is not the name of a field");
     let issue = Issue::new("E0503", span, message, "expected {{field}}, {{$rule}} or {{$count}}");
     match name.strip_prefix(['.', '$']) {

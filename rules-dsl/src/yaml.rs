@@ -166,6 +166,13 @@ fn scan_error(text: &str, at: usize, message: &str) -> Issue {
             return issue;
         }
     }
+    let line = &text[start..text[start..].find('\n').map_or(text.len(), |end| start + end)];
+    if let Some(item) = line.find("[*]") {
+        let span = start + item..start + item + 3;
+        let message = "YAML reads `[*]` inside braces or brackets as a list of its own";
+        let issue = Issue::new("E0106", span, message, "not part of a text to YAML");
+        return issue.help("put the whole condition in quotes");
+    }
     let message = message.split(" at byte ").next().unwrap_or(message);
     let message = message.split(" at char ").next().unwrap_or(message);
     let at = if text[at..].is_empty() { text.trim_end().len().saturating_sub(1) } else { at };

@@ -146,11 +146,15 @@ impl Checker<'_> {
     /// `cidr('10.0.0.0/8', 'fd00::/8')`.
     fn networks(&mut self, id: ExprId, args: &[ExprId]) -> Type {
         if args.is_empty() {
-            let message = "`cidr()` takes networks, not nothing".into();
+            let message = "`cidr()` takes one network or more".into();
             self.issue("E0307", id, message, "expected a text such as '10.0.0.0/8'");
         }
         let mut nets = Vec::new();
-        for argument in args {
+        let lists = args.iter().flat_map(|argument| match self.ast.kind(*argument) {
+            Kind::List(items) => items.clone(),
+            _ => vec![*argument],
+        });
+        for argument in &lists.collect::<Vec<_>>() {
             let Kind::Literal(Literal::Str(text)) = self.ast.kind(*argument) else {
                 let found = describe(self.ast.kind(*argument), self.ty(*argument));
                 let message = format!("`cidr()` takes networks in quotes, not {found}");
@@ -246,7 +250,7 @@ impl Checker<'_> {
 
 fn describe(kind: &Kind, found: Type) -> &'static str {
     match kind {
-        Kind::Field(_) => "a field",
+        Kind::Field(_) if found == Type::Any => "a field",
         _ if found == Type::Any => "an expression",
         _ => found.name(),
     }

@@ -116,12 +116,14 @@ impl Checker<'_> {
 
     /// A time is among times alone, and a duration has no unit.
     fn member(&mut self, item: ExprId, member: ExprId) {
-        let of = match self.ast.kind(member) {
-            Kind::Range(low, _) => *low,
-            _ => member,
+        let (of, is_end) = match self.ast.kind(member) {
+            Kind::Range(low, _) => (*low, true),
+            _ => (member, false),
         };
         if self.ty(of) == Type::Duration {
-            self.bare_duration(of);
+            if !is_end {
+                self.bare_duration(of);
+            }
         } else if [self.ty(item), self.ty(of)].contains(&Type::Time) {
             self.timed("in", item, of);
         }

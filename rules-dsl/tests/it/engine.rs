@@ -221,7 +221,7 @@ fn the_stalest_group_goes_first_and_its_episode_is_ended() {
     let third = bench.feed(3.0, error("c"));
     assert_eq!(short(&third), ["-error{b}", "+error{c}"]);
     assert!(third[0].explain.to_string().contains("limit"), "{}", third[0].explain);
-    let stats = bench.engine.stats().rules["error"];
+    let stats = bench.engine.stats().rules["error"].clone();
     assert_eq!((stats.evicted, stats.groups), (1, 2));
 }
 
@@ -233,7 +233,7 @@ fn windows_together_are_bounded_too() {
     for i in 0..3000 {
         bench.feed(f64::from(i) / 100.0, json!({"k": i / 100}));
     }
-    let stats = bench.engine.stats().rules["r"];
+    let stats = bench.engine.stats().rules["r"].clone();
     assert!((9..=11).contains(&stats.groups), "{stats:?}");
     assert_eq!(stats.evicted + stats.groups, 30);
 }
