@@ -318,7 +318,8 @@ impl Ast {
             found.push(id);
             open.extend(self.kind(id).children());
         }
-        found.sort_by_key(|id| self.node(*id).span.start);
+        // What a name stands for is all in one place, in the order in which it was written.
+        found.sort_by_key(|id| (self.node(*id).span.start, id.0));
         found
     }
 

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use regex::Regex;
 
 use crate::ast::{ArithOp, Ast, CompareOp, ExprId, Kind, Literal};
+use crate::host::FunctionSpec;
 use crate::issue::Issue;
 use crate::schema::Schema;
 
@@ -60,8 +61,17 @@ pub(crate) struct Checked {
     pub(crate) constants: HashMap<usize, Literal>,
     /// Of `cidr()`.
     pub(crate) nets: HashMap<usize, Vec<IpNet>>,
+    /// Calls of the host's own functions.
+    pub(crate) functions: HashMap<usize, FunctionSpec>,
     /// What is no mistake, and may not be meant.
     pub(crate) odd: Vec<Issue>,
+}
+
+/// What a condition is checked against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'k> {
+    pub(crate) schema: &'k Schema,
+    pub(crate) functions: &'k [FunctionSpec],
 }
 
 /// Patterns that are compiled already: many rules ask for the same ones, and nothing else in loading
@@ -74,12 +84,12 @@ pub(crate) fn check(
     text: &str,
     windows: &[ExprId],
     patterns: &mut Patterns,
-    schema: &Schema,
+    known: Known<'_>,
 ) -> Result<Checked, Vec<Issue>> {
-    let mut checker = Checker::new(ast, text, patterns, schema);
+    let mut checker = Checker::new(ast, text, patterns, known);
     checker.all(windows);
     checker.condition(ast.root);
-    if !schema.is_empty() {
+    if !known.schema.is_empty() {
         checker.negations();
     }
     checker.finish()
@@ -90,9 +100,9 @@ pub(crate) fn definition(
     ast: &Ast,
     text: &str,
     patterns: &mut Patterns,
-    schema: &Schema,
+    known: Known<'_>,
 ) -> Result<Checked, Vec<Issue>> {
-    let mut checker = Checker::new(ast, text, patterns, schema);
+    let mut checker = Checker::new(ast, text, patterns, known);
     checker.all(&[]);
     checker.finish()
 }
@@ -108,7 +118,7 @@ fn misplaced(span: Range<usize>) -> Issue {
 
 struct Checker<'a> {
     patterns: &'a mut Patterns,
-    schema: &'a Schema,
+    known: Known<'a>,
     ast: &'a Ast,
     text: &'a str,
     types: Vec<Type>,
@@ -117,9 +127,9 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new(ast: &'a Ast, text: &'a str, patterns: &'a mut Patterns, schema: &'a Schema) -> Self {
+    fn new(ast: &'a Ast, text: &'a str, patterns: &'a mut Patterns, known: Known<'a>) -> Self {
         let (types, issues, out) = (Vec::new(), Vec::new(), Checked::default());
-        Self { patterns, schema, ast, text, types, issues, out }
+        Self { patterns, known, ast, text, types, issues, out }
     }
 
     /// Every node, children before parents.
@@ -206,7 +216,7 @@ impl<'a> Checker<'a> {
         if path.is_empty() {
             return None;
         }
-        match self.schema.field(path)? {
+        match self.known.schema.field(path)? {
             Ok(declared) => Some(declared.holds),
             Err(mut issue) => {
                 issue.span = self.ast.span(id);
@@ -242,7 +252,7 @@ impl<'a> Checker<'a> {
             }
             for below in ast.below(id) {
                 let Kind::Field(path) = ast.kind(below) else { continue };
-                let known = self.schema.field(path).and_then(Result::ok);
+                let known = self.known.schema.field(path).and_then(Result::ok);
                 let is_optional = known.is_some_and(|known| known.is_optional);
                 if !is_optional || careful.contains(&path.as_str()) {
                     continue;

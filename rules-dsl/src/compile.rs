@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::check::Patterns;
+use crate::cost;
 use crate::definitions::File;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{MAX_BYTES, Node, NodeKind};
+use crate::host::FunctionSpec;
 use crate::index::{Index, Need};
 use crate::intent::IntentSpec;
 use crate::issue::Issue;
@@ -25,9 +27,23 @@ const MAX_DIAGNOSTICS: usize = 1_000;
 /// Compiles rule files, with the intents that a host adds.
 ///
 /// [`RuleSet::compile`] is the short way where the built-in intents are enough.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Compiler {
     intents: Vec<IntentSpec>,
+    functions: Vec<FunctionSpec>,
+    max_rule_cost: u64,
+    max_set_cost: u64,
+}
+
+impl Default for Compiler {
+    fn default() -> Self {
+        Self {
+            intents: Vec::new(),
+            functions: Vec::new(),
+            max_rule_cost: cost::MAX_RULE,
+            max_set_cost: cost::MAX_SET,
+        }
+    }
 }
 
 impl Compiler {
@@ -44,6 +60,29 @@ impl Compiler {
         self
     }
 
+    /// Adds a function of the host's own to conditions.
+    #[must_use]
+    pub fn function(mut self, spec: FunctionSpec) -> Self {
+        self.functions.push(spec);
+        self
+    }
+
+    /// What each condition of a rule may cost at worst for one record; 10,000 unless the host says
+    /// otherwise. One is about what it takes to compare a field with a constant, some nanoseconds; a
+    /// pattern costs 20, a condition about the items of a list 16 times what it costs for one.
+    #[must_use]
+    pub fn max_rule_cost(mut self, cost: u64) -> Self {
+        self.max_rule_cost = cost;
+        self
+    }
+
+    /// What all rules of a set may cost together; 5,000,000 unless the host says otherwise.
+    #[must_use]
+    pub fn max_set_cost(mut self, cost: u64) -> Self {
+        self.max_set_cost = cost;
+        self
+    }
+
     /// Compiles the sources into one set. What a file defines beside rules holds in all of them.
     ///
     /// # Errors
@@ -52,6 +91,8 @@ impl Compiler {
     pub fn compile(&self, sources: &[SourceText]) -> Result<RuleSet, Diagnostics> {
         let mut session = Session {
             intents: &self.intents,
+            functions: &self.functions,
+            max_rule_cost: self.max_rule_cost,
             patterns: Patterns::new(),
             diagnostics: Vec::new(),
             warnings: Vec::new(),
@@ -70,6 +111,7 @@ impl Compiler {
             session.file(source, root);
         }
         session.unused(&files);
+        session.costs(&files, self.max_set_cost);
         if session.diagnostics.is_empty() {
             Ok(session.finish())
         } else {
@@ -80,6 +122,8 @@ impl Compiler {
 
 pub(crate) struct Session<'c> {
     pub(crate) intents: &'c [IntentSpec],
+    pub(crate) functions: &'c [FunctionSpec],
+    pub(crate) max_rule_cost: u64,
     pub(crate) patterns: Patterns,
     diagnostics: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
@@ -109,13 +153,35 @@ impl Session<'_> {
         self.warnings.extend(issues.map(|issue| source.diagnose(issue)));
     }
 
+    /// Complains if all rules together cost too much, where the costliest of them stands.
+    fn costs(&mut self, files: &[File<'_>], limit: u64) {
+        let infos = || self.rules.iter().map(|(rule, _)| &rule.info);
+        let total = infos().fold(0, |sum: u64, info| sum.saturating_add(info.cost));
+        if total <= limit {
+            return;
+        }
+        let mut costliest: Vec<_> = infos().collect();
+        costliest.sort_by_key(|info| std::cmp::Reverse(info.cost));
+        let Some(first) = costliest.first() else { return };
+        let Some((source, _)) = files.iter().find(|(source, _)| source.name == first.file) else {
+            return;
+        };
+        let message = format!("all rules together cost {total}, and the limit is {limit}");
+        let label = format!("{} of it", first.cost);
+        let names = costliest.iter().take(3).map(|info| format!("{} ({})", info.name, info.cost));
+        let help = format!("the costliest are {}", names.collect::<Vec<_>>().join(", "));
+        let issue = Issue::new("E0207", first.span.clone(), message, label).help(help);
+        self.report(source, [issue]);
+    }
+
     /// The set of all rules: those of higher priority first, else in the order of the sources.
     fn finish(mut self) -> RuleSet {
         self.rules.sort_by_key(|(rule, _)| std::cmp::Reverse(rule.info.priority));
         let (rules, needs): (Vec<Rule>, Vec<Vec<Need>>) = self.rules.into_iter().unzip();
         let index = Index::new(&needs, self.fields.len());
         let warnings = Diagnostics::sorted(self.warnings);
-        RuleSet::new(rules, self.fields, self.aliases, self.names, index, warnings)
+        let functions = self.functions.to_vec();
+        RuleSet::new(rules, self.fields, self.aliases, self.names, functions, index, warnings)
     }
 
     /// Reports issues that were found inside the text of a scalar.
@@ -243,6 +309,7 @@ impl Session<'_> {
                 intents: draft.intents,
                 labels: draft.labels,
                 on_missing: draft.on_missing,
+                cost: draft.cost,
                 priority: draft.priority,
                 keep_firing_for: draft.keep_firing_for,
             };

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::ast::{Ast, Kind, Literal};
-use crate::check;
+use crate::check::{self, Known};
 use crate::compile::Session;
 use crate::document::{Node, NodeKind, Style};
 use crate::issue::Issue;
@@ -162,7 +162,8 @@ impl Session<'_> {
             let (entry, text) = fit[at];
             let scope = Scope { rule: Some(&names), set: Some(&self.names) };
             let read = parse_condition(text, scope).and_then(|ast| {
-                check::definition(&ast, text, &mut self.patterns, &self.schema)?;
+                let known = Known { schema: &self.schema, functions: self.functions };
+                check::definition(&ast, text, &mut self.patterns, known)?;
                 Ok(ast)
             });
             let ast = match read {

@@ -32,7 +32,28 @@ pub struct Diagnostic {
     pub help: Option<Cow<'static, str>>,
     /// A replacement for the spanned text that would work.
     pub suggestion: Option<String>,
+    /// Other places of the file that have to do with it.
+    pub others: Vec<Place>,
     /// The line at fault, for rendering; of a very long line the part around the fault.
+    pub source_line: String,
+    /// How many characters of the line stand before that part.
+    #[serde(skip)]
+    pub(crate) skipped: usize,
+}
+
+/// A place in a rule file, and what is to be seen there.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Place {
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Column in the line, in characters, from 1.
+    pub column: usize,
+    /// Bytes of the file.
+    pub span: Range<usize>,
+    /// What stands under the caret.
+    pub label: String,
+    /// The line, for rendering; of a very long line the part around the place.
     pub source_line: String,
     /// How many characters of the line stand before that part.
     #[serde(skip)]
@@ -42,15 +63,11 @@ pub struct Diagnostic {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}[{}]: {}", self.severity(), self.code, self.message)?;
-        writeln!(f, "  --> {}:{}:{}", self.file, self.line, self.column)?;
-        let number = self.line.to_string();
-        let gutter = " ".repeat(number.len());
-        let (line, before, width) = self.excerpt();
-        writeln!(f, " {gutter} |")?;
-        writeln!(f, " {number} | {line}")?;
-        let carets = "^".repeat(width);
-        let marked = format!(" {gutter} | {}{carets} {}", " ".repeat(before), self.label);
-        writeln!(f, "{}", marked.trim_end())?;
+        let gutter = " ".repeat(self.line.to_string().len());
+        self.place().show(f, "-->", &self.file)?;
+        for other in &self.others {
+            other.show(f, ":::", &self.file)?;
+        }
         if let Some(help) = &self.help {
             writeln!(f, " {gutter} = help: {help}")?;
         }
@@ -70,6 +87,32 @@ impl Diagnostic {
 
     fn severity(&self) -> &'static str {
         if self.is_warning() { "warning" } else { "error" }
+    }
+
+    fn place(&self) -> Place {
+        let Self { line, column, span, label, source_line, skipped, .. } = self;
+        Place {
+            line: *line,
+            column: *column,
+            span: span.clone(),
+            label: label.clone(),
+            source_line: source_line.clone(),
+            skipped: *skipped,
+        }
+    }
+}
+
+impl Place {
+    fn show(&self, f: &mut fmt::Formatter<'_>, arrow: &str, file: &str) -> fmt::Result {
+        writeln!(f, "  {arrow} {file}:{}:{}", self.line, self.column)?;
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        let (line, before, width) = self.excerpt();
+        writeln!(f, " {gutter} |")?;
+        writeln!(f, " {number} | {line}")?;
+        let carets = "^".repeat(width);
+        let marked = format!(" {gutter} | {}{carets} {}", " ".repeat(before), self.label);
+        writeln!(f, "{}", marked.trim_end())
     }
 
     /// The line, cut to a window around the fault where it is very long, the number of characters

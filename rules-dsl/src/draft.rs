@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ast::{Ast, CompareOp, ExprId, Kind};
-use crate::check::{self, Checked};
+use crate::check::{self, Checked, Known};
 use crate::compile::Session;
+use crate::cost::Cost;
 use crate::document::{Node, NodeKind};
 use crate::index::{self, Need};
 use crate::intent::{self, Hole, Intent};
@@ -50,6 +51,7 @@ pub(crate) struct Draft {
     pub(crate) lets: Option<Box<Names>>,
     pub(crate) on_missing: OnMissing,
     pub(crate) priority: i32,
+    pub(crate) cost: u64,
     pub(crate) keep_firing_for: Duration,
     pub(crate) meaning: Vec<String>,
 }
@@ -112,10 +114,12 @@ impl Session<'_> {
 
     fn conditions(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {
         if let Some((node, text, ast)) = self.parsed(source, keys, "where", draft) {
-            match check::check(&ast, text, &[], &mut self.patterns, &self.schema) {
+            let known = Known { schema: &self.schema, functions: self.functions };
+            match check::check(&ast, text, &[], &mut self.patterns, known) {
                 Err(issues) => self.report_in(source, node, issues),
                 Ok(checked) => {
                     self.odd(source, keys, node, &checked);
+                    self.cost(source, node, &ast, &checked, draft);
                     let terms = ast.conjuncts();
                     let slots = &mut |path: &str| self.slot(path);
                     draft.program.extend(&ast, &checked, &terms, slots);
@@ -131,11 +135,13 @@ impl Session<'_> {
                 Err(issues) => return self.report_in(source, node, issues),
             };
             let (windows, patterns) = (&split.windows, &mut self.patterns);
-            let checked = match check::check(&ast, text, windows, patterns, &self.schema) {
+            let known = Known { schema: &self.schema, functions: self.functions };
+            let checked = match check::check(&ast, text, windows, patterns, known) {
                 Ok(checked) => checked,
                 Err(issues) => return self.report_in(source, node, issues),
             };
             self.odd(source, keys, node, &checked);
+            self.cost(source, node, &ast, &checked, draft);
             let slots = &mut |path: &str| self.slot(path);
             draft.program.extend(&ast, &checked, &split.terms, slots);
             index::collect(&ast, &checked, &split.terms, slots, &mut draft.needs);
@@ -309,6 +315,29 @@ impl Session<'_> {
         let mut issue = self.schema.field(path)?.err()?;
         issue.span = span;
         Some(issue)
+    }
+
+    /// Adds what a condition costs, and complains if that is too much.
+    fn cost(
+        &mut self,
+        source: &Source<'_>,
+        node: &Node,
+        ast: &Ast,
+        checked: &Checked,
+        draft: &mut Draft,
+    ) {
+        let (cost, limit) = (Cost::of(ast, checked), self.max_rule_cost);
+        draft.cost = draft.cost.saturating_add(cost.total);
+        if cost.total <= limit {
+            return;
+        }
+        let message = format!("this condition costs {}, and the limit is {limit}", cost.total);
+        let issue = Issue::new("E0207", ast.span(ast.root), message, "at worst, for one record");
+        let mut issue = issue.help("split the rule, or have it look at less");
+        for (part, cost) in cost.costliest(3) {
+            issue = issue.with(ast.span(part), format!("{cost} of it"));
+        }
+        self.report_in(source, node, vec![issue]);
     }
 
     /// Keeps the warnings about a condition; who says what happens without a field needs none about it.

@@ -9,10 +9,11 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::ast::{Ast, ExprId, Kind};
-use crate::check::{self, Checked};
+use crate::check::{self, Checked, Known};
 use crate::compile::resolve;
 use crate::fold::folded;
 use crate::function::Function;
+use crate::host::FunctionSpec;
 use crate::literal::humane;
 use crate::members::{between, within};
 use crate::names::{Names, Scope};
@@ -114,19 +115,21 @@ pub(crate) fn explain<R: Record>(
     rule: &Rule,
     aliases: &BTreeMap<String, String>,
     names: &Names,
+    functions: &[FunctionSpec],
     record: &R,
 ) -> Explanation {
-    let known = Scope { rule: rule.lets.as_deref(), set: Some(names) };
-    let schema = Schema::default();
+    let named = Scope { rule: rule.lets.as_deref(), set: Some(names) };
+    // What fields should hold was checked before.
+    let known = Known { schema: &Schema::default(), functions };
     let scope = rule.info.scope.as_deref().map(|text| ("where", text));
     let clauses = scope.into_iter().chain([("when", &*rule.info.when)]);
     let mut terms = Vec::new();
     // The texts were checked when the set was compiled; trees are not kept, they are cheap to remake.
     let mut patterns = check::Patterns::new();
     for (clause, text) in clauses {
-        let Ok(ast) = parse_condition(text, known) else { continue };
+        let Ok(ast) = parse_condition(text, named) else { continue };
         let Ok(split) = window::split(&ast) else { continue };
-        let checked = check::check(&ast, text, &split.windows, &mut patterns, &schema);
+        let checked = check::check(&ast, text, &split.windows, &mut patterns, known);
         let Ok(checked) = checked else { continue };
         let plain = Plain { ast: &ast, checked: &checked, aliases, record, item: None };
         for term in split.terms {
@@ -322,7 +325,10 @@ impl<R: Record> Plain<'_, R> {
             },
             Kind::Call { name, args } if name != "exists" => {
                 let arguments: Vec<_> = args.iter().map(|argument| self.value(*argument)).collect();
-                Function::named(name)?.call(&arguments).map(Value::into_owned)
+                match self.checked.functions.get(&Ast::index(id)) {
+                    Some(function) => function.call(&arguments),
+                    None => Function::named(name)?.call(&arguments).map(Value::into_owned),
+                }
             }
             _ => ops::value(self.truth(id)),
         }

@@ -20,6 +20,8 @@ pub(crate) struct Issue {
     pub(crate) help: Option<Cow<'static, str>>,
     /// A replacement for the spanned text that would work.
     pub(crate) suggestion: Option<Box<str>>,
+    /// Other pieces of the same text that have to do with it.
+    pub(crate) others: Vec<(Range<usize>, Box<str>)>,
 }
 
 impl Issue {
@@ -32,11 +34,18 @@ impl Issue {
         // A message may quote what it is about, and that may be as long as the file.
         let message = cut(message.into()).into_boxed_str();
         let label = cut(label.into()).into_boxed_str();
-        Self { code, span, message, label, help: None, suggestion: None }
+        let (help, suggestion, others) = (None, None, Vec::new());
+        Self { code, span, message, label, help, suggestion, others }
     }
 
     pub(crate) fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Points at another piece of the text as well.
+    pub(crate) fn with(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+        self.others.push((span, cut(label.into()).into_boxed_str()));
         self
     }
 

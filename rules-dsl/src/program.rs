@@ -12,6 +12,7 @@ pub(crate) use self::lower::{constant, literal, members};
 use crate::ast::{ArithOp, Ast, CompareOp, ExprId, TextOp};
 use crate::check::Checked;
 use crate::function::Function;
+use crate::host::FunctionSpec;
 use crate::members::Members;
 use crate::ops;
 use crate::record::Record;
@@ -71,7 +72,12 @@ enum Step {
     Arith(ArithOp),
     Call {
         function: Function,
-        arguments: u8,
+        arguments: u16,
+    },
+    /// A function of the host's own.
+    Host {
+        function: u32,
+        arguments: u16,
     },
     // Values to truths and back.
     Compare(CompareOp),
@@ -121,6 +127,7 @@ pub(crate) struct Program {
     constants: Vec<Value<'static>>,
     lists: Vec<Members>,
     regexes: Vec<Regex>,
+    hosts: Vec<FunctionSpec>,
 }
 
 /// Gives each field its slot.
@@ -285,6 +292,12 @@ impl Program {
             Step::Call { function, arguments } => {
                 let from = machine.values.len().saturating_sub(arguments.into());
                 let value = function.call(&machine.values[from..]);
+                machine.values.truncate(from);
+                machine.values.push(value);
+            }
+            Step::Host { function, arguments } => {
+                let from = machine.values.len().saturating_sub(arguments.into());
+                let value = self.hosts[function as usize].call(&machine.values[from..]);
                 machine.values.truncate(from);
                 machine.values.push(value);
             }

@@ -56,6 +56,9 @@ pub struct RuleInfo {
     pub labels: BTreeMap<String, String>,
     /// What it does with a record about which it has no answer.
     pub on_missing: OnMissing,
+    /// What its conditions cost at worst for one record; one is about what it takes to compare a field
+    /// with a constant.
+    pub cost: u64,
     /// Rules of a higher priority come first, among firings too; 0 unless it says otherwise.
     pub priority: i32,
     /// How long an episode outlives its last match.

@@ -7,6 +7,7 @@ use crate::compile::Compiler;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::explain::{Explanation, explain};
 use crate::hits::{Event, Hits};
+use crate::host::FunctionSpec;
 use crate::index::{Found, Index, Kinds};
 use crate::kept;
 use crate::names::Names;
@@ -35,6 +36,7 @@ pub struct RuleSet {
     is_grouped: Vec<bool>,
     aliases: BTreeMap<String, String>,
     names: Names,
+    functions: Vec<FunctionSpec>,
     warnings: Vec<Diagnostic>,
     by_name: HashMap<Arc<str>, u32>,
     generation: u64,
@@ -46,6 +48,7 @@ impl RuleSet {
         fields: Vec<FieldPath>,
         aliases: BTreeMap<String, String>,
         names: Names,
+        functions: Vec<FunctionSpec>,
         index: Index,
         warnings: Vec<Diagnostic>,
     ) -> Self {
@@ -69,6 +72,7 @@ impl RuleSet {
             is_grouped,
             aliases,
             names,
+            functions,
             warnings,
             by_name,
             generation,
@@ -323,7 +327,7 @@ impl RuleSet {
     /// The window of a window rule is named but not judged: that takes more than one record.
     pub fn explain<R: Record>(&self, rule: &str, record: &R) -> Option<Explanation> {
         let rule = self.rule(*self.by_name.get(rule)?);
-        Some(explain(rule, &self.aliases, &self.names, record))
+        Some(explain(rule, &self.aliases, &self.names, &self.functions, record))
     }
 
     pub(crate) fn rule(&self, index: u32) -> &Rule {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Node, NodeKind, Style};
 use crate::issue::Issue;
 
@@ -81,8 +81,27 @@ impl<'t> Source<'t> {
 
     /// Gives an issue its place; its span counts bytes of this file.
     pub(crate) fn diagnose(&self, issue: Issue) -> Diagnostic {
-        let mut start = self.floor(issue.span.start);
-        let end = self.floor(issue.span.end).max(start);
+        let place = self.place(&issue.span, issue.label.into());
+        let others = issue.others.into_iter().map(|(span, label)| self.place(&span, label.into()));
+        Diagnostic {
+            code: issue.code,
+            message: issue.message.into(),
+            file: Arc::clone(&self.name),
+            line: place.line,
+            column: place.column,
+            span: place.span.clone(),
+            label: place.label.clone(),
+            help: issue.help,
+            suggestion: issue.suggestion.map(Into::into),
+            others: others.collect(),
+            source_line: place.source_line.clone(),
+            skipped: place.skipped,
+        }
+    }
+
+    fn place(&self, span: &Range<usize>, label: String) -> Place {
+        let mut start = self.floor(span.start);
+        let end = self.floor(span.end).max(start);
         // An end of file or of line is shown behind the last thing that is there.
         if start == end
             && start > 0
@@ -95,20 +114,9 @@ impl<'t> Source<'t> {
         // Every mistake keeps its line, and a file of one line may be all mistakes.
         let cut = self.floor(line_start.max(start.saturating_sub(LINE_BYTES)));
         let part = &self.text[cut..self.floor(start + LINE_BYTES)];
-        let source_line = part.lines().next().unwrap_or_default();
-        Diagnostic {
-            code: issue.code,
-            message: issue.message.into(),
-            file: Arc::clone(&self.name),
-            line,
-            column,
-            span: start..end,
-            label: issue.label.into(),
-            help: issue.help,
-            suggestion: issue.suggestion.map(Into::into),
-            source_line: source_line.to_owned(),
-            skipped: self.text[line_start..cut].chars().count(),
-        }
+        let source_line = part.lines().next().unwrap_or_default().to_owned();
+        let skipped = self.text[line_start..cut].chars().count();
+        Place { line, column, span: start..end, label, source_line, skipped }
     }
 
     /// Turns spans inside a scalar's value into spans of the file.
@@ -121,6 +129,7 @@ impl<'t> Source<'t> {
         };
         for issue in issues {
             issue.span = map.source(issue.span.clone());
+            issue.others.iter_mut().for_each(|(span, _)| *span = map.source(span.clone()));
         }
     }
 }

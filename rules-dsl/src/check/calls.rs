@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::ast::{Ast, ExprId, Kind, Literal};
 use crate::check::{Checker, Type};
 use crate::function;
+use crate::host::{FunctionSpec, ValueKind};
 use crate::issue::nearest;
 use crate::members::network;
 
@@ -19,6 +20,7 @@ enum Parameter {
     Number,
     Duration,
     Time,
+    Host(ValueKind),
 }
 
 impl Parameter {
@@ -31,6 +33,13 @@ impl Parameter {
             Self::Number => "a number",
             Self::Duration => "a duration such as 5m",
             Self::Time => "a time such as time(field)",
+            Self::Host(kind) => match kind {
+                ValueKind::Any => "a value",
+                ValueKind::Bool => "a bool",
+                ValueKind::Number => "a number",
+                ValueKind::Text => "a text",
+                ValueKind::List => "a list",
+            },
         }
     }
 
@@ -43,6 +52,8 @@ impl Parameter {
             Self::Number => matches!(found, Type::Any | Type::Number),
             Self::Duration => found == Type::Duration,
             Self::Time => found == Type::Time,
+            Self::Host(ValueKind::Any) => !matches!(found, Type::Set | Type::Duration),
+            Self::Host(kind) => found == Type::Any || found == kind.ty(),
         }
     }
 }
@@ -80,6 +91,10 @@ impl Checker<'_> {
             return Type::Bool;
         }
         let Some((parameters, result)) = signature(name) else {
+            let functions = self.known.functions;
+            if let Some(function) = functions.iter().find(|known| known.name() == name) {
+                return self.host_call(id, function, args);
+            }
             self.unknown_function(id, name);
             return Type::Any;
         };
@@ -105,9 +120,29 @@ impl Checker<'_> {
     }
 
     fn count_of(&mut self, id: ExprId, name: &str, args: &[ExprId], takes: usize, expected: &str) {
-        let many = if takes == 1 { "one argument" } else { "two arguments" };
+        let many = match takes {
+            0 => "no argument".to_owned(),
+            1 => "one argument".to_owned(),
+            2 => "two arguments".to_owned(),
+            more => format!("{more} arguments"),
+        };
         let message = format!("`{name}()` takes {many}, not {}", args.len());
         self.issue("E0307", id, message, &format!("expected {expected}"));
+    }
+
+    fn host_call(&mut self, id: ExprId, function: &FunctionSpec, args: &[ExprId]) -> Type {
+        let (name, kinds) = (function.name(), function.arguments());
+        if args.len() == kinds.len() {
+            for (argument, kind) in args.iter().zip(kinds) {
+                self.argument(name, *argument, Parameter::Host(*kind));
+            }
+            self.out.functions.insert(Ast::index(id), function.clone());
+        } else {
+            let expected =
+                kinds.first().map_or("nothing", |kind| Parameter::Host(*kind).expected());
+            self.count_of(id, name, args, kinds.len(), expected);
+        }
+        function.result().ty()
     }
 
     fn argument(&mut self, name: &str, id: ExprId, parameter: Parameter) {
@@ -232,13 +267,16 @@ impl Checker<'_> {
 
     fn unknown_function(&mut self, id: ExprId, name: &str) {
         const INTENTS: [&str; 4] = ["notify", "send_pagerduty", "scale", "keep_logs"];
-        let near = nearest(name, FUNCTIONS);
+        let hosts = self.known.functions;
+        let names = || FUNCTIONS.into_iter().chain(hosts.iter().map(FunctionSpec::name));
+        let near = nearest(name, names());
         let issue =
             self.issue("E0306", id, format!("no function is called `{name}`"), "unknown function");
         issue.help = Some(if INTENTS.contains(&name) {
             "an intent belongs into `then`".into()
         } else {
-            format!("there are {}", FUNCTIONS.map(|name| format!("{name}()")).join(" ")).into()
+            let names: Vec<String> = names().map(|name| format!("{name}()")).collect();
+            format!("there are {}", names.join(" ")).into()
         });
         issue.suggestion = near.map(Into::into);
         let start = self.ast.span(id).start;

@@ -151,9 +151,15 @@ impl Compiler<'_, '_> {
             }
             Kind::Call { name, args } if name != "exists" => {
                 args.iter().for_each(|argument| self.value(*argument));
+                let arguments = args.len() as u16;
+                if let Some(function) = self.checked.functions.get(&Ast::index(id)) {
+                    self.program.hosts.push(function.clone());
+                    let function = self.program.hosts.len() as u32 - 1;
+                    return self.emit(Step::Host { function, arguments });
+                }
                 // The checker knows every name.
                 let function = Function::named(name).unwrap_or(Function::Num);
-                self.emit(Step::Call { function, arguments: args.len() as u8 });
+                self.emit(Step::Call { function, arguments });
             }
             Kind::Item(_) => self.emit(Step::Item),
             _ => {

@@ -20,6 +20,7 @@ mod index; // many rules together, against each by itself
 mod lines; // lines of JSON as records
 mod metrics; // what is counted
 mod models; // properties, each against a naive twin
+mod names; // lists, macros, let, and what else a file says
 mod pains; // what users of other engines suffered
 #[cfg(feature = "reload")]
 mod reload; // edits of files

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use birl_rules_dsl::{Event, JsonLine, RuleSet, Scratch, SourceText, Truth};
+use birl_rules_dsl::{Compiler, Event, JsonLine, RuleSet, Scratch, SourceText, Truth};
 use serde_json::{Value, json};
 
 use crate::common::{Bench, compile, short};
@@ -49,6 +49,42 @@ fn pain_03_a_negation_does_not_hold_for_want_of_a_field() {
         let mut bench = Bench::new(text);
         assert_eq!(!bench.feed(0.0, record.clone()).is_empty(), fires, "{record}");
         assert_eq!(bench.rules.explain("r", record).unwrap().holds, fires, "{record}");
+    }
+    // A rule that must be able to judge every record says when it is not.
+    let mut bench =
+        Bench::new("{name: r, when: user != 'root', then: notify(), on_missing: error}");
+    assert!(bench.feed(0.0, record.clone()).is_empty());
+    bench.feed(0.0, json!({"user": "root"}));
+    let stats = bench.engine.stats().rules["r"].clone();
+    let told = stats.last_error.as_deref();
+    assert_eq!((stats.errors, stats.unknown, told), (1, 1, Some("`user` is missing")));
+    // Where it is said which fields may be missing, a negation of one is told.
+    let odd = |rule: &str| {
+        let text = format!(
+            "{{fields: {{user: string?, env: string}}, rules: [{{{rule}, then: notify()}}]}}"
+        );
+        let rules = compile(&text);
+        let odd = rules.warnings().iter().map(|one| (one.code, text[one.span.clone()].to_owned()));
+        odd.collect::<Vec<_>>()
+    };
+    let warning = [("W0001", "user".to_owned())];
+    for rule in [
+        "when: user != 'root'",
+        "when: \"user not in ['root']\"",
+        "when: \"!(user == 'root' || env == 'x')\"",
+        "when: user !~ 'root'",
+    ] {
+        assert_eq!(odd(rule), warning, "{rule}");
+    }
+    for rule in [
+        "when: env != 'prod'",
+        "when: user == 'root'",
+        "when: \"!exists(user) || user != 'root'\"",
+        "when: (user ?? '') != 'root'",
+        "when: user != 'root', on_missing: match",
+        "when: user != 'root', on_missing: no_match",
+    ] {
+        assert_eq!(odd(rule), [], "{rule}");
     }
     // Whoever means it says so.
     assert_eq!(verdict("(user ?? '') != 'root'", &record), Truth::True);
@@ -139,6 +175,21 @@ fn pain_08_keys_that_are_misspelt_or_missing_are_named() {
     assert!(wrong.contains("E0102") && wrong.contains("did you mean `when`"), "{wrong}");
     let wrong = RuleSet::from_yaml("r.yaml", "{name: a, then: notify()}").unwrap_err().to_string();
     assert!(wrong.contains("E0103") && wrong.contains("this rule has no `when`"), "{wrong}");
+}
+
+#[test]
+fn pain_09_an_unknown_field_is_found_when_the_rule_is_loaded() {
+    let text = "fields: {cpu_usage: number, host: string}\n\
+                rules: [{when: cpu_usge > 90, by: [hots], then: notify()}]";
+    let found = mistakes(text);
+    assert_eq!(found, [("E0311", "cpu_usge".to_owned()), ("E0311", "hots".to_owned())]);
+    let wrong = RuleSet::from_yaml("r.yaml", text).unwrap_err().to_string();
+    assert!(wrong.contains("did you mean `cpu_usage`?"), "{wrong}");
+    assert!(wrong.contains("r.yaml:2:16"), "{wrong}");
+    // What a field holds is known before any record comes.
+    let text =
+        "{fields: {cpu_usage: number}, rules: [{when: cpu_usage == 'high', then: notify()}]}";
+    assert_eq!(mistakes(text), [("E0302", "cpu_usage == 'high'".to_owned())]);
 }
 
 #[test]
@@ -254,4 +305,34 @@ fn pain_29_all_rules_that_match_are_told_in_their_order() {
     let hits = rules.matches([Event::new(&record, UNIX_EPOCH)], &mut Scratch::new());
     let expected: Vec<String> = (0..20).map(|n| format!("r{n:02}")).collect();
     assert_eq!(hits.rule_names().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn pain_30_a_limit_of_costs_says_what_costs() {
+    let condition = "any(tags[*] =~ 'x+') || lower(name) == 'a' || x == 1";
+    let text = format!("{{name: r, when: \"{condition}\", then: notify()}}");
+    let compile =
+        |compiler: Compiler| compiler.compile(&[SourceText::yaml("r.yaml", text.as_str())]);
+    assert_eq!(compile(Compiler::new()).unwrap().rules().next().unwrap().cost, 352);
+    let wrong = compile(Compiler::new().max_rule_cost(351)).unwrap_err();
+    let wrong: Vec<_> = wrong.iter().collect();
+    assert_eq!((wrong.len(), wrong[0].code), (1, "E0207"));
+    assert_eq!(wrong[0].message, "this condition costs 352, and the limit is 351");
+    let costliest: Vec<_> =
+        wrong[0].others.iter().map(|one| (&text[one.span.clone()], one.label.as_str())).collect();
+    let expected =
+        [("tags[*] =~ 'x+'", "320 of it"), ("tags[*]", "16 of it"), ("lower(name)", "10 of it")];
+    assert_eq!(costliest, expected);
+    // All rules of a set have a limit together.
+    let rules: String =
+        (0..9).map(|n| format!("- {{name: r{n}, when: x > {n}, then: notify()}}\n")).collect();
+    let rules = format!("{rules}- {{name: dear, when: \"x =~ 'a'\", then: notify()}}\n");
+    let sources = [SourceText::yaml("r.yaml", rules.as_str())];
+    let total: u64 = RuleSet::compile(&sources).unwrap().rules().map(|rule| rule.cost).sum();
+    assert!(Compiler::new().max_set_cost(total).compile(&sources).is_ok());
+    let wrong = Compiler::new().max_set_cost(total - 1).compile(&sources).unwrap_err().to_string();
+    assert!(
+        wrong.contains("r.yaml:10:") && wrong.contains("the costliest are dear (21), r0 (2)"),
+        "{wrong}"
+    );
 }
