@@ -307,3 +307,37 @@ fn an_explanation_says_what_is_missing_and_what_never_meets() {
     let data = serde_json::to_value(&explained).unwrap();
     assert_eq!(data["terms"][1]["verdict"], "unknown");
 }
+
+/// The table of the language reference, cell by cell.
+#[test]
+fn the_reference_says_what_each_operator_makes_of_nothing() {
+    struct Odd(Option<Value<'static>>);
+    impl Record for Odd {
+        fn get(&self, path: &FieldPath) -> Option<Value<'_>> {
+            self.0.clone().filter(|_| path.as_str() == "f")
+        }
+    }
+    let held = [None, Some(Value::Null), Some(Value::Opaque), Some(Value::Float(f64::NAN))];
+    let reference = include_str!("../../src/syntax.md");
+    let table = reference.split_once("| | missing | null | a map | NaN |\n").unwrap().1;
+    let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+    let mut judged = 0;
+    for row in rows {
+        let row = row.replace("\\|", "\u{1}");
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let conditions =
+            cells[0].replace("<code>", "`").replace("</code>", "`").replace('\u{1}', "|");
+        for condition in conditions.split("`, `").map(|part| part.trim_matches('`')) {
+            for (value, expected) in held.iter().zip(&cells[1..]) {
+                let found = verdict(condition, &Odd(value.clone()));
+                assert_eq!(
+                    format!("{found:?}").to_lowercase(),
+                    **expected,
+                    "{condition} of {value:?}"
+                );
+                judged += 1;
+            }
+        }
+    }
+    assert!(judged > 200, "{judged} cells");
+}
