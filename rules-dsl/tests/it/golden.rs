@@ -71,3 +71,39 @@ fn each(folder: &str, run: impl Fn(SourceText) -> String) -> usize {
     assert!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
     files.len()
 }
+
+/// Whoever meets a code finds it in the reference, and here a file that leads to it.
+#[test]
+fn every_code_is_in_the_reference_and_has_a_case() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = std::fs::read_to_string(root.join("src/syntax.md")).unwrap();
+    let (mut open, mut source) = (vec![root.join("src")], String::new());
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                None => open.push(path),
+                Some(extension) if extension == "rs" => {
+                    source.push_str(&std::fs::read_to_string(path).unwrap());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let mut cases = String::new();
+    for entry in std::fs::read_dir(root.join("tests/data/err")).unwrap() {
+        cases.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    let is_code = |text: &&str| {
+        text.len() == 5 && text.starts_with(['E', 'W']) && text[1..].parse::<u16>().is_ok()
+    };
+    let mut codes: Vec<&str> = source.split('"').filter(is_code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert!(codes.len() > 30, "{codes:?}");
+    for code in codes {
+        assert!(reference.contains(&format!("\n| {code} | ")), "{code} is not in the reference");
+        let is_shown = cases.contains(&format!("error[{code}]")) || code.starts_with('W');
+        assert!(is_shown, "no file of tests/data/err leads to {code}");
+    }
+}
