@@ -21,7 +21,7 @@ pub(crate) struct Issue {
     /// A replacement for the spanned text that would work.
     pub(crate) suggestion: Option<Box<str>>,
     /// Other pieces of the same text that have to do with it.
-    pub(crate) others: Vec<(Range<usize>, Box<str>)>,
+    pub(crate) others: Box<[(Range<usize>, Box<str>)]>,
 }
 
 impl Issue {
@@ -34,7 +34,7 @@ impl Issue {
         // A message may quote what it is about, and that may be as long as the file.
         let message = cut(message.into()).into_boxed_str();
         let label = cut(label.into()).into_boxed_str();
-        let (help, suggestion, others) = (None, None, Vec::new());
+        let (help, suggestion, others) = (None, None, Box::default());
         Self { code, span, message, label, help, suggestion, others }
     }
 
@@ -45,7 +45,8 @@ impl Issue {
 
     /// Points at another piece of the text as well.
     pub(crate) fn with(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
-        self.others.push((span, cut(label.into()).into_boxed_str()));
+        let other = (span, cut(label.into()).into_boxed_str());
+        self.others = self.others.into_iter().chain([other]).collect();
         self
     }
 

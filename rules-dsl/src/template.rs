@@ -23,13 +23,16 @@ pub(crate) enum Part {
     Rule,
 }
 
+/// Gives a field its place, or says what is wrong with it; the range is where it stands.
+pub(crate) type Capture<'c> = dyn FnMut(&str, Range<usize>) -> Result<usize, Issue> + 'c;
+
 impl Template {
     /// Parses a text; `capture` gives each field its place among the rule's captured values, or says what
     /// is wrong with it where it stands.
     pub(crate) fn parse(
         text: &str,
         windowed: bool,
-        capture: &mut dyn FnMut(&str, Range<usize>) -> Result<usize, Issue>,
+        capture: &mut Capture<'_>,
     ) -> Result<Self, Issue> {
         let mut parts = Vec::new();
         let mut at = 0;
