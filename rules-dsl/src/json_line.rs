@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::json_scan::Scan;
 use crate::record::{FieldNames, FieldPath, FieldSet, Record};
 use crate::value::Value;
 
@@ -53,17 +54,49 @@ impl<'t> JsonLine<'t> {
             seen.count_ones() as usize == all
         };
         let mut whole = Vec::new();
-        let mut reader = serde_json::Deserializer::from_str(self.text);
-        let object = Object {
-            names: fields.root(),
-            fields: Some(fields),
-            found: &mut found_all,
-            whole: &mut whole,
-        };
         // It ends early when all is found; what is broken has the fields before the break.
-        reader.deserialize_map(object).ok();
+        Self::fields(self.text, fields, &mut found_all, &mut whole);
         // A path that leads somewhere goes before a name with dots in it.
         whole.into_iter().for_each(|(slot, value)| found(slot, value));
+    }
+
+    /// Goes through the fields until all that are wanted were found, to the end, or to a break.
+    fn fields<'r>(
+        text: &'r str,
+        fields: &FieldSet,
+        found: &mut dyn FnMut(usize, Value<'r>) -> bool,
+        whole: &mut Vec<(usize, Value<'r>)>,
+    ) -> Option<()> {
+        let mut scan = Scan::object(text)?;
+        let root = fields.root();
+        loop {
+            let name = scan.name()?;
+            if !name.has_escapes && !scan.nests() && !(fields.has_whole() && name.raw.contains('.'))
+            {
+                match root.below(name.raw).and_then(FieldNames::slot) {
+                    Some(slot) if scan.scalar(|value| found(slot, value))? => return Some(()),
+                    Some(_) => {}
+                    None => scan.skip()?,
+                }
+                continue;
+            }
+            let name = name.text()?;
+            let names = root.below(&name);
+            if names.is_none() && fields.whole(&name).next().is_none() {
+                scan.skip()?;
+                continue;
+            }
+            let value = match scan.nests() {
+                false => scan.scalar(|value| value)?,
+                true => scan.any(Inner { names, found, whole })?,
+            };
+            whole.extend(fields.whole(&name).map(|slot| (slot, value.clone())));
+            if let Some(slot) = names.and_then(FieldNames::slot)
+                && found(slot, value)
+            {
+                return Some(());
+            }
+        }
     }
 }
 
@@ -90,11 +123,9 @@ impl Record for JsonLine<'_> {
     }
 }
 
-/// An object of which some fields are wanted. Nests no deeper than the longest path.
+/// An object in a field, of which some fields are wanted. Nests no deeper than the longest path.
 struct Object<'o, 'f, 'r> {
     names: FieldNames<'f>,
-    /// Of the outermost object, for its names with dots.
-    fields: Option<&'f FieldSet>,
     /// Takes a value; says whether there are all now.
     found: &'o mut dyn FnMut(usize, Value<'r>) -> bool,
     whole: &'o mut Vec<(usize, Value<'r>)>,
@@ -109,18 +140,13 @@ impl<'r> Visitor<'r> for Object<'_, '_, 'r> {
 
     fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Text)? {
-            let names = self.names.below(&name);
-            let is_whole = self.fields.is_some() && name.contains('.');
-            let whole = self.fields.filter(|_| is_whole);
-            let mut whole = whole.into_iter().flat_map(|fields| fields.whole(&name)).peekable();
-            if names.is_none() && whole.peek().is_none() {
+            let Some(names) = self.names.below(&name) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
-            }
-            let inner = Inner { names, found: self.found, whole: self.whole };
+            };
+            let inner = Inner { names: Some(names), found: self.found, whole: self.whole };
             let value = map.next_value_seed(inner)?;
-            self.whole.extend(whole.map(|slot| (slot, value.clone())));
-            if let Some(slot) = names.and_then(FieldNames::slot)
+            if let Some(slot) = names.slot()
                 && (self.found)(slot, value)
             {
                 // The reader misses the end of the object, and stops: an error that costs least.
@@ -192,7 +218,7 @@ impl<'r> Visitor<'r> for Inner<'_, '_, 'r> {
     fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<Value<'r>, A::Error> {
         match self.names.filter(|names| names.has_more()) {
             Some(names) => {
-                let object = Object { names, fields: None, found: self.found, whole: self.whole };
+                let object = Object { names, found: self.found, whole: self.whole };
                 object.visit_map(map)?;
             }
             None => while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {},
@@ -210,7 +236,7 @@ impl<'r> Visitor<'r> for Inner<'_, '_, 'r> {
 }
 
 /// An item of a list: what is in it is not looked at.
-struct Item;
+pub(crate) struct Item;
 
 impl<'r> DeserializeSeed<'r> for Item {
     type Value = Value<'r>;

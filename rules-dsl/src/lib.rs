@@ -124,6 +124,8 @@ mod issue;
 mod json;
 #[cfg(feature = "json")]
 mod json_line;
+#[cfg(feature = "json")]
+mod json_scan;
 mod kept;
 mod keys;
 mod literal;

@@ -131,10 +131,15 @@ pub struct FieldSet {
     heads: FxHashMap<Box<str>, Vec<u32>>,
 }
 
+/// So few names are compared faster than they are hashed.
+const FEW_NAMES: usize = 8;
+
 #[derive(Debug, Clone, Default)]
 struct Names {
     slot: Option<u32>,
     below: FxHashMap<Box<str>, u32>,
+    /// The same, where there are few.
+    few: Vec<(Box<str>, u32)>,
 }
 
 /// A place in the tree of a [`FieldSet`].
@@ -165,6 +170,9 @@ impl FieldSet {
                 whole.entry(path.text()).or_default().push(slot as u32);
             }
         }
+        for node in nodes.iter_mut().filter(|node| node.below.len() <= FEW_NAMES) {
+            node.few = node.below.iter().map(|(name, at)| (name.clone(), *at)).collect();
+        }
         Self { paths, nodes, whole, heads }
     }
 
@@ -186,6 +194,11 @@ impl FieldSet {
         self.heads.get(head(name)).into_iter().flatten().map(|slot| *slot as usize)
     }
 
+    /// Whether any path has several names.
+    pub(crate) fn has_whole(&self) -> bool {
+        !self.whole.is_empty()
+    }
+
     /// The slots of paths of several names, such as `http.status`, that are written so as a whole.
     pub fn whole(&self, path: &str) -> impl Iterator<Item = usize> {
         self.whole.get(path).into_iter().flatten().map(|slot| *slot as usize)
@@ -200,8 +213,14 @@ fn head(name: &str) -> &str {
 impl<'f> FieldNames<'f> {
     /// Goes on with a name; `None` if no field begins so.
     #[must_use]
+    #[inline]
     pub fn below(self, name: &str) -> Option<Self> {
-        let at = *self.set.nodes[self.at as usize].below.get(name)?;
+        let node = &self.set.nodes[self.at as usize];
+        let at = if node.few.is_empty() {
+            *node.below.get(name)?
+        } else {
+            node.few.iter().find(|(known, _)| **known == *name)?.1
+        };
         Some(Self { at, ..self })
     }
 

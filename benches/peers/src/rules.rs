@@ -1,9 +1,8 @@
 //! Rules beside the crates that judge rules: one rule beside `cel`, and a thousand beside `rsigma-eval`.
 //!
 //! `cel` is used as sparingly as it allows: one context with all functions, a scope for each line, and in it
-//! no more than the three fields that the condition names. The rules of `rsigma-eval` are of five kinds
-//! (equal, contains, wildcard, pattern, begins with), with case counting as it does here; CIDR is missing,
-//! because this language has none yet.
+//! no more than the three fields that the condition names. The rules of `rsigma-eval` are of six kinds
+//! (equal, contains, wildcard, pattern, begins with, network), with case counting as it does here.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -26,7 +25,7 @@ then: "send_pagerduty('HIGH_CPU')"
 const CEL: &str = "cluster == 'prod' && node_type == 'backend' && cpu_usage > 90.0";
 const LINE: &str = r#"{"cpu_usage":42.5,"cluster":"prod","node_type":"backend","host":"web-17","region":"eu-1","zone":"b","level":"info","message":"still alive"}"#;
 
-/// Rules of each of five kinds.
+/// Rules of each of six kinds.
 const OF_EACH: usize = 250;
 const RECORDS: usize = 256;
 
@@ -71,7 +70,7 @@ struct Kind {
     condition: fn(usize) -> String,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind {
         field: "Image",
         modifier: "|cased",
@@ -102,6 +101,12 @@ const KINDS: [Kind; 5] = [
         sigma: |n| format!("svc-{n}-"),
         condition: |n| format!("User startswith 'svc-{n}-'"),
     },
+    Kind {
+        field: "SourceIp",
+        modifier: "|cidr",
+        sigma: |n| format!("10.7.{n}.0/24"),
+        condition: |n| format!("SourceIp in cidr('10.7.{n}.0/24')"),
+    },
 ];
 
 fn records() -> Vec<Value> {
@@ -114,13 +119,14 @@ fn records() -> Vec<Value> {
                 "CommandLine": format!("tool --verbose --job{}-- user{}:42 and much more of it", of(1), of(2)),
                 "ParentImage": format!("/opt/app{}/bin/run", of(3)),
                 "User": format!("svc-{}-x", of(4)),
+                "SourceIp": if n % 10 == 5 { format!("10.7.{n}.9") } else { format!("10.8.{n}.9") },
                 "Hashes": "SHA256=4bf92f3577b34da6a3ce929d0e0e4736", "ProcessId": n, "EventID": 1,
             })
         })
         .collect()
 }
 
-/// 1,250 rules of the same meaning in both languages.
+/// 1,500 rules of the same meaning in both languages.
 pub(crate) fn sigma() -> anyhow::Result<Figure> {
     let (mut yaml, mut rules) = (String::new(), Vec::new());
     for (kind_number, kind) in KINDS.iter().enumerate() {

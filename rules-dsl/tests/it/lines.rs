@@ -1,10 +1,13 @@
 //! Lines of JSON as records.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
 
-use birl_rules_dsl::{Event, JsonLine, RuleSet, Scratch, SourceText, Truth};
+use birl_rules_dsl::{Event, FieldPath, JsonLine, Record, RuleSet, Scratch, SourceText, Truth};
+use proptest::prelude::*;
 use serde_json::json;
+
+use crate::json_twin;
 
 /// Which of the conditions hold for a line; each is judged and explained.
 fn holding(line: &str, conditions: &[&str]) -> Vec<String> {
@@ -83,4 +86,78 @@ fn nesting_beyond_measure_is_no_harm() {
         assert_eq!(holding(&deep, &["a == 1", "exists(y)"]).len(), 1);
     };
     std::thread::Builder::new().stack_size(512 * 1024).spawn(work).unwrap().join().unwrap();
+}
+
+/// Texts that are nearly JSON, of few names, so that they meet.
+fn nearly_json() -> impl Strategy<Value = String> {
+    let name =
+        prop::sample::select(vec!["a", "b", "c", "a.b", "\\u0061", "é", "long_name_of_it", ""]);
+    let number = "-?(0|[1-9][0-9]{0,20}|00|[0-9]{1,3})(\\.[0-9]{0,20})?([eE][+-]?[0-9]{0,3})?";
+    let text = prop::collection::vec(
+        prop::sample::select(vec![
+            "x",
+            "some text",
+            "é",
+            "\\n",
+            "\\\"",
+            "\\u00e9",
+            "\\ud83d\\ude00",
+            "\\q",
+            "\\u12",
+            "\n",
+            "\u{1}",
+            "{",
+            "]",
+            ":",
+            "12345678",
+        ]),
+        0..5,
+    );
+    let value = prop_oneof![
+        4 => number.prop_map(|text| text.to_string()),
+        4 => text.prop_map(|parts| format!("\"{}\"", parts.concat())),
+        2 => prop::sample::select(vec![
+            "true", "false", "null", "tru", "nul", "truex", "-", "[1, \"x\", [2], {\"y\": 3}]", "[]",
+            "{\"b\": 1, \"c\": {\"d\": 2}}", "[1,", "{\"b\"", "{}", "", "+1", ".5", "NaN",
+        ]).prop_map(str::to_owned),
+    ];
+    let blank = || prop::sample::select(vec!["", "", "", " ", "\n\t", "\u{a0}"]);
+    let pair = (blank(), name, blank(), blank(), value)
+        .prop_map(|(a, name, b, c, value)| format!("{a}\"{name}\"{b}:{c}{value}"));
+    let ends = prop::sample::select(vec!["}", "}", "}", "", ",}", "} tail", "]"]);
+    (prop::collection::vec(pair, 0..6), ends, prop::option::of((0..80_usize, any::<char>())))
+        .prop_map(|(pairs, end, edit)| {
+            let text = format!("{{{}{end}", pairs.join(","));
+            // One character of some is another.
+            let Some((at, c)) = edit else { return text };
+            text.chars().enumerate().map(|(n, was)| if n == at { c } else { was }).collect()
+        })
+}
+
+const NAMES: [&str; 6] = ["a", "b", "c", "é", "long_name_of_it", "zzz"];
+
+/// A rule for each name, which holds where the field is there.
+static PRESENCE: LazyLock<Arc<RuleSet>> = LazyLock::new(|| {
+    let rule = |name| json!({"name": name, "when": format!("exists({name})"), "then": "notify()"});
+    let rules = json!({ "rules": NAMES.map(rule) }).to_string();
+    Arc::new(RuleSet::from_json("r.json", &rules).unwrap())
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn a_line_says_what_a_parser_of_all_of_json_says(text in nearly_json()) {
+        let line = JsonLine::new(&text);
+        let hits = PRESENCE.matches([Event::new(&line, UNIX_EPOCH)], &mut Scratch::new());
+        let found: Vec<&str> = hits.rule_names().collect();
+        let all = json_twin::fields(&text, &|name| NAMES.contains(&name));
+        for name in NAMES {
+            let is_there = all.iter().any(|(known, _)| known == name);
+            prop_assert_eq!(found.contains(&name), is_there, "`{}` of {}", name, text);
+            let one = json_twin::fields(&text, &|known| known == name);
+            let expected = one.into_iter().find_map(|(_, value)| value);
+            prop_assert_eq!(line.get(&FieldPath::new(name)), expected, "`{}` of {}", name, text);
+        }
+    }
 }

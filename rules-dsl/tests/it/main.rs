@@ -17,6 +17,7 @@ mod generated; // rules and records by chance
 mod golden; // rule files in, diagnostics or a summary out
 mod hostile; // input made to break things
 mod index; // many rules together, against each by itself
+mod json_twin; // a line of JSON read by serde_json alone
 mod lines; // lines of JSON as records
 mod metrics; // what is counted
 mod models; // properties, each against a naive twin

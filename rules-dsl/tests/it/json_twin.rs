@@ -1,0 +1,101 @@
+//! A line of JSON read by `serde_json` alone: what `JsonLine` must say of it.
+
+use std::fmt;
+
+use birl_rules_dsl::Value;
+use serde::de::{Deserialize, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The fields of the outermost object, as far as the text is JSON; the values of those that are wanted.
+/// Of the others it matters less what is in them.
+pub(crate) fn fields(
+    text: &str,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Vec<(String, Option<Value<'static>>)> {
+    let mut fields = Vec::new();
+    let object = Object { wanted, fields: &mut fields };
+    serde_json::Deserializer::from_str(text).deserialize_map(object).ok();
+    fields
+}
+
+struct Object<'o> {
+    wanted: &'o dyn Fn(&str) -> bool,
+    fields: &'o mut Vec<(String, Option<Value<'static>>)>,
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            let value = if (self.wanted)(&name) {
+                let Shallow(value) = map.next_value()?;
+                Some(value)
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                None
+            };
+            self.fields.push((name, value));
+        }
+        Ok(())
+    }
+}
+
+/// A value of which one level is looked at.
+struct Shallow(Value<'static>);
+
+impl<'de> Deserialize<'de> for Shallow {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(Level).map(Self)
+    }
+}
+
+struct Level;
+
+impl<'de> Visitor<'de> for Level {
+    type Value = Value<'static>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'static>, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value<'static>, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value<'static>, E> {
+        Ok(Value::Int(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value<'static>, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value<'static>, E> {
+        Ok(Value::Float(value))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value<'static>, E> {
+        Ok(Value::from(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'static>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Opaque)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'static>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Shallow(item)) = items.next_element()? {
+            list.push(if let Value::List(_) = item { Value::Opaque } else { item });
+        }
+        Ok(Value::List(list))
+    }
+}
