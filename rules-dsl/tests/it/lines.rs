@@ -106,6 +106,7 @@ fn nearly_json() -> impl Strategy<Value = String> {
             "\\u12",
             "\n",
             "\u{1}",
+            "\u{1f}",
             "{",
             "]",
             ":",
