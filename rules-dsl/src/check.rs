@@ -16,6 +16,7 @@ use regex::Regex;
 use crate::ast::{ArithOp, Ast, CompareOp, ExprId, Kind, Literal};
 use crate::host::FunctionSpec;
 use crate::issue::Issue;
+pub(crate) use crate::patterns::Patterns;
 use crate::schema::Schema;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +74,6 @@ pub(crate) struct Known<'k> {
     pub(crate) schema: &'k Schema,
     pub(crate) functions: &'k [FunctionSpec],
 }
-
-/// Patterns that are compiled already: many rules ask for the same ones, and nothing else in loading
-/// takes as long.
-pub(crate) type Patterns = HashMap<String, Regex>;
 
 /// Checks a condition; `windows` are the comparisons with `count()` that stand where they may.
 pub(crate) fn check(

@@ -136,6 +136,7 @@ mod metrics;
 mod names;
 mod ops;
 mod parser;
+mod patterns;
 mod prescan;
 mod program;
 #[cfg(feature = "prometheus")]

@@ -1,12 +1,7 @@
 //! What is asked of texts: parts of them, and patterns.
 
-use regex::RegexBuilder;
-
 use crate::ast::{Ast, ExprId, Kind, Literal, TextOp};
 use crate::check::{Checker, Type};
-
-/// Compiled size of one regular expression, in bytes; the engine is linear in time anyway.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 impl Checker<'_> {
     pub(super) fn text(&mut self, op: TextOp, a: ExprId, b: ExprId) -> Type {
@@ -32,15 +27,9 @@ impl Checker<'_> {
                 Some("patterns are compiled once, when the rules are loaded".into());
             return Type::Bool;
         };
-        let known = self.patterns.get(source).cloned().map(Ok);
-        let build = || RegexBuilder::new(source).size_limit(REGEX_SIZE_LIMIT).build();
-        match known.unwrap_or_else(build) {
-            Ok(regex) => {
-                self.patterns.insert(source.clone(), regex.clone());
-                self.out.regexes.insert(Ast::index(pattern), regex);
-            }
-            Err(error) => {
-                let reason = regex_reason(&error);
+        match self.patterns.get(source) {
+            Ok(regex) => drop(self.out.regexes.insert(Ast::index(pattern), regex)),
+            Err(reason) => {
                 self.issue(
                     "E0305",
                     pattern,
@@ -60,17 +49,5 @@ impl Checker<'_> {
         }
         let message = format!("`{symbol}` works on text, not on {}", found.name());
         self.issue("E0304", id, message, &format!("this is {}", found.name()));
-    }
-}
-
-fn regex_reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(limit) => format!("it compiles to more than {limit} bytes"),
-        // The library draws a picture of its own; its last line says why.
-        error => {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            last.trim_start_matches("error: ").to_owned()
-        }
     }
 }
