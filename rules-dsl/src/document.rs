@@ -59,11 +59,11 @@ impl Node {
         }
     }
 
-    /// Nodes in and below this one, to bound what aliases copy.
+    /// Nodes in and below this one, to bound what aliases copy; long texts weigh like several.
     #[cfg(feature = "yaml")]
     pub(crate) fn weight(&self) -> usize {
         1 + match &self.kind {
-            NodeKind::Scalar { .. } => 0,
+            NodeKind::Scalar { text, .. } => text.len() / 64,
             NodeKind::Seq(items) => items.iter().map(Self::weight).sum(),
             NodeKind::Map(entries) => {
                 entries.iter().map(|(key, value)| key.weight() + value.weight()).sum()
