@@ -22,7 +22,13 @@ use crate::source::{Format, Source, SourceText};
 use crate::window::Window;
 
 /// After so many mistakes no more are looked for; nobody reads them, and a file may be made of nothing else.
-const MAX_DIAGNOSTICS: usize = 1_000;
+pub(crate) const MAX_DIAGNOSTICS: usize = 1_000;
+
+/// How many names with dots between them lead to a field. Records are walked down as deep as that.
+const MAX_NAMES: usize = 64;
+
+/// How many names there may be in all fields of a set: each takes about a kilobyte.
+const MAX_ALL_NAMES: usize = 100_000;
 
 /// Compiles rule files, with the intents that a host adds.
 ///
@@ -101,6 +107,8 @@ impl Compiler {
             schema: Schema::default(),
             fields: Vec::new(),
             slots: HashMap::new(),
+            field_names: 0,
+            refused: None,
             rules: Vec::new(),
             rule_names: HashMap::new(),
         };
@@ -133,6 +141,10 @@ pub(crate) struct Session<'c> {
     pub(crate) schema: Schema,
     fields: Vec<FieldPath>,
     slots: HashMap<FieldPath, u32>,
+    /// How many names there are in them.
+    field_names: usize,
+    /// Why a field of the rule at hand cannot be looked up.
+    refused: Option<String>,
     /// With each, how it is found.
     rules: Vec<(Rule, Vec<Need>)>,
     /// Where each rule's name was given first.
@@ -182,6 +194,11 @@ impl Session<'_> {
         let warnings = Diagnostics::sorted(self.warnings);
         let functions = self.functions.to_vec();
         RuleSet::new(rules, self.fields, self.aliases, self.names, functions, index, warnings)
+    }
+
+    /// Whether more mistakes were found than anybody reads.
+    pub(crate) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MAX_DIAGNOSTICS
     }
 
     /// Reports issues that were found inside the text of a scalar.
@@ -258,7 +275,7 @@ impl Session<'_> {
 
     fn list(&mut self, source: &Source<'_>, items: &[Node]) {
         for (index, item) in items.iter().enumerate() {
-            if self.diagnostics.len() == MAX_DIAGNOSTICS {
+            if self.is_full() {
                 break;
             }
             self.rule(source, item, index + 1);
@@ -295,6 +312,10 @@ impl Session<'_> {
         }
         self.report(source, issues);
         let draft = self.draft(source, &keys);
+        if let Some(message) = self.refused.take() {
+            let span = entries.first().map_or(node, |(key, _)| key).span.clone();
+            self.report(source, [Issue::new("E0107", span, message, "in this rule")]);
+        }
         if self.diagnostics.len() == known {
             let line = source.line(node.span.start);
             let info = RuleInfo {
@@ -382,6 +403,19 @@ impl Session<'_> {
         if let Some(slot) = self.slots.get(&path) {
             return *slot;
         }
+        let names = path.segments().len();
+        if names > MAX_NAMES {
+            let message =
+                format!("a field has {names} names between dots; the limit is {MAX_NAMES}");
+            self.refused = Some(message);
+            return 0;
+        }
+        if self.field_names + names > MAX_ALL_NAMES {
+            let message = format!("the rules mention more than {MAX_ALL_NAMES} names of fields");
+            self.refused = Some(message);
+            return 0;
+        }
+        self.field_names += names;
         let slot = self.fields.len() as u32;
         self.slots.insert(path.clone(), slot);
         self.fields.push(path.with_slot(slot));

@@ -251,6 +251,9 @@ impl Session<'_> {
         };
         self.report(source, issues);
         for node in nodes {
+            if self.is_full() {
+                break;
+            }
             match keys::expression(source.text, node, "then") {
                 Err(issue) => self.report(source, [issue]),
                 Ok(text) => match intent::parse(text, self.intents) {

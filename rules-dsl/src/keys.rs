@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::compile::MAX_DIAGNOSTICS;
 use crate::document::{Node, NodeKind, Style};
 use crate::issue::{Issue, nearest};
 use crate::literal::parse_duration;
@@ -64,6 +65,9 @@ impl<'n> Keys<'n> {
     ) -> Self {
         let mut keys = Self { entries: Vec::new() };
         for (key, value) in entries {
+            if issues.len() >= MAX_DIAGNOSTICS {
+                break;
+            }
             let Some(name) = key_text(key, issues) else { continue };
             if keys.get(name).is_some() {
                 let message = format!("`{name}` stands here twice");
@@ -168,14 +172,17 @@ pub(crate) fn texts<'n>(node: &'n Node, what: &str, issues: &mut Vec<Issue>) -> 
         NodeKind::Seq(items) => items.iter().collect(),
         _ => vec![node],
     };
-    let is_text = |node: &&Node| match text(node, what) {
-        Ok(_) => true,
-        Err(issue) => {
-            issues.push(issue);
-            false
+    let mut found = Vec::new();
+    for node in nodes {
+        if issues.len() >= MAX_DIAGNOSTICS {
+            break;
         }
-    };
-    nodes.into_iter().filter(is_text).collect()
+        match text(node, what) {
+            Ok(_) => found.push(node),
+            Err(issue) => issues.push(issue),
+        }
+    }
+    found
 }
 
 /// A map of names to texts.
@@ -211,6 +218,9 @@ pub(crate) fn entries<'n>(
     let mut out: Vec<(&str, &Node, &Node)> = Vec::new();
     let mut names = HashSet::new();
     for (key, value) in entries {
+        if issues.len() >= MAX_DIAGNOSTICS {
+            break;
+        }
         let Some(name) = key_text(key, issues) else { continue };
         if names.insert(name) {
             out.push((name, key, value));

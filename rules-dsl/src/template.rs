@@ -104,8 +104,14 @@ fn bad_name(name: &str, span: Range<usize>) -> Issue {
     }
 }
 
+/// The longest path that is looked at, in bytes: one is taken apart wherever it is mentioned.
+const MAX_PATH: usize = 4 << 10;
+
 /// Dotted names, each bare or in backticks.
 pub(crate) fn is_path(text: &str) -> bool {
+    if text.len() > MAX_PATH {
+        return false;
+    }
     let mut quoted = false;
     let mut length = 0;
     for c in text.chars() {
