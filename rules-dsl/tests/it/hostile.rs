@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use birl_rules_dsl::{Event, RuleSet, Scratch, SourceText};
+use birl_rules_dsl::{Event, JsonLine, Record, RuleSet, Scratch, SourceText, Truth};
 
 /// Runs on 512 KiB, a quarter of what threads usually get.
 fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
@@ -39,10 +39,73 @@ fn deep_and_long_expressions_are_refused() {
     refused("E0206", format!("{}x", "x ?? ".repeat(10_000)));
     refused("E0206", format!("x{} > 1", " + 1".repeat(10_000)));
     // Beyond the byte limit.
-    refused("E0206", "(".repeat(100_000));
-    refused("E0206", "!".repeat(100_000));
-    refused("E0206", format!("a{}", "&&a".repeat(333_333)));
-    refused("E0206", "é".repeat(1_000_000));
+    let n = 100_000;
+    for sign in ["(", ")", "!", "-", "+", "[", "not ", "len(", "[(", "'", "`", "a.", "1.", "é"] {
+        refused("E0206", sign.repeat(n));
+        refused("E0206", format!("{}x", sign.repeat(n)));
+    }
+    for (open, close) in [("(", ")"), ("[", "]"), ("len(", ")"), ("!(", ")"), ("-(", ")")] {
+        refused("E0206", format!("x > {}1{}", open.repeat(n), close.repeat(n)));
+    }
+    for operator in ["&&", "||", "??", "+", "-", "*", "==", "=~", " in ", " contains "] {
+        refused("E0206", format!("a{}", format!("{operator}a").repeat(1_000_000 / 3)));
+    }
+}
+
+#[test]
+fn deep_and_long_actions_are_refused() {
+    let refused = |code: &'static str, text: String| {
+        on_a_small_stack(move || {
+            let rule = serde_json::json!({"when": "a", "then": text}).to_string();
+            let wrong = RuleSet::from_json("hostile.json", &rule).unwrap_err();
+            let found: Vec<_> = wrong.iter().map(|diagnostic| diagnostic.code).collect();
+            assert_eq!(found, [code], "{wrong}");
+            assert!(wrong.to_string().len() < 2000, "the message is as long as the attack");
+        });
+    };
+    // Within the byte limit and beyond it.
+    for n in [10_000, 100_000] {
+        for sign in ["(", "!", "-", "[", "not ", "len(", "(-"] {
+            refused("E0206", format!("notify({}'x')", sign.repeat(n)));
+        }
+        for (open, close) in [("(", ")"), ("[", "]"), ("len(", ")"), ("notify(", ")")] {
+            refused("E0206", format!("notify({}1{})", open.repeat(n), close.repeat(n)));
+        }
+    }
+    refused("E0206", format!("notify('{}')", "x".repeat(1_000_000)));
+    refused("E0206", "notify();".repeat(100_000));
+    refused("E0206", format!("scale('a', {}1)", "+ ".repeat(100_000)));
+    refused("E0502", format!("notify({}'x')", "'x', ".repeat(10_000)));
+}
+
+#[test]
+fn deep_and_long_templates_are_refused() {
+    let template = |text: String| {
+        serde_json::json!({"when": "a", "then": "notify()", "annotations": {"why": text}})
+            .to_string()
+    };
+    for sign in ["{{", "{{(", "{{!", "{{-", "{{[", "{{{{a}}", "{{a.", "{{`", "{{$"] {
+        let rule = template(sign.repeat(100_000));
+        on_a_small_stack(move || {
+            let wrong = RuleSet::from_json("hostile.json", &rule).unwrap_err();
+            let found: Vec<_> = wrong.iter().map(|diagnostic| diagnostic.code).collect();
+            assert_eq!(found, ["E0503"], "{wrong}");
+            assert!(wrong.to_string().len() < 2000, "the message is as long as the attack");
+        });
+    }
+    for inside in ["(", "!", "-", "[", "a.", "`"] {
+        let rule = template(format!("{{{{{}x}}}}", inside.repeat(100_000)));
+        on_a_small_stack(move || {
+            let wrong = RuleSet::from_json("hostile.json", &rule).unwrap_err();
+            assert!(wrong.iter().all(|diagnostic| diagnostic.code == "E0503"), "{wrong}");
+            assert!(wrong.to_string().len() < 2000, "the message is as long as the attack");
+        });
+    }
+    // Braces that open nothing are text, and so many holes are filled as a few are.
+    for fine in ["{".to_owned(), "}}".repeat(100_000), "{{a}}".repeat(100_000)] {
+        let rule = template(fine);
+        on_a_small_stack(move || drop(RuleSet::from_json("hostile.json", &rule).unwrap()));
+    }
 }
 
 #[test]
@@ -109,6 +172,18 @@ fn deep_files_and_alias_bombs_are_refused() {
         yaml(anchored),
         yaml("a: &a [*a]\n".to_owned()),
         yaml("x".repeat(40 * 1024 * 1024)),
+        yaml("[a, ".repeat(n)),
+        yaml("? [".repeat(n)),
+        yaml("&a [".repeat(n)),
+        yaml("!!seq [".repeat(n)),
+        yaml("- - ? ".repeat(n)),
+        yaml(format!("{}{}", "{".repeat(n), "}".repeat(n))),
+        yaml((0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect()),
+        yaml((0..200).map(|depth| format!("{}-\n", " ".repeat(depth))).collect()),
+        json("[{\"a\":".repeat(n)),
+        json("{\"rules\":[".repeat(n)),
+        // One text under many names: values are few, and bytes are many.
+        yaml(format!("a: &a {}\nrules: [{}]\n", "x".repeat(1 << 20), ["*a"; 50_000].join(", "))),
     ] {
         on_a_small_stack(move || {
             let wrong = RuleSet::compile(&[source]).unwrap_err();
@@ -118,21 +193,198 @@ fn deep_files_and_alias_bombs_are_refused() {
 }
 
 #[test]
-fn deep_records_are_only_looked_at() {
-    on_a_small_stack(|| {
-        let mut record = serde_json::json!(1);
-        for _ in 0..100_000 {
-            record = serde_json::Value::Array(vec![record]);
+fn whatever_of_a_rule_is_deep_is_refused() {
+    for key in ["name", "when", "where", "then", "by", "labels", "annotations", "on_missing", "x"] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let deep = format!("{}0{}", open.repeat(100_000), close.repeat(100_000));
+            let rule = format!("{{\"{key}\": {deep}}}");
+            let sources = [SourceText::json("r.json", rule.clone()), SourceText::yaml("r", rule)];
+            on_a_small_stack(move || {
+                for source in sources {
+                    let wrong = RuleSet::compile(&[source]).unwrap_err();
+                    let found: Vec<_> = wrong.iter().map(|diagnostic| diagnostic.code).collect();
+                    // The parser of YAML has a limit of its own for lists and maps in brackets.
+                    assert!(found == ["E0107"] || found == ["E0101"], "{wrong}");
+                }
+            });
         }
-        // Not by the macro, which would walk the value to copy it.
-        let record = serde_json::Value::Object([("x".to_owned(), record)].into_iter().collect());
-        let rules = condition("x contains 1 || x == 1 || len(x) > 5 || x in [1]");
-        let rules = Arc::new(RuleSet::from_json("r.json", &rules).unwrap());
-        let hits = rules.matches([Event::new(&record, UNIX_EPOCH)], &mut Scratch::new());
-        assert!(hits.is_empty());
-        let _ = rules.explain("r.json#1", &record).unwrap().to_string();
-        // Dropping such a value is serde_json's own recursion; this test is about ours.
-        std::mem::forget(record);
+    }
+}
+
+/// How deep the records below are.
+const DEEP: usize = 100_000;
+
+/// Takes a value apart level by level: dropping it as a whole would recurse once a level, which is how
+/// `serde_json` does it, and its parser makes no value that deep.
+fn take_apart(mut value: serde_json::Value) {
+    while let Some(inner) = match &mut value {
+        serde_json::Value::Array(items) => items.pop(),
+        serde_json::Value::Object(fields) => {
+            fields.iter_mut().next().map(|(_, value)| value.take())
+        }
+        _ => None,
+    } {
+        value = inner;
+    }
+}
+
+/// Rules that ask for a field in every way: above the depth, in it, and as far down as rules may ask; once
+/// few, and once so many that records are asked for all of their fields.
+fn rules_about_x() -> Vec<(usize, Arc<RuleSet>)> {
+    let below = format!("x{}", ".x".repeat(63));
+    let conditions = [
+        "x contains 1 || x == 1 || len(x) > 5 || x in [1] || 1 in x".to_owned(),
+        "exists(x) && a == 1 && z == 1".to_owned(),
+        "x.x.x == 1 || lower(x.x) == 'x' || num(x.x) > 1 || -x.x > 1 || x.x + 1 > 1".to_owned(),
+        format!("{below} == 1 || `x.x` == 1"),
+        format!("exists({below}) && a == 1"),
+        "line contains 'never'".to_owned(),
+    ];
+    let rule = |when: &String| serde_json::json!({"when": when, "then": "notify('{{x}}')"});
+    let few: Vec<_> = conditions.iter().map(rule).collect();
+    let others: Vec<String> = (0..30).map(|n| format!("other{n} == 'x'")).collect();
+    let many: Vec<_> = conditions.iter().chain(&others).map(rule).collect();
+    let compile = |rules: Vec<_>| {
+        let rules = serde_json::Value::Array(rules).to_string();
+        (conditions.len(), Arc::new(RuleSet::from_json("r.json", &rules).unwrap()))
+    };
+    vec![compile(few), compile(many)]
+}
+
+/// Judges and explains a record in every way there is. The names of rules that hold.
+fn judged<R: Record>(rules: &Arc<RuleSet>, conditions: usize, record: &R) -> Vec<String> {
+    let mut scratch = Scratch::new();
+    let events = || [Event::new(record, UNIX_EPOCH), Event::new(record, UNIX_EPOCH)];
+    let hits = rules.matches(events(), &mut scratch);
+    let names: Vec<_> = hits.rule_names().map(str::to_owned).collect();
+    let scanned = rules.matches_by_scan(events(), &mut scratch);
+    assert_eq!(scanned.rule_names().collect::<Vec<_>>(), names);
+    for n in 1..=conditions {
+        let name = format!("r.json#{n}");
+        let why = rules.explain(&name, record).unwrap();
+        assert_eq!(why.verdict == Truth::True, names.contains(&name), "{why}");
+        drop(serde_json::to_string(&why).unwrap());
+    }
+    let half = names.len() / 2;
+    assert_eq!(names[..half], names[half..], "the same record twice");
+    names[..half].to_vec()
+}
+
+#[test]
+fn deep_records_are_only_looked_at() {
+    for is_list in [true, false] {
+        on_a_small_stack(move || {
+            let mut record = serde_json::json!(1);
+            for _ in 0..DEEP {
+                record = match is_list {
+                    true => serde_json::Value::Array(vec![record]),
+                    // Not by the macro, which would walk the value to copy it.
+                    false => [("x".to_owned(), record)].into_iter().collect(),
+                };
+            }
+            let mut fields = serde_json::Map::new();
+            // The deep one last in the record, so that `take_apart` finds it first.
+            fields.insert("x".to_owned(), record);
+            let mut record = serde_json::Value::Object(fields);
+            record["a"] = serde_json::json!(1);
+            record["z"] = serde_json::json!(1);
+            let expected: &[&str] = if is_list { &["r.json#2"] } else { &["r.json#2", "r.json#5"] };
+            for (conditions, rules) in rules_about_x() {
+                assert_eq!(judged(&rules, conditions, &record), expected);
+            }
+            take_apart(record["x"].take());
+        });
+    }
+}
+
+#[test]
+fn deep_lines_are_only_read_over() {
+    let (lists, maps) = (("[", "1", "]"), ("{\"x\":", "1", "}"));
+    for ((open, inner, close), expected) in
+        [(lists, &["r.json#2"][..]), (maps, &["r.json#2", "r.json#5"][..])]
+    {
+        let (open, close) = (open.repeat(DEEP), close.repeat(DEEP));
+        let whole = format!("{{\"a\": 1, \"x\": {open}{inner}{close}, \"z\": 1}}");
+        let broken = format!("{{\"a\": 1, \"x\": {open}");
+        on_a_small_stack(move || {
+            for (conditions, rules) in rules_about_x() {
+                assert_eq!(judged(&rules, conditions, &JsonLine::new(&whole)), expected);
+                judged(&rules, conditions, &JsonLine::new(&broken));
+                judged(&rules, conditions, &JsonLine::new(&whole[6..]));
+            }
+        });
+    }
+}
+
+#[test]
+fn no_field_is_deeper_than_records_are_walked_down() {
+    let deep = format!("x{}", ".x".repeat(64));
+    let template = format!("{{{{{deep}}}}}");
+    for rule in [
+        serde_json::json!({"when": format!("{deep} == 1"), "then": "notify()"}),
+        serde_json::json!({"when": format!("a && count(5m) by {deep} > 3"), "then": "notify()"}),
+        serde_json::json!({"when": "a", "then": "notify()", "by": [deep]}),
+        serde_json::json!({"when": "a", "then": "notify()", "annotations": {"a": template}}),
+        serde_json::json!({"rules": [{"when": "a", "then": "notify()"}], "aliases": {"a": deep}}),
+    ] {
+        let wrong = RuleSet::from_json("r.json", &rule.to_string()).unwrap_err();
+        let found: Vec<_> = wrong.iter().map(|diagnostic| diagnostic.code).collect();
+        assert_eq!(found, ["E0107"], "{wrong}");
+    }
+}
+
+#[test]
+fn patterns_that_grow_are_refused() {
+    for pattern in [
+        "(a{1,999}){1,999}".to_owned(),
+        "((a{1,99}){1,99}){1,99}".to_owned(),
+        "(((((a{9}){9}){9}){9}){9}){9}".to_owned(),
+        "\\w{999}".to_owned(),
+        "a{999999999}".to_owned(),
+        "a{99999999999999999999}".to_owned(),
+        format!("x{}", "{1,9}".repeat(240)),
+        "(".repeat(10_000),
+        format!("{}a{}", "(".repeat(8_000), ")".repeat(8_000)),
+        format!("{}a{}", "[".repeat(8_000), "]".repeat(8_000)),
+        format!("{}a{}", "(?:".repeat(5_000), ")*".repeat(5_000)),
+        "*".repeat(10_000),
+        format!("a{}", "*".repeat(10_000)),
+        "\\w".repeat(8_000),
+        "\\w".repeat(30_000),
+        "x".repeat(60_000),
+    ] {
+        refused("E0305", format!("x =~ '{pattern}'"));
+    }
+    // As deep as they may be, in the shapes that take most to compile.
+    for pattern in [
+        format!("x{}", "{1,2}".repeat(10)),
+        format!("{}a{}", "(?:".repeat(10), ")*".repeat(10)),
+        format!("{}a{}", "(".repeat(30), ")".repeat(30)),
+    ] {
+        on_a_small_stack(move || {
+            let rules = RuleSet::from_json("r.json", &condition(&format!("x =~ '{pattern}'")));
+            let rules = Arc::new(rules.unwrap_or_else(|wrong| panic!("{wrong}")));
+            let record = serde_json::json!({"x": "xxxaaa"});
+            assert_eq!(judged(&rules, 1, &record), ["r.json#1"], "{pattern}");
+        });
+    }
+    // Longer than an expression may be.
+    refused("E0206", format!("x =~ '{}'", "a".repeat(1 << 20)));
+    refused("E0206", format!("x =~ '{}'", "(a{1,999})".repeat(100_000)));
+}
+
+#[test]
+fn huge_lists_are_refused_or_fine() {
+    refused("E0206", format!("x in [{}]", "1,".repeat(31_000)));
+    refused("E0206", format!("x in [{}]", "1,".repeat(1_000_000)));
+    on_a_small_stack(|| {
+        let items: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+        let text = format!("x in [{}]", items.join(","));
+        let rules = Arc::new(RuleSet::from_json("r.json", &condition(&text)).unwrap());
+        let record = serde_json::json!({"x": 9_999});
+        assert_eq!(judged(&rules, 1, &record), ["r.json#1"]);
+        let long = serde_json::json!({"x": vec![1; 1_000_000]});
+        assert!(judged(&rules, 1, &long).is_empty());
     });
 }
 
