@@ -15,6 +15,10 @@ use crate::value::Value;
 /// where they have no escapes, and skips all others. A text that is no object has no fields; of one that is
 /// broken off, those before the break are there. Of two fields of one name the first counts.
 ///
+/// Reading allocates where a name, or a text that is wanted, has escapes; for a list that is wanted; for what
+/// is skipped and nests twice; and once for each text that is not read to its end, because all that is
+/// wanted was found or because it is broken.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::time::UNIX_EPOCH;

@@ -80,7 +80,8 @@
 //! looked up, such as `!exists(f)` or `(f ?? 0) > 1` alone, are judged for every record.
 //!
 //! **All evaluators stay.** The compiled program is flat, looks each field up at most once per record and
-//! allocates nothing for a record that matches nothing (unless it hands out a list, or `lower()` is asked).
+//! allocates nothing for a record that matches nothing (unless the record hands out a list or a text that
+//! it had to unescape, or a rule asks for `lower()` or takes a list elsewhere than on the right of `in`).
 //! [`RuleSet::matches_by_scan`] asks every rule, and a plain walk over the tree answers
 //! [`RuleSet::explain`], term by term. Property tests hold the three against each other.
 //!
