@@ -94,7 +94,13 @@ fn pick<'a>(op: CompareOp, a: &Value<'a>, b: &Value<'a>) -> Option<Value<'a>> {
 
 /// Nanoseconds since 1970 of a time as in RFC 3339; from 1678 to 2261.
 pub(crate) fn time(text: &str) -> Option<i64> {
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
+    let text = text.trim();
+    // What has not the shape of one is told from it at once, and without the parser's error.
+    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T' | b't' | b' ', _, _, b':', ..] = text.as_bytes()
+    else {
+        return None;
+    };
+    let time: jiff::Timestamp = text.parse().ok()?;
     i64::try_from(time.as_nanosecond()).ok()
 }
 

@@ -15,9 +15,8 @@ use crate::value::Value;
 /// where they have no escapes, and skips all others. A text that is no object has no fields; of one that is
 /// broken off, those before the break are there. Of two fields of one name the first counts.
 ///
-/// Reading allocates where a name, or a text that is wanted, has escapes; for a list that is wanted; for what
-/// is skipped and nests twice; and once for each text that is not read to its end, because all that is
-/// wanted was found or because it is broken.
+/// Reading allocates where a name, or a text that is wanted, has escapes; for a list that is wanted; and for
+/// what is skipped and nests twice.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -75,9 +74,11 @@ impl<'t> JsonLine<'t> {
         let root = fields.root();
         loop {
             let name = scan.name()?;
-            if !name.has_escapes && !scan.nests() && !(fields.has_whole() && name.raw.contains('.'))
+            if !name.has_escapes
+                && !scan.nests()
+                && !(fields.has_whole() && name.raw().contains('.'))
             {
-                match root.below(name.raw).and_then(FieldNames::slot) {
+                match root.below(name.raw()).and_then(FieldNames::slot) {
                     Some(slot) if scan.scalar(|value| found(slot, value))? => return Some(()),
                     Some(_) => {}
                     None => scan.skip()?,

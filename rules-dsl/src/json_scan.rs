@@ -21,19 +21,25 @@ const POWERS: [f64; DIGITS + 1] = [
     1e17, 1e18,
 ];
 
-/// A text as it is written between its quotes.
+/// A text as it is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written<'t> {
-    pub(crate) raw: &'t str,
+    quoted: &'t str,
     pub(crate) has_escapes: bool,
 }
 
 impl<'t> Written<'t> {
+    /// Between its quotes.
+    #[inline]
+    pub(crate) fn raw(&self) -> &'t str {
+        &self.quoted[1..self.quoted.len() - 1]
+    }
+
     /// With its escapes resolved.
     pub(crate) fn text(&self) -> Option<Cow<'t, str>> {
         match self.has_escapes {
-            false => Some(Cow::Borrowed(self.raw)),
-            true => serde_json::from_str(&format!("\"{}\"", self.raw)).map(Cow::Owned).ok(),
+            false => Some(Cow::Borrowed(self.raw())),
+            true => serde_json::from_str(self.quoted).map(Cow::Owned).ok(),
         }
     }
 }
@@ -80,7 +86,7 @@ impl<'t> Scan<'t> {
             b'"' => {
                 let text = self.string()?;
                 Some(match text.has_escapes {
-                    false => take(Value::Str(Cow::Borrowed(text.raw))),
+                    false => take(Value::Str(Cow::Borrowed(text.raw()))),
                     true => take(Value::Str(text.text()?)),
                 })
             }
@@ -144,7 +150,7 @@ impl<'t> Scan<'t> {
     fn string(&mut self) -> Option<Written<'t>> {
         let start = self.at;
         let has_escapes = self.string_end()?;
-        Some(Written { raw: &self.text[start + 1..self.at - 1], has_escapes })
+        Some(Written { quoted: &self.text[start..self.at], has_escapes })
     }
 
     /// Goes behind a text. Says whether it has escapes, which are right then.

@@ -81,7 +81,8 @@
 //!
 //! **All evaluators stay.** The compiled program is flat, looks each field up at most once per record and
 //! allocates nothing for a record that matches nothing (unless the record hands out a list or a text that
-//! it had to unescape, or a rule asks for `lower()` or takes a list elsewhere than on the right of `in`).
+//! it had to unescape, or a rule asks for `lower()` or `upper()`, for the `time()` of what only looks like
+//! one, or takes a list elsewhere than on the right of `in`).
 //! [`RuleSet::matches_by_scan`] asks every rule, and a plain walk over the tree answers
 //! [`RuleSet::explain`], term by term. Property tests hold the three against each other.
 //!

@@ -40,14 +40,39 @@ fn deep_and_long_expressions_are_refused() {
     refused("E0206", format!("x{} > 1", " + 1".repeat(10_000)));
     // Beyond the byte limit.
     let n = 100_000;
-    for sign in ["(", ")", "!", "-", "+", "[", "not ", "len(", "[(", "'", "`", "a.", "1.", "é"] {
+    for sign in [
+        "(", ")", "!", "-", "+", "[", "not ", "len(", "[(", "'", "`", "a.", "1.", "é", "any(",
+        "a[*]", "1..", "cidr(",
+    ] {
         refused("E0206", sign.repeat(n));
         refused("E0206", format!("{}x", sign.repeat(n)));
     }
-    for (open, close) in [("(", ")"), ("[", "]"), ("len(", ")"), ("!(", ")"), ("-(", ")")] {
+    for (open, close) in [
+        ("(", ")"),
+        ("[", "]"),
+        ("len(", ")"),
+        ("!(", ")"),
+        ("-(", ")"),
+        ("any(", ")"),
+        ("max(1,", ")"),
+    ] {
         refused("E0206", format!("x > {}1{}", open.repeat(n), close.repeat(n)));
     }
-    for operator in ["&&", "||", "??", "+", "-", "*", "==", "=~", " in ", " contains "] {
+    for operator in [
+        "&&",
+        "||",
+        "??",
+        "+",
+        "-",
+        "*",
+        "==",
+        "=~",
+        " in ",
+        " contains ",
+        "..",
+        " icontains ",
+        " iin ",
+    ] {
         refused("E0206", format!("a{}", format!("{operator}a").repeat(1_000_000 / 3)));
     }
 }
