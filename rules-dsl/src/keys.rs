@@ -328,3 +328,24 @@ pub(crate) fn quoted(value: &str) -> Option<String> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_has_these_keys() {
+        let schema: serde_json::Value = serde_json::from_str(crate::JSON_SCHEMA).unwrap();
+        let keys = |of: &str| -> Vec<String> {
+            let properties = schema["$defs"][of]["properties"].as_object().unwrap();
+            properties.keys().cloned().collect()
+        };
+        let sorted = |keys: &[&str]| {
+            let mut keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(keys("rule"), sorted(&RULE));
+        assert_eq!(keys("file"), sorted(&FILE));
+    }
+}

@@ -162,6 +162,10 @@ mod window;
 #[cfg(feature = "yaml")]
 mod yaml;
 
+/// The JSON Schema (draft 2020-12) of rule files, by which editors complete and check them. Expressions are
+/// texts to it; what is in them, only compiling tells.
+pub const JSON_SCHEMA: &str = include_str!("rules.schema.json");
+
 pub use compile::Compiler;
 pub use diagnostic::{Diagnostic, Diagnostics, Place};
 pub use engine::{Engine, EngineConfig};

@@ -26,3 +26,4 @@ mod names; // lists, macros, let, and what else a file says
 mod pains; // what users of other engines suffered
 #[cfg(feature = "reload")]
 mod reload; // edits of files
+mod schema; // the JSON Schema of rule files
