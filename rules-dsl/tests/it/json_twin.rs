@@ -49,11 +49,22 @@ struct Shallow(Value<'static>);
 
 impl<'de> Deserialize<'de> for Shallow {
     fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        reader.deserialize_any(Level).map(Self)
+        reader.deserialize_any(Level { is_item: false }).map(Self)
     }
 }
 
-struct Level;
+/// An item of a list.
+struct Item(Value<'static>);
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(Level { is_item: true }).map(Self)
+    }
+}
+
+struct Level {
+    is_item: bool,
+}
 
 impl<'de> Visitor<'de> for Level {
     type Value = Value<'static>;
@@ -93,8 +104,12 @@ impl<'de> Visitor<'de> for Level {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'static>, A::Error> {
         let mut list = Vec::new();
-        while let Some(Shallow(item)) = items.next_element()? {
-            list.push(if let Value::List(_) = item { Value::Opaque } else { item });
+        if self.is_item {
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(Value::Opaque);
+        }
+        while let Some(Item(item)) = items.next_element()? {
+            list.push(item);
         }
         Ok(Value::List(list))
     }
