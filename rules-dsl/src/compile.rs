@@ -7,7 +7,7 @@ use crate::check::Patterns;
 use crate::cost;
 use crate::definitions::File;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::document::{MAX_BYTES, Node, NodeKind};
+use crate::document::{Node, NodeKind};
 use crate::host::FunctionSpec;
 use crate::index::{Index, Need};
 use crate::intent::IntentSpec;
@@ -18,7 +18,7 @@ use crate::record::FieldPath;
 use crate::rule::{GroupField, Rule, RuleInfo, fnv1a};
 use crate::ruleset::RuleSet;
 use crate::schema::Schema;
-use crate::source::{Format, Source, SourceText};
+use crate::source::{Source, SourceText};
 use crate::window::Window;
 
 /// After so many mistakes no more are looked for; nobody reads them, and a file may be made of nothing else.
@@ -208,27 +208,12 @@ impl Session<'_> {
     }
 
     fn read<'t>(&mut self, text: &'t SourceText) -> Option<(Source<'t>, Node)> {
-        if text.text.len() > MAX_BYTES {
-            let message =
-                format!("the file has {} bytes; the limit is {MAX_BYTES}", text.text.len());
-            let source = Source::new(&text.name, "");
-            let issue = Issue::new("E0107", 0..0, message, "split it into several files");
-            self.report(&source, [issue]);
-            return None;
-        }
-        let source = Source::new(&text.name, &text.text);
-        let parsed = match text.format {
-            #[cfg(feature = "yaml")]
-            Format::Yaml => crate::yaml::parse(&text.text),
-            Format::Json => crate::json::parse(&text.text),
-            #[cfg(not(feature = "yaml"))]
-            Format::Yaml => Err(Issue::new("E0101", 0..1, "this build reads no YAML", "")
-                .help("turn on the feature `yaml` of birl-rules-dsl, or write the rules in JSON")),
-        };
-        match parsed {
-            Ok(root) => Some((source, root)),
-            Err(issue) => {
-                self.report(&source, [issue]);
+        match text.read() {
+            Ok(read) => Some(read),
+            Err(diagnostic) => {
+                if self.diagnostics.len() < MAX_DIAGNOSTICS {
+                    self.diagnostics.push(*diagnostic);
+                }
                 None
             }
         }
@@ -238,38 +223,19 @@ impl Session<'_> {
     fn file(&mut self, source: &Source<'_>, root: &Node) {
         match &root.kind {
             NodeKind::Seq(items) => self.list(source, items),
-            NodeKind::Map(entries) if is_rule(entries) => self.rule(source, root, 1),
+            NodeKind::Map(entries) if keys::is_rule(entries) => self.rule(source, root, 1),
             NodeKind::Map(entries) => {
                 let mut issues = Vec::new();
                 let keys = Keys::read(entries, &keys::FILE, &mut issues);
                 match keys.get("rules") {
                     Some(Node { kind: NodeKind::Seq(items), .. }) => self.list(source, items),
-                    Some(node) => {
-                        let message = format!("`rules` must be a list, not {}", node.describe());
-                        let issue =
-                            Issue::new("E0104", node.span.clone(), message, "expected a list");
-                        issues.push(issue.help(
-                            "begin each rule with `- `; `rules: []` says that there are none",
-                        ));
-                    }
+                    Some(node) => issues.push(keys::no_list(node)),
                     None if keys.any() || !issues.is_empty() => {}
-                    None => {
-                        let message = "the file holds no `rules`";
-                        issues.push(Issue::new(
-                            "E0103",
-                            root.span.start..root.span.start,
-                            message,
-                            "expected `rules:`",
-                        ));
-                    }
+                    None => issues.push(keys::no_rules(root)),
                 }
                 self.report(source, issues);
             }
-            NodeKind::Scalar { .. } => {
-                let message = "a rule file is a map with `rules`, not a text";
-                let issue = Issue::new("E0104", root.span.clone(), message, "expected `rules:`");
-                self.report(source, [issue]);
-            }
+            NodeKind::Scalar { .. } => self.report(source, [keys::no_rules(root)]),
         }
     }
 
@@ -284,10 +250,7 @@ impl Session<'_> {
 
     fn rule(&mut self, source: &Source<'_>, node: &Node, position: usize) {
         let NodeKind::Map(entries) = &node.kind else {
-            let message = format!("a rule must be a map, not {}", node.describe());
-            let issue =
-                Issue::new("E0104", node.span.clone(), message, "expected `when:` and `then:`");
-            return self.report(source, [issue]);
+            return self.report(source, [keys::no_rule(node)]);
         };
         let known = self.diagnostics.len();
         let mut issues = Vec::new();
@@ -431,15 +394,6 @@ impl Session<'_> {
 pub(crate) fn resolve(aliases: &BTreeMap<String, String>, path: &str) -> FieldPath {
     let path = FieldPath::new(path);
     aliases.get(path.as_str()).map_or(path, |target| FieldPath::new(target))
-}
-
-fn is_rule(entries: &[(Node, Node)]) -> bool {
-    let has = |wanted: &str| {
-        entries
-            .iter()
-            .any(|(key, _)| matches!(&key.kind, NodeKind::Scalar { text, .. } if text == wanted))
-    };
-    !has("rules") && (has("when") || has("then"))
 }
 
 /// What makes two versions of a rule the same rule: everything but its annotations and spelling.

@@ -186,12 +186,7 @@ impl Session<'_> {
         match parse_condition(text, scope) {
             Ok(ast) => Some((node, text, ast)),
             Err(mut issues) => {
-                if keys::cut_at_remark(source.text, node) {
-                    for issue in issues.iter_mut().filter(|issue| issue.help.is_none()) {
-                        let help = "YAML ends the value at ` #`: put the whole value in quotes";
-                        issue.help = Some(help.into());
-                    }
-                }
+                keys::blame_remark(source.text, node, &mut issues);
                 self.report_in(source, node, issues);
                 None
             }

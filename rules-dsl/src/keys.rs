@@ -100,6 +100,41 @@ fn key_text<'n>(key: &'n Node, issues: &mut Vec<Issue>) -> Option<&'n str> {
     None
 }
 
+/// Whether a map is a rule that stands in its file alone.
+pub(crate) fn is_rule(entries: &[(Node, Node)]) -> bool {
+    let has = |wanted: &str| {
+        entries
+            .iter()
+            .any(|(key, _)| matches!(&key.kind, NodeKind::Scalar { text, .. } if text == wanted))
+    };
+    !has("rules") && (has("when") || has("then"))
+}
+
+/// The file is something else than a rule file.
+pub(crate) fn no_rules(root: &Node) -> Issue {
+    let start = root.span.start;
+    match root.kind {
+        NodeKind::Scalar { .. } => {
+            let message = "a rule file is a map with `rules`, not a text";
+            Issue::new("E0104", root.span.clone(), message, "expected `rules:`")
+        }
+        _ => Issue::new("E0103", start..start, "the file holds no `rules`", "expected `rules:`"),
+    }
+}
+
+/// `rules` is something else than a list.
+pub(crate) fn no_list(node: &Node) -> Issue {
+    let message = format!("`rules` must be a list, not {}", node.describe());
+    Issue::new("E0104", node.span.clone(), message, "expected a list")
+        .help("begin each rule with `- `; `rules: []` says that there are none")
+}
+
+/// An item of `rules` is something else than a rule.
+pub(crate) fn no_rule(node: &Node) -> Issue {
+    let message = format!("a rule must be a map, not {}", node.describe());
+    Issue::new("E0104", node.span.clone(), message, "expected `when:` and `then:`")
+}
+
 fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
     let issue =
         Issue::new("E0102", key.span.clone(), format!("unknown key `{name}`"), "not a key here");
@@ -309,11 +344,17 @@ fn swallowed_comment(file: &str, node: &Node) -> Option<Issue> {
     )
 }
 
-/// What to add to a complaint about a bare value that YAML cut short at a remark.
-pub(crate) fn cut_at_remark(file: &str, node: &Node) -> bool {
+/// Adds the likely cause to complaints about a bare value that YAML cut short at a remark.
+pub(crate) fn blame_remark(file: &str, node: &Node, issues: &mut [Issue]) {
     let plain = matches!(node.kind, NodeKind::Scalar { style: Style::Plain, .. });
     let rest = file.get(node.span.end..).and_then(|rest| rest.lines().next());
-    plain && rest.is_some_and(|rest| rest.trim_start().starts_with('#'))
+    if !plain || !rest.is_some_and(|rest| rest.trim_start().starts_with('#')) {
+        return;
+    }
+    for issue in issues.iter_mut().filter(|issue| issue.help.is_none()) {
+        let help = "YAML ends the value at ` #`: put the whole value in quotes";
+        issue.help = Some(help.into());
+    }
 }
 
 /// The value in the kind of quotes that needs no escapes inside; `None` when both kinds occur.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::document::{Node, NodeKind, Style};
+use crate::document::{MAX_BYTES, Node, NodeKind, Style};
 use crate::issue::Issue;
 
 /// How much of a line a diagnostic keeps on either side of the fault.
@@ -40,6 +40,34 @@ impl SourceText {
     /// A source in JSON.
     pub fn json(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into(), format: Format::Json }
+    }
+
+    /// The text as a document.
+    pub(crate) fn read(&self) -> Result<(Source<'_>, Node), Box<Diagnostic>> {
+        if self.text.len() > MAX_BYTES {
+            let message =
+                format!("the file has {} bytes; the limit is {MAX_BYTES}", self.text.len());
+            let issue = Issue::new("E0107", 0..0, message, "split it into several files");
+            return Err(Box::new(Source::new(&self.name, "").diagnose(issue)));
+        }
+        let source = Source::new(&self.name, &self.text);
+        match self.format.parse(&self.text) {
+            Ok(root) => Ok((source, root)),
+            Err(issue) => Err(Box::new(source.diagnose(issue))),
+        }
+    }
+}
+
+impl Format {
+    pub(crate) fn parse(self, text: &str) -> Result<Node, Issue> {
+        match self {
+            #[cfg(feature = "yaml")]
+            Self::Yaml => crate::yaml::parse(text),
+            Self::Json => crate::json::parse(text),
+            #[cfg(not(feature = "yaml"))]
+            Self::Yaml => Err(Issue::new("E0101", 0..1, "this build reads no YAML", "")
+                .help("turn on the feature `yaml` of birl-rules-dsl, or write the rules in JSON")),
+        }
     }
 }
 
@@ -121,17 +149,25 @@ impl<'t> Source<'t> {
 
     /// Turns spans inside a scalar's value into spans of the file.
     pub(crate) fn locate(&self, node: &Node, issues: &mut [Issue]) {
-        let map = match &node.kind {
-            NodeKind::Scalar { text, style } => {
-                Alignment::new(self.text, node.span.clone(), text, *style)
-            }
-            _ => Alignment { whole: node.span.clone(), offsets: Vec::new() },
-        };
+        let map = Alignment { whole: node.span.clone(), offsets: origins(self.text, node) };
         for issue in issues {
             issue.span = map.source(issue.span.clone());
             issue.others.iter_mut().for_each(|(span, _)| *span = map.source(span.clone()));
         }
     }
+}
+
+/// Of each byte of a scalar's value the byte of the file that it came from, plus one for its end;
+/// nothing when that cannot be told.
+pub(crate) fn origins(file: &str, node: &Node) -> Vec<usize> {
+    let NodeKind::Scalar { text, style } = &node.kind else { return Vec::new() };
+    let Range { mut start, end } = node.span;
+    if *style == Style::Block {
+        // The empty lines before it are a part of the value, and its span begins behind them.
+        start = file.get(..start).map_or(start, |before| before.trim_end().len());
+    }
+    let offsets = file.get(start..end).and_then(|source| align(source, text, *style));
+    offsets.unwrap_or_default().into_iter().map(|at| at + start).collect()
 }
 
 /// Which byte of the file each byte of a scalar's value came from.
@@ -142,19 +178,11 @@ impl<'t> Source<'t> {
 #[derive(Debug)]
 struct Alignment {
     whole: Range<usize>,
-    /// One entry per byte of the value, plus one for its end; empty when the thread was lost.
+    /// Empty when the thread was lost.
     offsets: Vec<usize>,
 }
 
 impl Alignment {
-    fn new(file: &str, whole: Range<usize>, value: &str, style: Style) -> Self {
-        let offsets = file
-            .get(whole.clone())
-            .and_then(|source| align(source, value, style))
-            .map(|offsets| offsets.into_iter().map(|at| at + whole.start).collect());
-        Self { whole, offsets: offsets.unwrap_or_default() }
-    }
-
     fn source(&self, span: Range<usize>) -> Range<usize> {
         match (self.offsets.get(span.start), self.offsets.get(span.end)) {
             (Some(start), Some(end)) => *start..(*end).max(*start),
@@ -173,6 +201,10 @@ fn align(source: &str, value: &str, style: Style) -> Option<Vec<usize>> {
     };
     let mut offsets = Vec::with_capacity(value.len() + 1);
     for wanted in value.chars() {
+        if !wanted.is_whitespace() {
+            // Indentation and folded lines.
+            at = source.len() - source.get(at..)?.trim_start().len();
+        }
         let found = source.get(at..)?.chars().next();
         let from;
         (from, at) = match found {
@@ -182,17 +214,8 @@ fn align(source: &str, value: &str, style: Style) -> Option<Vec<usize>> {
                 (from, next + escape_length(source.get(next..)?)?)
             }
             Some('\'') if style == Style::Single && wanted == '\'' => (at, at + 2),
-            Some(c) if c == wanted && c != '\n' => (at, at + c.len_utf8()),
-            Some(c) if c.is_whitespace() => {
-                let run = source[at..].find(|c: char| !c.is_whitespace());
-                let next = at + run.unwrap_or(source.len() - at);
-                if wanted.is_whitespace() {
-                    (at, at + c.len_utf8())
-                } else if source[next..].starts_with(wanted) {
-                    (next, next + wanted.len_utf8())
-                } else {
-                    return None;
-                }
+            Some(c) if c == wanted || (c.is_whitespace() && wanted.is_whitespace()) => {
+                (at, at + c.len_utf8())
             }
             // A block's last line break may be the end of the file.
             None if wanted == '\n' => (at, at),
@@ -250,6 +273,13 @@ mod tests {
         check("a &&\n      b > 1", "a && b > 1", Style::Plain, "b", "b");
         check("'it''s > 1'", "it's > 1", Style::Single, "> 1", "> 1");
         check(r#""a == \"x\" && b""#, r#"a == "x" && b"#, Style::Double, "b", "b");
+        check(
+            "\"a &&\n  \\\"x\\\" == b\"",
+            "a && \"x\" == b",
+            Style::Double,
+            "\"x\" ==",
+            r#"\"x\" =="#,
+        );
         check(r#""a\u00e9 && b""#, "a\u{e9} && b", Style::Double, "b", "b");
         check(r#""\ud83d\ude00 && b""#, "\u{1F600} && b", Style::Double, "b", "b");
         check("|\n    a &&\n    b\n", "a &&\nb\n", Style::Block, "b", "b");
