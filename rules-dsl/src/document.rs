@@ -24,7 +24,6 @@ pub(crate) enum NodeKind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "yaml"), expect(dead_code, reason = "JSON has two of the styles"))]
 pub(crate) enum Style {
     /// Bare words; in JSON numbers, `true`, `false`, `null`.
     Plain,

@@ -59,13 +59,18 @@ impl Files {
         self.stamp.is_none() || self.take_stamp() != self.stamp
     }
 
+    /// Reads every file by itself.
+    pub(crate) fn read(&self) -> Result<Vec<(PathBuf, SourceText)>, ReadError> {
+        let files = list(&self.paths)?;
+        files.into_iter().map(|file| read(&file).map(|source| (file, source))).collect()
+    }
+
     /// Reads everything.
     pub(crate) fn look(&mut self) -> Look {
         // Taken before reading: what changes in between is found by the next comparison.
         self.stamp = self.take_stamp();
-        let sources =
-            list(&self.paths).and_then(|files| files.iter().map(|file| read(file)).collect());
-        Look { sources }
+        let files = self.read();
+        Look { sources: files.map(|files| files.into_iter().map(|(_, source)| source).collect()) }
     }
 
     fn take_stamp(&self) -> Option<u64> {

@@ -1,4 +1,6 @@
-//! Text to tree. The only file that knows the parser generator.
+//! Text to tree. With its tokens, the only file that knows the parser generator.
+
+mod tokens;
 
 use std::ops::Range;
 
@@ -12,6 +14,8 @@ use crate::issue::{Issue, nearest};
 use crate::literal;
 use crate::names::Scope;
 use crate::prescan::prescan;
+
+pub(crate) use tokens::{Language, TokenKind, blank_between, tokens};
 
 #[derive(pest_derive::Parser)]
 #[grammar = "grammar.pest"]

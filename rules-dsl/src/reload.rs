@@ -24,6 +24,7 @@ use crate::diagnostic::Diagnostics;
 use crate::files::{Files, Look, ReadError};
 use crate::metrics::Metrics;
 use crate::ruleset::RuleSet;
+use crate::source::SourceText;
 
 /// How long an edit must lie still before it counts.
 const SETTLE: Duration = Duration::from_millis(60);
@@ -194,6 +195,19 @@ impl RuleFiles {
         let live = ArcSwap::from_pointee(rules.with_generation(1));
         let state = Mutex::new(State { files, judged, generation: 1 });
         Ok(Self { shared: Arc::new(Shared { compiler, metrics, live, state }) })
+    }
+
+    /// Reads the files that [`open`](Self::open) would read, each with its path, and compiles nothing:
+    /// for programs that work on the text itself, as with [`format`](crate::format).
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be read.
+    pub fn read<P: Into<PathBuf>>(
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Vec<(PathBuf, SourceText)>, LoadError> {
+        let files = Files::new(paths.into_iter().map(Into::into).collect());
+        files.read().map_err(|error| LoadError::new(Cause::Read(error)))
     }
 
     /// The set that is live. Lock-free; take it once per batch.

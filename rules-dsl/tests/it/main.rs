@@ -14,6 +14,7 @@ mod engine; // windows, episodes, groups, replacement
 #[cfg(feature = "logsource")]
 mod entries; // log entries as records
 mod features; // what each brings with it
+mod format; // one way of writing
 mod generated; // rules and records by chance
 mod golden; // rule files in, diagnostics or a summary out
 mod hostile; // input made to break things
