@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Logs, rules, alerts, routes, scale, and logs again.
 ///
-/// Exit codes: 0 done, 1 something failed while running, 2 bad input (a flag, a configuration, a
-/// rule, a port), 3 a fault of birl's own.
+/// Exit codes: 0 done, 1 something failed while running or `rules fmt --check` found something to
+/// format, 2 bad input (a flag, a configuration, a rule, a port), 3 a fault of birl's own.
 #[derive(Debug, Parser)]
 #[command(name = "birl", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Print what a file, a command or the journal says, an entry a line
     Tail(Tail),
-    /// Check rule files, judge events by them, and say why
+    /// Check and format rule files, judge events by them, and say why
     #[command(subcommand)]
     Rules(Rules),
     /// Print a shell's completion script
@@ -108,6 +108,20 @@ pub(crate) enum Rules {
         /// How mistakes are printed
         #[arg(short, long, visible_alias = "format", value_enum, default_value_t = Shown::Text)]
         output: Shown,
+    },
+    /// Write rule files in one way, and print the names of those that changed
+    ///
+    /// Spaces in conditions and intents, quotes of texts, and the ends of lines change; comments, line
+    /// breaks, the order of keys and what the rules mean do not. Files are replaced whole. One with
+    /// mistakes in it is left as it is: they are printed, and the exit code is 2.
+    Fmt {
+        /// Rule files, or folders of them; `-` formats YAML from standard input to standard output
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Change nothing, print the names of the files that would change, and exit with 1 if there
+        /// are any
+        #[arg(long)]
+        check: bool,
     },
     /// Read events from standard input, a JSON object a line, and print what fires
     Eval {

@@ -6,6 +6,7 @@ mod cli;
 mod compose;
 mod config;
 mod failure;
+mod fmt;
 mod log;
 mod rules;
 mod run;

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 pub(crate) fn rules(args: &Rules) -> Result<(), Failure> {
     match args {
         Rules::Check { paths, output } => check(paths, *output),
+        Rules::Fmt { paths, check } => crate::fmt::fmt(paths, *check),
         Rules::Eval { events } => eval(events),
         Rules::Explain { events, rule } => explain(events, rule.as_deref()),
     }
@@ -127,13 +128,13 @@ fn time(value: Option<Value<'_>>) -> Option<SystemTime> {
 }
 
 /// Standard output, for people or for programs.
-struct Answers {
+pub(crate) struct Answers {
     shown: Shown,
     out: BufWriter<StdoutLock<'static>>,
 }
 
 impl Answers {
-    fn new(shown: Option<Shown>) -> Self {
+    pub(crate) fn new(shown: Option<Shown>) -> Self {
         let is_terminal = std::io::stdout().is_terminal();
         let shown = shown.unwrap_or(if is_terminal { Shown::Text } else { Shown::Json });
         Self { shown, out: BufWriter::new(std::io::stdout().lock()) }
@@ -150,8 +151,13 @@ impl Answers {
         }
     }
 
-    fn line(&mut self, line: &(impl Display + ?Sized)) -> Result<(), Failure> {
-        let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    pub(crate) fn line(&mut self, line: &(impl Display + ?Sized)) -> Result<(), Failure> {
+        self.text(&format_args!("{line}\n"))
+    }
+
+    /// What brings its own line breaks.
+    pub(crate) fn text(&mut self, text: &(impl Display + ?Sized)) -> Result<(), Failure> {
+        let written = write!(self.out, "{text}").and_then(|()| self.out.flush());
         match written {
             // Nobody reads any more, as in `birl rules eval … | head`.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),

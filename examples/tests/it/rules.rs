@@ -1,4 +1,4 @@
-//! `birl rules`: check, eval and explain.
+//! `birl rules`: check, fmt, eval and explain.
 
 use std::io::Write;
 use std::process::{Output, Stdio};
@@ -97,4 +97,123 @@ fn what_is_wrong_with_the_input_is_told() {
     let output = birl().args(["rules", "check", "/nowhere/rules.yaml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output.stderr).contains("/nowhere/rules.yaml"));
+}
+
+const UNTIDY: &str = "when: cpu>90   # hot\nthen: notify( )";
+const TIDY: &str = "when: cpu > 90   # hot\nthen: notify()\n";
+
+/// The files of a folder with what they hold, hidden ones too.
+fn held(folder: &tempfile::TempDir) -> Vec<(String, String)> {
+    let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut held: Vec<_> =
+        entries.map(|path| (name(&path), std::fs::read_to_string(&path).unwrap())).collect();
+    held.sort();
+    held
+}
+
+#[test]
+fn rule_files_are_formatted_in_place() {
+    let json = "{\"when\": \"cpu>90\", \"then\": \"notify()\"}";
+    let files = [
+        ("a.yaml", UNTIDY),
+        ("b.yml", TIDY),
+        ("c.json", json),
+        ("d.txt", UNTIDY),
+        (".e.yaml", UNTIDY),
+    ];
+    let site = folder(&files);
+    let path = |name: &str| site.path().join(name);
+    let before = held(&site);
+
+    let output = rules(&site, &["fmt", "--check"], "");
+    let names = format!("{}\n{}\n", path("a.yaml").display(), path("c.json").display());
+    assert_eq!((output.status.code(), said(&output.stdout)), (Some(1), names.clone()));
+    assert_eq!(said(&output.stderr), "error: 2 files are not formatted\n");
+    assert_eq!(held(&site), before, "a check changes nothing");
+
+    #[cfg(unix)]
+    let inode = {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        std::fs::set_permissions(path("a.yaml"), std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(path("a.yaml"), path("z.yaml")).unwrap();
+        std::fs::metadata(path("a.yaml")).unwrap().ino()
+    };
+    let output = rules(&site, &["fmt"], "");
+    assert_eq!((output.status.code(), said(&output.stdout)), (Some(0), names));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        let metadata = std::fs::metadata(path("a.yaml")).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
+        assert_ne!(metadata.ino(), inode, "written anew, so that nobody reads a half of it");
+        assert!(std::fs::symlink_metadata(path("z.yaml")).unwrap().is_symlink());
+        std::fs::remove_file(path("z.yaml")).unwrap();
+    }
+    let expected = [
+        (".e.yaml", UNTIDY.to_owned()),
+        ("a.yaml", TIDY.to_owned()),
+        ("b.yml", TIDY.to_owned()),
+        ("c.json", json.replace("cpu>90", "cpu > 90") + "\n"),
+        ("d.txt", UNTIDY.to_owned()),
+    ];
+    assert_eq!(held(&site), expected.map(|(name, text)| (name.to_owned(), text)));
+
+    for args in [&["fmt"][..], &["fmt", "--check"]] {
+        let output = rules(&site, args, "");
+        assert_eq!((output.status.code(), said(&output.stdout)), (Some(0), String::new()));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_not_formatted() {
+    let site = folder(&[("a.yaml", "when: cpu>\nthen: notify( )\n"), ("b.yaml", UNTIDY)]);
+    for (args, b) in [(&["fmt", "--check"][..], UNTIDY), (&["fmt"], TIDY)] {
+        let output = rules(&site, args, "");
+        let text = said(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("error[E0201]") && text.contains("a.yaml:1:10"), "{text}");
+        assert!(said(&output.stdout).ends_with("b.yaml\n"), "{}", said(&output.stdout));
+        let held = held(&site);
+        assert_eq!(held[0].1, "when: cpu>\nthen: notify( )\n");
+        assert_eq!((held.len(), held[1].1.as_str()), (2, b));
+    }
+    let output = birl().args(["rules", "fmt", "/nowhere/rules.yaml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output.stderr).contains("/nowhere/rules.yaml"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_that_may_not_be_written_is_not_replaced() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = folder(&[("a.yaml", UNTIDY)]);
+    let file = site.path().join("a.yaml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o444)).unwrap();
+    let output = rules(&site, &["fmt"], "");
+    let text = said(&output.stderr);
+    assert_eq!((output.status.code(), said(&output.stdout)), (Some(1), String::new()), "{text}");
+    assert!(text.contains("a.yaml: it is read-only"), "{text}");
+    assert_eq!(held(&site), [("a.yaml".to_owned(), UNTIDY.to_owned())]);
+}
+
+#[test]
+fn standard_input_is_formatted_to_standard_output() {
+    let run = |args: &[&str], input: &str| {
+        let mut command = birl();
+        command.args(["rules", "fmt"]).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), said(&output.stdout), said(&output.stderr))
+    };
+    assert_eq!(run(&["-"], UNTIDY), (Some(0), TIDY.into(), String::new()));
+    assert_eq!(run(&["-"], TIDY), (Some(0), TIDY.into(), String::new()));
+    assert_eq!(run(&["-", "--check"], TIDY), (Some(0), String::new(), String::new()));
+    let (code, out, error) = run(&["-", "--check"], UNTIDY);
+    assert_eq!((code, out.as_str()), (Some(1), "<stdin>\n"), "{error}");
+    let (code, out, error) = run(&["-"], "when: a >\n");
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(error.starts_with("error[E0201]") && error.contains("<stdin>:1:9"), "{error}");
 }
