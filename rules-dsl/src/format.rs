@@ -56,8 +56,9 @@ pub fn format(source: &SourceText) -> Result<String, Diagnostics> {
     Ok(lay_out(text, source.format))
 }
 
-/// The text with its expressions formatted, except those that would mean something else then. There
-/// should be none; a formatter that is wrong about one must still not change a rule.
+/// The text with its expressions formatted, except those that would mean something else then: by an
+/// alias they may be plain texts elsewhere, where each blank counts. There should be no others, but a
+/// formatter that is wrong about one must still not change a rule.
 fn rewrite(text: &str, format: Format, root: &Node, sites: &Sites<'_>, edits: &[Edit]) -> String {
     let mut left = BTreeSet::new();
     for _ in 0..2 {

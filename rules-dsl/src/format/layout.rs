@@ -7,7 +7,8 @@ use crate::document::{Node, NodeKind, Style};
 
 /// Removes blanks at the ends of lines where they are no part of a text, and empty lines at the end.
 pub(super) fn tidy(file: &str, root: &Node, sites: &Sites<'_>) -> String {
-    let mut texts = Texts { ranges: Vec::new(), open_end: false };
+    let filled = file.trim_end_matches([' ', '\t', '\r', '\n']).len();
+    let mut texts = Texts { ranges: Vec::new(), filled, open_end: false };
     texts.collect(file, root, sites);
     texts.ranges.sort_by_key(|range| (range.start, range.end));
 
@@ -37,6 +38,8 @@ pub(super) fn tidy(file: &str, root: &Node, sites: &Sites<'_>) -> String {
 /// The texts in which blanks at the end of a line may count.
 struct Texts {
     ranges: Vec<Range<usize>>,
+    /// Where the file ends, less its empty lines.
+    filled: usize,
     /// The last one ends with the file, and its empty lines count.
     open_end: bool,
 }
@@ -55,7 +58,7 @@ impl Texts {
                 let breaks = text[text.len() - blanks..].matches('\n').count();
                 if block
                     && breaks > 1
-                    && node.span.end >= file.trim_end().len()
+                    && node.span.end >= self.filled
                     && sites.language(node).is_none()
                 {
                     self.open_end = true;
@@ -76,7 +79,7 @@ impl Texts {
         if self.open_end {
             return file.len();
         }
-        let end = file.trim_end_matches([' ', '\t', '\r', '\n']).len();
+        let end = self.filled;
         // Blanks at the end of a block's last line are a part of the text.
         let line = file[end..].find(['\r', '\n']).map_or(file.len(), |at| end + at);
         let in_text = self.ranges.iter().any(|range| range.start <= end && range.end > end);

@@ -35,7 +35,7 @@ enum Shape {
 pub(super) struct Sites<'n> {
     /// By the place of the node in memory, because aliases give one place in the text to many.
     languages: HashMap<*const Node, Language>,
-    /// By their place in the text: those that are nothing else as well.
+    /// By their place in the text.
     pub(super) nodes: BTreeMap<usize, (&'n Node, Language)>,
 }
 
@@ -48,32 +48,12 @@ impl<'n> Sites<'n> {
         if !finder.wrong.is_empty() {
             return Err(finder.wrong);
         }
-        let mut sites = finder.sites;
-        sites.forget_shared(root);
-        Ok(sites)
+        Ok(finder.sites)
     }
 
     /// The kind of expression that a node is, if it is one.
     pub(super) fn language(&self, node: &Node) -> Option<Language> {
         self.languages.get(&std::ptr::from_ref(node)).copied()
-    }
-
-    /// Drops what is a text elsewhere, where each blank counts. Recurses once per level.
-    fn forget_shared(&mut self, node: &Node) {
-        match &node.kind {
-            NodeKind::Scalar { .. } => {
-                if self.language(node).is_none() && !node.span.is_empty() {
-                    self.nodes.remove(&node.span.start);
-                }
-            }
-            NodeKind::Seq(items) => items.iter().for_each(|item| self.forget_shared(item)),
-            NodeKind::Map(entries) => {
-                for (key, value) in entries {
-                    self.forget_shared(key);
-                    self.forget_shared(value);
-                }
-            }
-        }
     }
 }
 

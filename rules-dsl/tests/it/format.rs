@@ -72,6 +72,24 @@ fn each_scalar_keeps_its_style() {
 }
 
 #[test]
+fn the_table_of_the_manual_is_true() {
+    let manual = include_str!("../../src/syntax.md");
+    let rows = manual.split("| before | after |").nth(1).unwrap().lines().skip(2);
+    let mut count = 0;
+    for row in rows.take_while(|row| row.starts_with('|')) {
+        let cells: Vec<_> =
+            row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`'])).collect();
+        let file = |text: &str| match text.starts_with("notify") {
+            true => json!({"when": "a", "then": text}).to_string() + "\n",
+            false => json!({"when": text, "then": "f()"}).to_string() + "\n",
+        };
+        json(&file(cells[0]), &file(cells[1]));
+        count += 1;
+    }
+    assert_eq!(count, 5);
+}
+
+#[test]
 fn line_breaks_stay() {
     condition(
         "|\n\n   a>1&&\n     (b   ||\n       c)\n\n",
@@ -84,6 +102,7 @@ fn line_breaks_stay() {
     condition("'a>1&&  \n\n    b '", "'a > 1 &&\n\n    b'");
     condition("\"a>1  \n    &&b==\\\"x\\\"\"", "\"a > 1\n    && b == 'x'\"");
     condition("\"a>1 \\\n    &&b \\\n    ||c\"", "\"a > 1 \\\n    && b \\\n    || c\"");
+    condition("\"a>1\\ \n    &&b\\n\n    ||c\"", "\"a > 1\\ \n    && b\\n\n    || c\"");
     condition("|\n  a in [\n    1,\n    2,\n  ]", "|\n  a in [\n    1,\n    2\n  ]");
     condition("|\n  a in [\n    1\n    ,\n  ]", "|\n  a in [\n    1\n  ]");
     condition("|\n  a not\n  in [ 1 ]", "|\n  a not\n  in [1]");
@@ -132,7 +151,7 @@ fn everything_else_stays_byte_for_byte() {
     );
     // Empty lines that are a part of a text stay even at the end of the file.
     yaml(
-        "when: a>1\nthen: notify()\nannotations:\n  a: |+\n    x  \n\n \n",
+        "when: a>1  \nthen: notify()\nannotations:\n  a: |+\n    x  \n\n \n",
         "when: a > 1\nthen: notify()\nannotations:\n  a: |+\n    x  \n\n \n",
     );
     yaml("rules: []", "rules: []\n");
@@ -322,7 +341,10 @@ proptest! {
         records in prop::collection::vec(generated::record(), 1..8),
     ) {
         let plain = generated::compiled(std::slice::from_ref(&condition));
-        prop_assume!(plain.len() == 1);
+        // Some conditions compare what can never be equal, and do not compile.
+        if plain.is_empty() {
+            return Ok(());
+        }
         // Bare, a condition must not begin with a sign of YAML's.
         let bare = style == 6;
         let condition = if doubled || bare { format!("(({condition}))") } else { condition };
