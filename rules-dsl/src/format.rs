@@ -21,33 +21,34 @@ use sites::Sites;
 ///
 /// What changes:
 ///
-/// - expressions, which are the values of `when`, `where` and `then`, and those in `let` and `macros`:
-///   one blank around operators, none behind `!` and signs, `f(a, b)`, `[a, b]`, `count(5m) by a, b`,
-///   `a(); b()`; no comma or semicolon before the end; one pair of parentheses where there were two
-///   around the same; texts in single quotes (in a YAML value that stands in single quotes itself, in
-///   double ones) where they need no backslash in either;
+/// - expressions, which are the values of `when`, `where` and `then`, and those in `let` and
+///   `macros`: one blank around operators, none behind `!` and signs or around `..`; `f(a, b)`,
+///   `[a, b]`, `count(5m) by a, b`, `a(); b()`; no comma or semicolon before the end; one pair of
+///   parentheses where there were two around the same; texts in single quotes (in a YAML value that
+///   stands in single quotes itself, in double ones) where they need no backslash in either;
 /// - blanks at the ends of lines, and the end of the file, which is one line break.
 ///
 /// What never changes: the meaning of a rule; comments, names and the order of keys; how a value is
 /// quoted or laid out in YAML, and where its lines break; how numbers and names are spelled; texts
 /// that are no expressions. A line break that a text spells as `\n` is a blank like any other.
 ///
-/// Formatting what was formatted changes nothing. An expression is left as it was where it shares its
-/// text with something else by a YAML alias.
+/// Formatting what was formatted changes nothing. An expression is left as it was where it shares
+/// its text with something else by a YAML alias.
 ///
 /// ```
 /// use birl_rules_dsl::{SourceText, format};
 ///
-/// let file = SourceText::yaml("rules.yaml", "when: cpu>90&&( env ==\"prod\" ) # hot\nthen: notify( )");
+/// let text = "when: cpu>90&&( env ==\"prod\" ) # hot\nthen: notify( )";
+/// let file = SourceText::yaml("rules.yaml", text);
 /// assert_eq!(format(&file)?, "when: cpu > 90 && (env == 'prod') # hot\nthen: notify()\n");
 /// # Ok::<(), birl_rules_dsl::Diagnostics>(())
 /// ```
 ///
 /// # Errors
 ///
-/// Every mistake for which the text cannot be read: in YAML or JSON, in the shape of the file, and in
-/// the syntax of expressions. What a rule means is not checked, so a file that is formatted may still
-/// fail to compile.
+/// Every mistake for which the text cannot be read: in YAML or JSON, in the shape of the file, and
+/// in the syntax of expressions (the first 1,000). What a rule means is not checked, so a file that
+/// is formatted may still fail to compile.
 pub fn format(source: &SourceText) -> Result<String, Diagnostics> {
     let (file, root) = source.read().map_err(|wrong| Diagnostics::new(vec![*wrong]))?;
     let sites = Sites::find(&file, &root).map_err(Diagnostics::new)?;
@@ -57,8 +58,8 @@ pub fn format(source: &SourceText) -> Result<String, Diagnostics> {
 }
 
 /// The text with its expressions formatted, except those that would mean something else then: by an
-/// alias they may be plain texts elsewhere, where each blank counts. There should be no others, but a
-/// formatter that is wrong about one must still not change a rule.
+/// alias they may be plain texts elsewhere, where each blank counts. There should be no others, but
+/// a formatter that is wrong about one must still not change a rule.
 fn rewrite(text: &str, format: Format, root: &Node, sites: &Sites<'_>, edits: &[Edit]) -> String {
     let mut left = BTreeSet::new();
     for _ in 0..2 {

@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::sites::Sites;
 use crate::document::{Node, NodeKind, Style};
 
-/// Removes blanks at the ends of lines where they are no part of a text, and empty lines at the end.
+/// Removes blanks at the ends of lines where they are no part of a text, and empty lines at the end
+/// of the file.
 pub(super) fn tidy(file: &str, root: &Node, sites: &Sites<'_>) -> String {
     let filled = file.trim_end_matches([' ', '\t', '\r', '\n']).len();
     let mut texts = Texts { ranges: Vec::new(), filled, open_end: false };

@@ -1,7 +1,7 @@
 //! What changes in the spelling of the scalars that hold expressions.
 //!
-//! Only two things do: the blanks between tokens, and the quotes of texts. Neither can turn a scalar
-//! into one of another kind, since no token begins with a sign that means something to YAML behind a
+//! Only two things do: the blanks between tokens, and the quotes of texts. Neither can make another
+//! kind of scalar of one, since no token begins with a sign that means something to YAML behind a
 //! blank, and the first token stays the first.
 
 use std::ops::Range;

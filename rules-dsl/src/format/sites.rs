@@ -84,6 +84,10 @@ impl<'n> Finder<'_, 'n> {
 
     fn list(&mut self, items: &'n [Node]) {
         for item in items {
+            // What is not kept is not looked for.
+            if self.wrong.len() == MAX_DIAGNOSTICS {
+                break;
+            }
             self.rule(item);
         }
     }

@@ -86,7 +86,7 @@ fn the_table_of_the_manual_is_true() {
         json(&file(cells[0]), &file(cells[1]));
         count += 1;
     }
-    assert_eq!(count, 5);
+    assert_eq!(count, 6);
 }
 
 #[test]
