@@ -100,7 +100,7 @@ pub(crate) struct Tail {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Rules {
-    /// Print every mistake in rule files, with its place and remedy
+    /// Print every mistake in rule files, with its place and remedy, and what is odd about good ones
     Check {
         /// Rule files, or folders of them
         #[arg(required = true, value_name = "PATH")]
@@ -108,7 +108,12 @@ pub(crate) enum Rules {
         /// How mistakes are printed
         #[arg(short, long, visible_alias = "format", value_enum, default_value_t = Shown::Text)]
         output: Shown,
+        /// Exit with 2 for what is odd as well
+        #[arg(long)]
+        deny_warnings: bool,
     },
+    /// Print the JSON Schema of rule files, for editors to complete and check them by
+    Schema,
     /// Write rule files in one way, and print the names of those that changed
     ///
     /// Spaces in conditions and intents, quotes of texts, and the ends of lines change; comments, line

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use birl_rules_dsl::reload::RuleFiles;
 use birl_rules_dsl::{
-    Engine, EngineConfig, Event, FieldPath, JsonLine, Record, RuleSet, Scratch, Value,
+    Engine, EngineConfig, Event, FieldPath, JSON_SCHEMA, JsonLine, Record, RuleSet, Scratch, Value,
 };
 use serde::Serialize;
 
@@ -17,35 +17,50 @@ use crate::failure::Failure;
 
 pub(crate) fn rules(args: &Rules) -> Result<(), Failure> {
     match args {
-        Rules::Check { paths, output } => check(paths, *output),
+        Rules::Check { paths, output, deny_warnings } => check(paths, *output, *deny_warnings),
+        Rules::Schema => Answers::new(Some(Shown::Text)).text(JSON_SCHEMA),
         Rules::Fmt { paths, check } => crate::fmt::fmt(paths, *check),
         Rules::Eval { events } => eval(events),
         Rules::Explain { events, rule } => explain(events, rule.as_deref()),
     }
 }
 
-fn check(paths: &[PathBuf], output: Shown) -> Result<(), Failure> {
+fn check(paths: &[PathBuf], output: Shown, deny_warnings: bool) -> Result<(), Failure> {
+    let mut out = Answers::new(Some(output));
     let wrong = match RuleFiles::open(paths) {
         Ok(files) => {
-            let count = files.current().len();
-            let s = if count == 1 { "" } else { "s" };
-            let mut out = Answers::new(Some(output));
-            return match output {
-                Shown::Json => out.line("[]"),
-                Shown::Text => out.line(&format!("{count} rule{s}, no mistakes")),
-            };
+            let rules = files.current();
+            let warnings = rules.warnings();
+            match output {
+                Shown::Json => out.line(&serde_json::to_string(warnings).map_err(Failure::own)?)?,
+                Shown::Text => {
+                    warnings.iter().try_for_each(|one| out.line(one))?;
+                    let odd = match warnings.len() {
+                        0 => String::new(),
+                        many => format!(", {}", counted(many, "warning")),
+                    };
+                    out.line(&format!("{}, no mistakes{odd}", counted(rules.len(), "rule")))?;
+                }
+            }
+            if deny_warnings && !warnings.is_empty() {
+                let count = counted(warnings.len(), "warning");
+                return Err(Failure::input(format!("{count} about the rules")));
+            }
+            return Ok(());
         }
         Err(wrong) => wrong,
     };
     // What cannot be read at all is told as any other failure is.
     let Some(diagnostics) = wrong.diagnostics() else { return Err(Failure::input(wrong)) };
-    let mut out = Answers::new(Some(output));
     match output {
         Shown::Json => out.line(&serde_json::to_string(diagnostics).map_err(Failure::own)?)?,
         Shown::Text => diagnostics.iter().try_for_each(|one| out.line(one))?,
     }
-    let (count, s) = (diagnostics.len(), if diagnostics.len() == 1 { "" } else { "s" });
-    Err(Failure::input(format!("{count} mistake{s} in the rules")))
+    Err(Failure::input(format!("{} in the rules", counted(diagnostics.len(), "mistake"))))
+}
+
+fn counted(many: usize, what: &str) -> String {
+    format!("{many} {what}{}", if many == 1 { "" } else { "s" })
 }
 
 fn eval(args: &Events) -> Result<(), Failure> {

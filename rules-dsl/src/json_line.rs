@@ -74,10 +74,8 @@ impl<'t> JsonLine<'t> {
         let root = fields.root();
         loop {
             let name = scan.name()?;
-            if !name.has_escapes
-                && !scan.nests()
-                && !(fields.has_whole() && name.raw().contains('.'))
-            {
+            let is_dotted = fields.has_whole() && name.raw().contains('.');
+            if !(name.has_escapes || is_dotted || scan.nests()) {
                 match root.below(name.raw()).and_then(FieldNames::slot) {
                     Some(slot) if scan.scalar(|value| found(slot, value))? => return Some(()),
                     Some(_) => {}

@@ -195,6 +195,7 @@ impl FieldSet {
     }
 
     /// Whether any path has several names.
+    #[cfg(feature = "json")]
     pub(crate) fn has_whole(&self) -> bool {
         !self.whole.is_empty()
     }

@@ -30,6 +30,28 @@ fn said(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn what_is_odd_is_told_and_may_be_denied() {
+    let odd =
+        folder(&[("a.yaml", "macros: {unused: x > 1}\nrules: [{when: y > 1, then: notify()}]")]);
+    let output = rules(&odd, &["check"], "");
+    let text = said(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("warning[W0002]: no rule uses the macro `unused`"), "{text}");
+    assert!(text.ends_with("1 rule, no mistakes, 1 warning\n"), "{text}");
+    let output = rules(&odd, &["check", "--deny-warnings", "--format", "json"], "");
+    assert_eq!(output.status.code(), Some(2));
+    let list: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list[0]["code"], "W0002");
+    assert!(said(&output.stderr).contains("1 warning about the rules"));
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let output = birl().args(["rules", "schema"]).output().unwrap();
+    assert_eq!(said(&output.stdout), birl_rules_dsl::JSON_SCHEMA);
+}
+
+#[test]
 fn a_folder_is_checked_and_every_mistake_is_told() {
     let good = folder(&[("a.yaml", RULES)]);
     let output = rules(&good, &["check"], "");
