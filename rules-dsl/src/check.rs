@@ -272,7 +272,10 @@ impl<'a> Checker<'a> {
             return;
         }
         let message = format!("this must be a condition, not {}", found.name());
-        self.issue("E0301", id, message, &format!("this is {}", found.name()));
+        let issue = self.issue("E0301", id, message, &format!("this is {}", found.name()));
+        if matches!(found, Type::Number | Type::Text) {
+            issue.help = Some("compare it with something: `cpu > 90`, `env == 'prod'`".into());
+        }
     }
 
     fn connective(&mut self, operands: &[ExprId], symbol: &str) -> Type {
@@ -284,9 +287,15 @@ impl<'a> Checker<'a> {
             let message = format!("`{symbol}` needs conditions, not {}", found.name());
             let issue =
                 self.issue("E0301", *operand, message, &format!("this is {}", found.name()));
-            if found == Type::Text && symbol == "||" {
-                issue.help = Some("to test several values, write `field in ['a', 'b']`".into());
-            }
+            issue.help = match found {
+                Type::Text if symbol == "||" => {
+                    Some("to test several values, write `field in ['a', 'b']`".into())
+                }
+                Type::Number | Type::Text => {
+                    Some("compare it with something: `cpu > 90`, `env == 'prod'`".into())
+                }
+                _ => None,
+            };
         }
         Type::Bool
     }
@@ -318,7 +327,8 @@ impl<'a> Checker<'a> {
                 return Type::Bool;
             }
             if op.is_ordering() && matches!(ty, Type::Bool | Type::Null) {
-                let message = format!("`{}` has no order for {}", op.symbol(), ty.name());
+                let message =
+                    format!("`{}` orders numbers and texts, not {}", op.symbol(), ty.name());
                 let label = format!("this is {}", ty.name());
                 self.issue("E0303", side, message, &label).help =
                     Some("compare it with `==` or `!=`".into());
@@ -335,7 +345,12 @@ impl<'a> Checker<'a> {
             )
             .help = Some("a field is named without quotes: `status == 'up'`".into());
         } else if left != Type::Any && right != Type::Any && left != right {
-            let message = format!("{} is never {} {}", left.name(), op.symbol(), right.name());
+            let message = match op {
+                CompareOp::Eq | CompareOp::Ne => {
+                    format!("{} never equals {}", left.name(), right.name())
+                }
+                _ => format!("{} and {} have no order", left.name(), right.name()),
+            };
             self.issue("E0302", id, message, "these types have nothing in common");
         } else if op.is_ordering() {
             for side in [a, b] {

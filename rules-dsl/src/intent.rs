@@ -204,7 +204,7 @@ fn check(call: &IntentCall, host: &[IntentSpec]) -> Result<Intent, Issue> {
 fn unknown(call: &IntentCall, host: &[IntentSpec]) -> Issue {
     let names = || BUILT_IN.into_iter().chain(host.iter().map(|spec| spec.name.as_str()));
     let message = format!("no intent is called `{}`", call.name);
-    let known = names().map(|name| format!("{name}()")).collect::<Vec<_>>().join(" ");
+    let known = names().map(|name| format!("{name}()")).collect::<Vec<_>>().join(", ");
     Issue::new("E0501", call.name_span.clone(), message, "unknown intent")
         .help(format!("there are {known}"))
         .suggest_if(nearest(&call.name, names()))

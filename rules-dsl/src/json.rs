@@ -100,11 +100,15 @@ impl Reader<'_> {
             self.at += 1;
             return Ok(());
         }
+        let mut comma;
         loop {
             item(self)?;
             self.space();
             match self.peek() {
-                Some(b',') => self.at += 1,
+                Some(b',') => {
+                    comma = self.at;
+                    self.at += 1;
+                }
                 Some(byte) if byte == close => {
                     self.at += 1;
                     return Ok(());
@@ -113,7 +117,9 @@ impl Reader<'_> {
             }
             self.space();
             if self.peek() == Some(close) {
-                return Err(self.unexpected("another item (JSON allows no comma before the end)"));
+                let message = "JSON allows no comma before the end";
+                let issue = Issue::new("E0101", comma..comma + 1, message, "this comma");
+                return Err(issue.help("delete it"));
             }
         }
     }
@@ -160,6 +166,12 @@ impl Reader<'_> {
     }
 
     fn unexpected(&self, expected: &str) -> Issue {
+        let rest = &self.text[self.at..];
+        if let Some(sign) = ["//", "/*", "#"].into_iter().find(|sign| rest.starts_with(sign)) {
+            let span = self.at..self.at + sign.len();
+            let issue = Issue::new("E0101", span, "JSON has no comments", "not part of JSON");
+            return issue.help("write the rules in YAML, where `#` begins a comment");
+        }
         let found = self.text[self.at..].chars().next();
         let message = match found {
             None => "the file ends too early".to_owned(),

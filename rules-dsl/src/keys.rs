@@ -1,12 +1,16 @@
 //! The keys of a rule file, what people write instead of them, and reading them from a document.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::check::{self, Known, Patterns};
 use crate::compile::MAX_DIAGNOSTICS;
 use crate::document::{Node, NodeKind, Style};
 use crate::issue::{Issue, nearest};
 use crate::literal::parse_duration;
+use crate::names::Scope;
+use crate::parser::{parse_actions, parse_condition};
+use crate::schema::Schema;
 
 pub(crate) const FILE: [&str; 5] = ["rules", "aliases", "fields", "lists", "macros"];
 pub(crate) const RULE: [&str; 11] = [
@@ -69,9 +73,8 @@ impl<'n> Keys<'n> {
                 break;
             }
             let Some(name) = key_text(key, issues) else { continue };
-            if keys.get(name).is_some() {
-                let message = format!("`{name}` stands here twice");
-                issues.push(Issue::new("E0105", key.span.clone(), message, "the second time"));
+            if let Some((_, first, _)) = keys.entries.iter().find(|(known, ..)| *known == name) {
+                issues.push(twice(name, key, first));
             } else if known.contains(&name) {
                 keys.entries.push((name, key, value));
             } else {
@@ -135,6 +138,24 @@ pub(crate) fn no_rule(node: &Node) -> Issue {
     Issue::new("E0104", node.span.clone(), message, "expected `when:` and `then:`")
 }
 
+fn twice(name: &str, key: &Node, first: &Node) -> Issue {
+    let message = format!("`{name}` stands here twice");
+    let issue = Issue::new("E0105", key.span.clone(), message, "the second time");
+    issue.with(first.span.clone(), "the first time").help(match name {
+        "when" | "where" => "join both with `&&`, or delete one",
+        _ => "delete one of the two",
+    })
+}
+
+/// A suggestion in the quotes of what it replaces.
+fn in_quotes(node: &Node, text: &str) -> String {
+    match node.kind {
+        NodeKind::Scalar { style: Style::Double, .. } => format!("\"{text}\""),
+        NodeKind::Scalar { style: Style::Single, .. } => format!("'{text}'"),
+        _ => text.to_owned(),
+    }
+}
+
 fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
     let issue =
         Issue::new("E0102", key.span.clone(), format!("unknown key `{name}`"), "not a key here");
@@ -153,10 +174,10 @@ fn unknown(name: &str, key: &Node, known: &[&'static str]) -> Issue {
         ("throttle" | "no_data", _) => {
             issue.help(format!("`{name}` is not part of the language yet"))
         }
-        (_, Some((_, key))) => issue.suggest(*key),
+        (_, Some((_, meant))) => issue.suggest(in_quotes(key, meant)),
         _ => {
             let near = nearest(name, known.iter().copied());
-            let issue = issue.suggest_if(near);
+            let issue = issue.suggest_if(near.map(|near| in_quotes(key, near)));
             if near.is_some() {
                 return issue;
             }
@@ -174,7 +195,7 @@ pub(crate) fn word<'w>(node: &Node, what: &str, words: &[&'w str]) -> Result<&'w
     let message = format!("{what} cannot be `{found}`");
     let issue = Issue::new("E0110", node.span.clone(), message, "not one of the words for it");
     let near = nearest(found, words.iter().copied());
-    let issue = issue.suggest_if(near);
+    let issue = issue.suggest_if(near.map(|near| in_quotes(node, near)));
     Err(if near.is_some() { issue } else { issue.help(one_of(words)) })
 }
 
@@ -251,17 +272,17 @@ pub(crate) fn entries<'n>(
         return Vec::new();
     };
     let mut out: Vec<(&str, &Node, &Node)> = Vec::new();
-    let mut names = HashSet::new();
+    let mut names: HashMap<&str, &Node> = HashMap::new();
     for (key, value) in entries {
         if issues.len() >= MAX_DIAGNOSTICS {
             break;
         }
         let Some(name) = key_text(key, issues) else { continue };
-        if names.insert(name) {
-            out.push((name, key, value));
+        if let Some(first) = names.get(name) {
+            issues.push(twice(name, key, first));
         } else {
-            let message = format!("`{name}` stands here twice");
-            issues.push(Issue::new("E0105", key.span.clone(), message, "the second time"));
+            names.insert(name, key);
+            out.push((name, key, value));
         }
     }
     out
@@ -296,7 +317,7 @@ pub(crate) fn expression<'n>(file: &str, node: &'n Node, key: &str) -> Result<&'
         let line_end = file[tag.start..].find('\n').map_or(file.len(), |end| tag.start + end);
         let written = file[tag.start..line_end].trim_end();
         let span = tag.start..tag.start + written.len();
-        let quoted = quoted(written);
+        let quoted = quoted(key, written);
         return Err(Issue::new(
             "E0106",
             span,
@@ -308,7 +329,7 @@ pub(crate) fn expression<'n>(file: &str, node: &'n Node, key: &str) -> Result<&'
     }
     let value = text(node, &format!("`{key}`"))?;
     if let NodeKind::Scalar { style: Style::Plain, .. } = node.kind
-        && let Some(issue) = swallowed_comment(file, node)
+        && let Some(issue) = swallowed_comment(file, node, key)
     {
         return Err(issue);
     }
@@ -317,7 +338,7 @@ pub(crate) fn expression<'n>(file: &str, node: &'n Node, key: &str) -> Result<&'
 
 /// ` #` ends a bare value. That is fine before a remark, and a silent disaster before the rest of a
 /// condition; a comment that starts without a space or holds an operator is taken for the latter.
-fn swallowed_comment(file: &str, node: &Node) -> Option<Issue> {
+fn swallowed_comment(file: &str, node: &Node, key: &str) -> Option<Issue> {
     let rest = file.get(node.span.end..)?;
     // Most values have no comment behind them, and lines may be as long as the file.
     if !rest.trim_start_matches([' ', '\t']).starts_with('#') {
@@ -339,8 +360,11 @@ fn swallowed_comment(file: &str, node: &Node) -> Option<Issue> {
             "YAML reads ` #` as the start of a comment",
             "cut off from the condition",
         )
-        .help("put the whole value in quotes; for a remark, leave a space behind the #")
-        .suggest_if(quoted(whole)),
+        .help(
+            "put the whole value in quotes, and a text in it in quotes of its own; for a remark, \
+             leave a space behind the #",
+        )
+        .suggest_if(quoted(key, whole)),
     )
 }
 
@@ -357,9 +381,20 @@ pub(crate) fn blame_remark(file: &str, node: &Node, issues: &mut [Issue]) {
     }
 }
 
-/// The value in the kind of quotes that needs no escapes inside; `None` when both kinds occur.
-pub(crate) fn quoted(value: &str) -> Option<String> {
-    if value.len() > 200 {
+/// Whether a text is an expression, or intents, in which no mistake can be seen.
+fn is_fine(key: &str, text: &str) -> bool {
+    if key == "then" {
+        return parse_actions(text).is_ok();
+    }
+    let known = Known { schema: &Schema::default(), functions: &[] };
+    parse_condition(text, Scope::default())
+        .is_ok_and(|ast| check::definition(&ast, text, &mut Patterns::new(), known).is_ok())
+}
+
+/// The value of a key in the kind of quotes that needs no escapes inside; `None` when both kinds occur,
+/// and when it would be wrong in quotes too.
+pub(crate) fn quoted(key: &str, value: &str) -> Option<String> {
+    if value.len() > 200 || !is_fine(key, value) {
         None
     } else if !value.contains('"') && !value.contains('\\') {
         Some(format!("\"{value}\""))

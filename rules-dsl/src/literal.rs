@@ -120,7 +120,10 @@ pub(crate) fn odd_number(text: &str, span: Range<usize>) -> Issue {
     let (number, unit) = text.split_at(end);
     if number.matches('.').count() > 1 {
         return issue
-            .help("an address or a version is text: put it in quotes")
+            .help(
+                "an address or a version is text: put it in quotes; `<` and its kin order texts \
+                 letter by letter, '1.10' before '1.9'",
+            )
             .suggest(format!("'{text}'"));
     }
     let units = || TIME_UNITS.iter().chain(&SIZE_UNITS).map(|(name, _)| *name);

@@ -374,6 +374,16 @@ fn syntax_error(text: &str, error: &pest::error::Error<Rule>) -> Issue {
         let last = text[..end].char_indices().next_back().map_or(0, |(at, _)| at);
         return Issue::new("E0201", last..end, message, format!("expected {expected} after this"));
     }
+    // Signs that stand together were meant as one.
+    let sign = |c: char| "=<>!&|~".contains(c);
+    let run = text[..at].len() - text[..at].trim_end_matches(sign).len();
+    if run > 0 && word.starts_with(sign) {
+        let (span, word) = (at - run..at + word.len(), &text[at - run..at + word.len()]);
+        let message = format!("`{word}` is not an operator");
+        let near = ["==", "!=", "<=", ">=", "=~", "!~", "&&", "||", "<", ">"];
+        let near = near.into_iter().find(|near| word.starts_with(near));
+        return Issue::new("E0203", span, message, "unknown operator").suggest_if(near);
+    }
     let span = at..at + word.len();
     let message = format!("`{word}` is not expected here");
     let issue = Issue::new("E0201", span, message, format!("expected {expected}"));

@@ -149,7 +149,11 @@ fn threshold(ast: &Ast, id: ExprId) -> Result<u64, Issue> {
         Kind::Literal(Literal::Bool(_)) => {
             ("a count is a number, not a bool".to_owned(), "expected a whole number")
         }
-        _ => ("a count is compared with a constant".to_owned(), "expected a whole number"),
+        _ => {
+            let message = "a count is compared with a constant";
+            let issue = Issue::new("E0402", span, message, "expected a whole number");
+            return Err(issue.help("a threshold is written in the rule: `count(5m) >= 20`"));
+        }
     };
     Err(Issue::new("E0402", span, message, label))
 }

@@ -173,6 +173,14 @@ fn scan_error(text: &str, at: usize, message: &str) -> Issue {
         let issue = Issue::new("E0106", span, message, "not part of a text to YAML");
         return issue.help("put the whole condition in quotes");
     }
+    let indentation = &line[..line.len() - line.trim_start().len()];
+    if message.contains("tab")
+        && let Some(tab) = indentation.find('\t')
+    {
+        let span = start + tab..start + tab + 1;
+        let issue = Issue::new("E0101", span, "YAML indents with spaces, not with tabs", "a tab");
+        return issue.help("write spaces in its place");
+    }
     let message = message.split(" at byte ").next().unwrap_or(message);
     let message = message.split(" at char ").next().unwrap_or(message);
     let at = if text[at..].is_empty() { text.trim_end().len().saturating_sub(1) } else { at };
@@ -219,10 +227,12 @@ fn expression_trap(line: &str, offset: usize) -> Option<Issue> {
                 "YAML reads `: ` inside a bare value as a new key",
                 "this colon",
             );
-            return Some(issue.help("put the whole value in quotes").suggest_if(quoted(value)));
+            return Some(
+                issue.help("put the whole value in quotes").suggest_if(quoted(key, value)),
+            );
         }
         _ => return None,
     };
     let issue = Issue::new("E0106", span, message, label);
-    Some(issue.help("put the whole value in quotes").suggest_if(quoted(value)))
+    Some(issue.help("put the whole value in quotes").suggest_if(quoted(key, value)))
 }

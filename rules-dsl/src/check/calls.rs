@@ -157,7 +157,8 @@ impl Checker<'_> {
         issue.suggestion = match (parameter, kind) {
             (Parameter::Field, Kind::Literal(Literal::Str(text))) => Some(text.as_str().into()),
             (Parameter::Duration, Kind::Literal(Literal::Int(_))) => {
-                Some(format!("{written}s").into())
+                let unit = if name == "millis" { "ms" } else { "s" };
+                Some(format!("{written}{unit}").into())
             }
             (Parameter::Time, Kind::Field(_) | Kind::Literal(Literal::Str(_))) => {
                 Some(format!("time({written})").into())
@@ -270,13 +271,16 @@ impl Checker<'_> {
         let hosts = self.known.functions;
         let names = || FUNCTIONS.into_iter().chain(hosts.iter().map(FunctionSpec::name));
         let near = nearest(name, names());
-        let issue =
-            self.issue("E0306", id, format!("no function is called `{name}`"), "unknown function");
+        let message = match INTENTS.contains(&name) {
+            true => format!("`{name}` is an intent, and no function"),
+            false => format!("no function is called `{name}`"),
+        };
+        let issue = self.issue("E0306", id, message, "unknown function");
         issue.help = Some(if INTENTS.contains(&name) {
             "an intent belongs into `then`".into()
         } else {
             let names: Vec<String> = names().map(|name| format!("{name}()")).collect();
-            format!("there are {}", names.join(" ")).into()
+            format!("there are {}", names.join(", ")).into()
         });
         issue.suggestion = near.map(Into::into);
         let start = self.ast.span(id).start;

@@ -13,9 +13,16 @@ impl Checker<'_> {
                 (Kind::Literal(_), _) | (_, Type::Duration) => {}
                 _ if self.out.constants.contains_key(&Ast::index(*item)) => {}
                 _ => {
-                    let help = "a list holds constants; for a field write `a == b || ...`";
+                    let help = "a list holds constants, and a text among them stands in quotes; for a \
+                                field write `a == b || ...`";
                     let message = "a list item that is no constant".into();
-                    self.issue("E0310", *item, message, "not a literal").help = Some(help.into());
+                    let word = match self.ast.kind(*item) {
+                        Kind::Field(path) => Some(format!("'{path}'").into_boxed_str()),
+                        _ => None,
+                    };
+                    let issue = self.issue("E0310", *item, message, "not a literal");
+                    issue.help = Some(help.into());
+                    issue.suggestion = word;
                 }
             }
         }

@@ -20,11 +20,18 @@ impl Checker<'_> {
     }
 
     pub(super) fn pattern(&mut self, text: ExprId, pattern: ExprId) -> Type {
-        self.textual(text, "=~");
+        if !self.textual(text, "=~")
+            && let Some(issue) = self.issues.last_mut()
+        {
+            issue.help = Some("the field stands left, the pattern right: `path =~ '^/api'`".into());
+        }
         let Kind::Literal(Literal::Str(source)) = self.ast.kind(pattern) else {
             let message = "a pattern must be a string literal".to_owned();
-            self.issue("E0305", pattern, message, "expected '...'").help =
-                Some("patterns are compiled once, when the rules are loaded".into());
+            self.issue("E0305", pattern, message, "expected a text in quotes").help = Some(
+                "patterns are compiled once, when the rules are loaded; to compare two fields, \
+                 write `path startswith prefix` or `contains`"
+                    .into(),
+            );
             return Type::Bool;
         };
         match self.patterns.get(source) {
@@ -41,13 +48,14 @@ impl Checker<'_> {
         Type::Bool
     }
 
-    fn textual(&mut self, id: ExprId, symbol: &str) {
+    fn textual(&mut self, id: ExprId, symbol: &str) -> bool {
         let found = self.ty(id);
         let list = matches!(symbol, "contains" | "icontains") && found == Type::List;
         if matches!(found, Type::Any | Type::Text) || list {
-            return;
+            return true;
         }
         let message = format!("`{symbol}` works on text, not on {}", found.name());
         self.issue("E0304", id, message, &format!("this is {}", found.name()));
+        false
     }
 }

@@ -141,7 +141,7 @@ fn a_broken_edit_keeps_the_old_rules_and_says_why() {
             assert_eq!((error.kind(), kept_generation), (LoadErrorKind::Rules, 1));
             assert_eq!(error.diagnostics().unwrap().iter().next().unwrap().line, 2);
             let text = error.to_string();
-            assert!(text.contains("rules.yaml:2:28") && text.contains('^'), "{text}");
+            assert!(text.contains("rules.yaml:2:27") && text.contains('^'), "{text}");
         }
         other => panic!("{other:?}"),
     }
