@@ -14,9 +14,10 @@ use crate::intent::IntentSpec;
 use crate::issue::Issue;
 use crate::keys::{self, Keys};
 use crate::names::Names;
+use crate::program::Atoms;
 use crate::record::FieldPath;
 use crate::rule::{GroupField, Rule, RuleInfo, fnv1a};
-use crate::ruleset::RuleSet;
+use crate::ruleset::{Known, RuleSet};
 use crate::schema::Schema;
 use crate::source::{Source, SourceText};
 use crate::window::Window;
@@ -107,6 +108,7 @@ impl Compiler {
             schema: Schema::default(),
             fields: Vec::new(),
             slots: HashMap::new(),
+            atoms: Atoms::default(),
             field_names: 0,
             refused: None,
             rules: Vec::new(),
@@ -141,7 +143,9 @@ pub(crate) struct Session<'c> {
     pub(crate) schema: Schema,
     fields: Vec<FieldPath>,
     slots: HashMap<FieldPath, u32>,
-    /// How many names there are in them.
+    /// The terms that rules may share.
+    pub(crate) atoms: Atoms,
+    /// How many names there are in the fields.
     field_names: usize,
     /// Why a field of the rule at hand cannot be looked up.
     refused: Option<String>,
@@ -192,8 +196,9 @@ impl Session<'_> {
         let (rules, needs): (Vec<Rule>, Vec<Vec<Need>>) = self.rules.into_iter().unzip();
         let index = Index::new(&needs, self.fields.len());
         let warnings = Diagnostics::sorted(self.warnings);
-        let functions = self.functions.to_vec();
-        RuleSet::new(rules, self.fields, self.aliases, self.names, functions, index, warnings)
+        let known =
+            Known { aliases: self.aliases, names: self.names, functions: self.functions.to_vec() };
+        RuleSet::new(rules, self.fields, self.atoms.len(), known, index, warnings)
     }
 
     /// Whether more mistakes were found than anybody reads.

@@ -121,9 +121,7 @@ impl Session<'_> {
                     self.odd(source, keys, node, &checked);
                     self.cost(source, node, &ast, &checked, draft);
                     let terms = ast.conjuncts();
-                    let slots = &mut |path: &str| self.slot(path);
-                    draft.program.extend(&ast, &checked, &terms, slots);
-                    index::collect(&ast, &checked, &terms, slots, &mut draft.needs);
+                    self.program(&ast, &checked, &terms, draft);
                     draft.scope = Some(text.trim().to_owned());
                     draft.meaning.push(ast.fingerprint(ast.root, &|path| self.resolved(path)));
                 }
@@ -142,9 +140,7 @@ impl Session<'_> {
             };
             self.odd(source, keys, node, &checked);
             self.cost(source, node, &ast, &checked, draft);
-            let slots = &mut |path: &str| self.slot(path);
-            draft.program.extend(&ast, &checked, &split.terms, slots);
-            index::collect(&ast, &checked, &split.terms, slots, &mut draft.needs);
+            self.program(&ast, &checked, &split.terms, draft);
             draft.when = text.trim().to_owned();
             for term in &split.terms {
                 draft.meaning.push(ast.fingerprint(*term, &|path| self.resolved(path)));
@@ -165,6 +161,15 @@ impl Session<'_> {
             }
             draft.window = split.window;
         }
+    }
+
+    /// Compiles terms, and finds out how they are looked up.
+    fn program(&mut self, ast: &Ast, checked: &Checked, terms: &[ExprId], draft: &mut Draft) {
+        let mut atoms = std::mem::take(&mut self.atoms);
+        let slots = &mut |path: &str| self.slot(path);
+        draft.program.extend(ast, checked, terms, slots, &mut atoms);
+        index::collect(ast, checked, terms, slots, &mut draft.needs);
+        self.atoms = atoms;
     }
 
     fn parsed<'n>(

@@ -13,15 +13,15 @@ use crate::check::{self, Checked, Known};
 use crate::compile::resolve;
 use crate::fold::folded;
 use crate::function::Function;
-use crate::host::FunctionSpec;
 use crate::literal::humane;
 use crate::members::{between, within};
-use crate::names::{Names, Scope};
+use crate::names::Scope;
 use crate::ops;
 use crate::parser::parse_condition;
 use crate::program::constant;
 use crate::record::Record;
 use crate::rule::{OnMissing, Rule};
+use crate::ruleset;
 use crate::schema::Schema;
 use crate::scratch::look_up;
 use crate::truth::Truth;
@@ -111,13 +111,8 @@ impl fmt::Display for Explanation {
     }
 }
 
-pub(crate) fn explain<R: Record>(
-    rule: &Rule,
-    aliases: &BTreeMap<String, String>,
-    names: &Names,
-    functions: &[FunctionSpec],
-    record: &R,
-) -> Explanation {
+pub(crate) fn explain<R: Record>(rule: &Rule, set: &ruleset::Known, record: &R) -> Explanation {
+    let ruleset::Known { aliases, names, functions } = set;
     let named = Scope { rule: rule.lets.as_deref(), set: Some(names) };
     // What fields should hold was checked before.
     let known = Known { schema: &Schema::default(), functions };

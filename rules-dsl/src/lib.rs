@@ -77,7 +77,8 @@
 //! up: texts in a hash table, numbers in a tree of ranges, beginnings, ends and words of texts, all rules
 //! together, field by field. What is found is judged, unless the look-up said it all. A hundred thousand
 //! rules of which a hundred fire for a record cost some ten microseconds. Rules of which nothing can be
-//! looked up, such as `!exists(f)` or `(f ?? 0) > 1` alone, are judged for every record.
+//! looked up, such as `!exists(f)` or `(f ?? 0) > 1` alone, are judged for every record. A term that costs
+//! much, such as a pattern, is judged once for a record, however many rules have it.
 //!
 //! **All evaluators stay.** The compiled program is flat, looks each field up at most once per record and
 //! allocates nothing for a record that matches nothing (unless the record hands out a list or a text that

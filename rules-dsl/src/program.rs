@@ -5,6 +5,8 @@
 
 mod lower;
 
+use std::collections::HashMap;
+
 use regex::Regex;
 
 use self::lower::Compiler;
@@ -118,6 +120,31 @@ enum Step {
     SkipIfPresent {
         to: u32,
     },
+    // A term that costs much is judged once for a record, however many rules have it.
+    SkipIfKnown {
+        atom: u32,
+        to: u32,
+    },
+    Remember {
+        atom: u32,
+    },
+}
+
+/// The terms that cost much, of all rules of a set: what is said in the same way is the same.
+#[derive(Debug, Default)]
+pub(crate) struct Atoms {
+    by_meaning: HashMap<String, u32>,
+}
+
+impl Atoms {
+    fn number(&mut self, meaning: String) -> u32 {
+        let next = self.by_meaning.len() as u32;
+        *self.by_meaning.entry(meaning).or_insert(next)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_meaning.len()
+    }
 }
 
 /// A compiled condition.
@@ -141,9 +168,11 @@ impl Program {
         checked: &Checked,
         terms: &[ExprId],
         slots: &mut Slots<'_>,
+        atoms: &mut Atoms,
     ) {
         for term in terms {
-            Compiler { ast, checked, slots, program: self }.truth(*term);
+            let program = &mut *self;
+            Compiler { ast, checked, slots, atoms, program, of_items: false }.truth(*term);
             self.steps.push(Step::Term);
         }
     }
@@ -221,6 +250,13 @@ impl Program {
                 Step::SkipIfFalse { to } if truth == Truth::False => at = to as usize,
                 Step::SkipIfTrue { to } if truth == Truth::True => at = to as usize,
                 Step::SkipIfFalse { .. } | Step::SkipIfTrue { .. } => {}
+                Step::SkipIfKnown { atom, to } => {
+                    if let Some(known) = machine.known_atom(atom) {
+                        truth = known;
+                        at = to as usize;
+                    }
+                }
+                Step::Remember { atom } => machine.remember(atom, truth),
                 Step::SkipIfPresent { to } => match machine.values.last() {
                     Some(Some(value)) if *value != Value::Null => at = to as usize,
                     _ => drop(machine.values.pop()),

@@ -21,6 +21,16 @@ use crate::value::Value;
 
 /// So few fields are looked up one by one.
 const FEW_FIELDS: usize = 16;
+
+/// What the texts of rules are read with when they are explained.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) aliases: BTreeMap<String, String>,
+    /// Of `lists` and `macros`.
+    pub(crate) names: Names,
+    pub(crate) functions: Vec<FunctionSpec>,
+}
+
 /// Compiled rules.
 ///
 /// Evaluation needs only `&self`; replacing rules means making a new set and handing it to
@@ -34,9 +44,9 @@ pub struct RuleSet {
     is_kept: Vec<bool>,
     /// By slot: some rule is grouped by it.
     is_grouped: Vec<bool>,
-    aliases: BTreeMap<String, String>,
-    names: Names,
-    functions: Vec<FunctionSpec>,
+    /// How many terms rules may share.
+    atoms: usize,
+    known: Known,
     warnings: Vec<Diagnostic>,
     by_name: HashMap<Arc<str>, u32>,
     generation: u64,
@@ -46,9 +56,8 @@ impl RuleSet {
     pub(crate) fn new(
         rules: Vec<Rule>,
         fields: Vec<FieldPath>,
-        aliases: BTreeMap<String, String>,
-        names: Names,
-        functions: Vec<FunctionSpec>,
+        atoms: usize,
+        known: Known,
         index: Index,
         warnings: Vec<Diagnostic>,
     ) -> Self {
@@ -70,9 +79,8 @@ impl RuleSet {
             index,
             is_kept,
             is_grouped,
-            aliases,
-            names,
-            functions,
+            atoms,
+            known,
             warnings,
             by_name,
             generation,
@@ -194,7 +202,7 @@ impl RuleSet {
         scratch.unknown.clear();
         let mut found = std::mem::take(&mut scratch.found);
         found.clear(self.rules.len());
-        let mut machine = scratch.machine(&self.fields);
+        let mut machine = scratch.machine(&self.fields, self.atoms);
         for event in events {
             hits.events += 1;
             machine.next_record();
@@ -327,7 +335,7 @@ impl RuleSet {
     /// The window of a window rule is named but not judged: that takes more than one record.
     pub fn explain<R: Record>(&self, rule: &str, record: &R) -> Option<Explanation> {
         let rule = self.rule(*self.by_name.get(rule)?);
-        Some(explain(rule, &self.aliases, &self.names, &self.functions, record))
+        Some(explain(rule, &self.known, record))
     }
 
     pub(crate) fn rule(&self, index: u32) -> &Rule {

@@ -16,6 +16,10 @@ pub struct Scratch {
     truths: Vec<Truth>,
     present: Vec<u32>,
     buffer: String,
+    /// In the record of which epoch a term was judged last, and how.
+    atoms: Vec<(u64, Truth)>,
+    /// Of the last record, so that nothing is taken for known that was found out in an earlier batch.
+    epoch: u64,
     /// By slot, how many of each kind of value there were in the batch at hand.
     pub(crate) kinds: Census,
     /// The rules that the record at hand leads to.
@@ -61,14 +65,18 @@ impl Scratch {
     }
 
     /// Lends the memory out for one batch of records.
-    pub(crate) fn machine<'a>(&mut self, fields: &'a FieldSet) -> Machine<'a> {
+    pub(crate) fn machine<'a>(&mut self, fields: &'a FieldSet, atoms: usize) -> Machine<'a> {
+        if self.atoms.len() < atoms {
+            self.atoms.resize(atoms, (0, Truth::Unknown));
+        }
         let mut slots = recycle(std::mem::take(&mut self.slots), |_| Slot::default());
         slots.resize_with(fields.paths().len(), Slot::default);
         Machine {
             fields,
             line: fields.root().below("line").and_then(FieldNames::slot),
             slots,
-            epoch: 0,
+            epoch: self.epoch,
+            atoms: std::mem::take(&mut self.atoms),
             is_filled: false,
             present: std::mem::take(&mut self.present),
             values: recycle(std::mem::take(&mut self.values), |_| None),
@@ -84,6 +92,8 @@ impl Scratch {
         self.truths = machine.truths;
         self.present = machine.present;
         self.buffer = machine.buffer;
+        self.atoms = machine.atoms;
+        self.epoch = machine.epoch;
     }
 }
 
@@ -109,6 +119,7 @@ pub(crate) struct Machine<'a> {
     line: Option<usize>,
     slots: Vec<Slot<'a>>,
     epoch: u64,
+    atoms: Vec<(u64, Truth)>,
     /// All fields of the record are in their slots: what is in none is missing.
     is_filled: bool,
     /// The slots that were filled.
@@ -187,6 +198,18 @@ impl<'a> Machine<'a> {
         let Self { slots, epoch, buffer, .. } = self;
         let entry = slots.get(slot as usize).filter(|entry| entry.epoch == *epoch);
         (entry.and_then(|entry| entry.value.as_ref()), buffer)
+    }
+
+    /// How a term was judged for this record.
+    pub(crate) fn known_atom(&self, atom: u32) -> Option<Truth> {
+        let (epoch, truth) = *self.atoms.get(atom as usize)?;
+        (epoch == self.epoch).then_some(truth)
+    }
+
+    pub(crate) fn remember(&mut self, atom: u32, truth: Truth) {
+        if let Some(known) = self.atoms.get_mut(atom as usize) {
+            *known = (self.epoch, truth);
+        }
     }
 
     pub(crate) fn pop_truth(&mut self) -> Truth {

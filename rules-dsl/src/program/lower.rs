@@ -1,6 +1,6 @@
 //! From a checked tree to steps.
 
-use super::{Program, Slots, Step};
+use super::{Atoms, Program, Slots, Step};
 use crate::ast::{Ast, CompareOp, ExprId, Kind, Literal, TextOp};
 use crate::check::Checked;
 use crate::fold::folded;
@@ -62,12 +62,46 @@ pub(super) struct Compiler<'c, 's> {
     pub(super) ast: &'c Ast,
     pub(super) checked: &'c Checked,
     pub(super) slots: &'c mut Slots<'s>,
+    pub(super) atoms: &'c mut Atoms,
     pub(super) program: &'c mut Program,
+    /// What is compiled is judged for each item of a list.
+    pub(super) of_items: bool,
 }
 
 /// Recursion is bounded by the height of the tree.
 impl Compiler<'_, '_> {
     pub(super) fn truth(&mut self, id: ExprId) {
+        if self.of_items || !self.costs_much(id) {
+            return self.judge(id);
+        }
+        // Paths as they are written will do: the aliases of a set are the same everywhere.
+        let meaning = self.ast.fingerprint(id, &str::to_owned);
+        let atom = self.atoms.number(meaning);
+        let skip = self.program.steps.len();
+        self.emit(Step::SkipIfKnown { atom, to: 0 });
+        self.judge(id);
+        self.emit(Step::Remember { atom });
+        let to = self.program.steps.len() as u32;
+        self.program.steps[skip] = Step::SkipIfKnown { atom, to };
+    }
+
+    /// Whether to judge it takes much longer than to remember how it was judged.
+    fn costs_much(&self, id: ExprId) -> bool {
+        let is_made = |id: &ExprId| {
+            matches!(self.ast.kind(*id), Kind::Call { .. } | Kind::Arith(..))
+                && self.literal(*id).is_none()
+        };
+        match self.ast.kind(id) {
+            Kind::Match { .. } | Kind::Each { .. } => true,
+            Kind::Text(op, ..) => op.folds() || op.is_containing(),
+            Kind::Compare(_, a, b) => is_made(a) || is_made(b),
+            Kind::In { item, .. } => is_made(item),
+            Kind::Call { name, .. } => name != "exists",
+            _ => false,
+        }
+    }
+
+    fn judge(&mut self, id: ExprId) {
         let ast = self.ast;
         match ast.kind(id) {
             Kind::And(terms) => self.chain(terms, &Step::And),
@@ -246,7 +280,9 @@ impl Compiler<'_, '_> {
         let slot = (self.slots)(path);
         let each = self.program.steps.len();
         self.emit(Step::Each { slot, all, to: 0 });
+        self.of_items = true;
         self.truth(over);
+        self.of_items = false;
         self.emit(Step::Term);
         let to = self.program.steps.len() as u32;
         self.program.steps[each] = Step::Each { slot, all, to };

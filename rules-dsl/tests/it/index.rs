@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
 
-use birl_rules_dsl::{Engine, EngineConfig, Event, JsonLine, RuleSet, Scratch, SourceText, Truth};
+use birl_rules_dsl::{
+    Compiler, Engine, EngineConfig, Event, FunctionSpec, JsonLine, RuleSet, Scratch, SourceText,
+    Truth, ValueKind,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -112,4 +116,57 @@ proptest! {
             prop_assert_eq!(stats.rules[&rule.name].unknown, expected, "{}", rule.when);
         }
     }
+}
+
+/// However many rules ask for a term that costs much, it is judged once for a record.
+#[test]
+fn what_costs_much_is_judged_once_for_a_record() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let slow = FunctionSpec::new("slow", ValueKind::Number, move |arguments| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        match arguments {
+            [birl_rules_dsl::Value::Int(number)] => Some(birl_rules_dsl::Value::Int(number % 10)),
+            _ => None,
+        }
+    });
+    let compiler = Compiler::new().function(slow.argument(ValueKind::Any));
+    let mut rules = vec![json!({"name": "first", "when": "slow(a) > 5", "then": "notify()"})];
+    for n in 0..50 {
+        let when = match n % 3 {
+            0 => format!("slow(a) > 5 && b != {n}"),
+            1 => format!("b == {n} || !(slow(a) > 5)"),
+            _ => format!("any(tags[*] == {n}) || slow(a) > 5"),
+        };
+        rules.push(json!({"name": format!("r{n}"), "when": when, "then": "notify()"}));
+    }
+    let text = json!({ "rules": rules }).to_string();
+    let rules = Arc::new(compiler.compile(&[SourceText::json("r.json", text)]).unwrap());
+    let records: Vec<_> =
+        (0..20).map(|n| json!({"a": n, "b": n, "tags": [n, 3]})).chain([json!({"b": 1})]).collect();
+    let mut scratch = Scratch::new();
+    let mut found = Vec::new();
+    for scans in [false, true] {
+        calls.store(0, Ordering::Relaxed);
+        // In batches, so that nothing is carried over from one to the next.
+        let mut names = Vec::new();
+        for batch in records.chunks(7) {
+            let events = batch.iter().map(|record| Event::new(record, UNIX_EPOCH));
+            let hits = match scans {
+                true => rules.matches_by_scan(events, &mut scratch),
+                false => rules.matches(events, &mut scratch),
+            };
+            names.extend(hits.rule_names().map(str::to_owned));
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 20, "scans: {scans}");
+        found.push(names);
+    }
+    assert_eq!(found[0], found[1]);
+    let mut expected = Vec::new();
+    for record in &records {
+        let holds = |name: &str| rules.explain(name, record).unwrap().holds;
+        let names = rules.rules().map(|rule| rule.name.to_string());
+        expected.extend(names.filter(|name| holds(name)));
+    }
+    assert_eq!(found[0], expected);
 }
