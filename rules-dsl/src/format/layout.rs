@@ -20,7 +20,8 @@ pub(super) fn tidy(file: &str, root: &Node, sites: &Sites<'_>) -> String {
     for line in file[..end].split_inclusive('\n') {
         let text = line.strip_suffix('\n').unwrap_or(line);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        let kept = text.trim_end_matches([' ', '\t']);
+        // A return without a line feed is a line break of YAML's, and here the end of an empty line.
+        let kept = text.trim_end_matches([' ', '\t', '\r']);
         while ranges.next_if(|range| range.end <= at + kept.len()).is_some() {}
         let in_text = ranges.peek().is_some_and(|range| range.start <= at + kept.len());
         out.push_str(if in_text { text } else { kept });

@@ -109,6 +109,11 @@ fn line_breaks_stay() {
     condition("|\n  ((\n    a\n  ))", "|\n  (\n    a\n  )");
     condition("|\r\n  a>1  \r\n  &&b\r", "|\r\n  a > 1\r\n  && b\r");
     yaml("when: a>1\r\nthen: notify( )", "when: a > 1\r\nthen: notify()\r\n");
+    // A return alone is a line break as well, and what is behind it an empty line.
+    yaml(
+        "when: a > 1\nthen:\t\r\t \r\n  notify()\t\r\t\r\n",
+        "when: a > 1\nthen:\r\n  notify()\r\n",
+    );
 }
 
 #[test]
