@@ -3,7 +3,7 @@
 //! This is the plain evaluator: it walks the tree, skips nothing, and remembers everything. It shares
 //! the operators with the compiled program and nothing else, and so it is also the program's oracle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -24,9 +24,13 @@ use crate::rule::{OnMissing, Rule};
 use crate::ruleset;
 use crate::schema::Schema;
 use crate::scratch::look_up;
+use crate::show::show;
 use crate::truth::Truth;
 use crate::value::{Number, Value};
 use crate::window;
+
+/// How deep a term is taken apart.
+const MAX_LEVELS: usize = 8;
 
 /// The verdict of one rule about one record, term by term.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +62,10 @@ pub struct Term {
     pub values: Vec<Seen>,
     /// What is surprising about it: a missing field, types that never meet.
     pub note: Option<String>,
+    /// What it is made of, if that is several conditions, or one that goes by a name; down to those
+    /// that look at fields, or eight levels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Self>,
 }
 
 /// A field and what it held.
@@ -89,25 +97,34 @@ impl fmt::Display for Explanation {
             (_, false) => "does not match",
         };
         write!(f, "rule {} {verdict}", self.rule)?;
-        for term in &self.terms {
-            let mark = match term.verdict {
-                Truth::True => "true   ",
-                Truth::False => "false  ",
-                Truth::Unknown => "unknown",
-            };
-            write!(f, "\n  {mark} {:5} {}", term.clause, term.text)?;
-            let values: Vec<String> = term.values.iter().map(ToString::to_string).collect();
-            if !values.is_empty() {
-                write!(f, "  [{}]", values.join(", "))?;
-            }
-            if let Some(note) = &term.note {
-                write!(f, "  ({note})")?;
-            }
-        }
+        self.terms.iter().try_for_each(|term| term.show(f, 0))?;
         if let Some(window) = &self.window {
             write!(f, "\n  and then {window}, over all such records")?;
         }
         Ok(())
+    }
+}
+
+impl Term {
+    /// A line for it, and one for each part, which has the values.
+    fn show(&self, f: &mut fmt::Formatter<'_>, level: usize) -> fmt::Result {
+        let mark = match self.verdict {
+            Truth::True => "true   ",
+            Truth::False => "false  ",
+            Truth::Unknown => "unknown",
+        };
+        write!(f, "\n  {mark} {:5} {}{}", self.clause, "  ".repeat(level), self.text)?;
+        if !self.parts.is_empty() {
+            return self.parts.iter().try_for_each(|part| part.show(f, level + 1));
+        }
+        let values: Vec<String> = self.values.iter().map(ToString::to_string).collect();
+        if !values.is_empty() {
+            write!(f, "  [{}]", values.join(", "))?;
+        }
+        match &self.note {
+            Some(note) => write!(f, "  ({note})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -128,7 +145,7 @@ pub(crate) fn explain<R: Record>(rule: &Rule, set: &ruleset::Known, record: &R) 
         let Ok(checked) = checked else { continue };
         let plain = Plain { ast: &ast, checked: &checked, aliases, record, item: None };
         for term in split.terms {
-            terms.push(plain.term(clause, text, term));
+            terms.push(plain.term(clause, Some(text), term, MAX_LEVELS));
         }
     }
     let verdict = Truth::all(terms.iter().map(|term| term.verdict));
@@ -153,21 +170,39 @@ struct Plain<'p, R> {
 }
 
 impl<R: Record> Plain<'_, R> {
-    fn term(&self, clause: &'static str, text: &str, term: ExprId) -> Term {
-        let span = self.ast.span(term);
-        let mut values: Vec<Seen> = Vec::new();
-        for id in self.ast.below(term) {
-            if let Kind::Field(path) | Kind::Item(path) = self.ast.kind(id) {
+    /// A condition and what it is made of, so many levels down. Without a text it is shown as it would
+    /// be written: what a name stands for was written elsewhere.
+    fn term(&self, clause: &'static str, text: Option<&str>, id: ExprId, levels: usize) -> Term {
+        let node = self.ast.node(id);
+        let written =
+            text.map_or_else(|| show(self.ast, id), |text| text[node.span.clone()].to_owned());
+        let (mut values, mut known): (Vec<Seen>, HashSet<&str>) = (Vec::new(), HashSet::new());
+        for id in self.ast.below(id) {
+            if let Kind::Field(path) | Kind::Item(path) = self.ast.kind(id)
+                && known.insert(path)
+            {
                 let value = self.field(path).map(Value::into_owned);
-                let seen = Seen { field: path.replace('`', ""), value };
-                if !values.contains(&seen) {
-                    values.push(seen);
-                }
+                values.push(Seen { field: path.replace('`', ""), value });
             }
         }
-        let verdict = self.truth(term);
-        let note = self.note(term, verdict, &values);
-        Term { clause, text: text[span].to_owned(), verdict, values, note }
+        let verdict = self.truth(id);
+        let note = self.note(id, verdict, &values);
+        let inside = text.filter(|_| !node.is_named);
+        let is_taken_apart = |part: ExprId| {
+            matches!(self.ast.kind(part), Kind::And(_) | Kind::Or(_) | Kind::Not(_))
+                || (inside.is_some() && self.ast.node(part).is_named)
+        };
+        let parts = match &node.kind {
+            Kind::And(parts) | Kind::Or(parts) if levels > 0 => parts.as_slice(),
+            Kind::Not(part) if levels > 0 && is_taken_apart(*part) => std::slice::from_ref(part),
+            _ => &[],
+        };
+        let mut parts: Vec<Term> =
+            parts.iter().map(|part| self.term(clause, inside, *part, levels - 1)).collect();
+        if parts.is_empty() && node.is_named && text.is_some() && levels > 0 {
+            parts.push(self.term(clause, None, id, 0));
+        }
+        Term { clause, text: written, verdict, values, note, parts }
     }
 
     fn note(&self, term: ExprId, verdict: Truth, values: &[Seen]) -> Option<String> {

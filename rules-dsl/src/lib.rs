@@ -152,6 +152,7 @@ mod rule;
 mod ruleset;
 mod schema;
 mod scratch;
+mod show;
 mod source;
 mod state;
 #[doc = include_str!("syntax.md")]

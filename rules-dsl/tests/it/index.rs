@@ -56,7 +56,7 @@ proptest! {
     #![proptest_config(ProptestConfig::default())]
 
     #[test]
-    fn rules_that_are_found_are_those_that_hold(
+    fn pain_28_rules_that_are_found_are_those_that_hold(
         conditions in prop::collection::vec(condition(), 1..50),
         records in prop::collection::vec(record(), 1..8),
     ) {

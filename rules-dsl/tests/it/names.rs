@@ -73,9 +73,52 @@ rules: [{name: r, when: failing && host == 'a', then: notify()}]
     let why = bench.rules.explain("r", &json!({"status": 503, "host": "a"})).unwrap();
     assert_eq!(
         why.to_string(),
-        "rule r does not match: unknown\n  unknown when  failing  [status=503, env is missing]\n  \
+        "rule r does not match: unknown\n  unknown when  failing\n  \
+         true    when    status >= 500  [status=503]\n  \
+         unknown when    env == 'prod'  [env is missing]\n  \
          true    when  host == 'a'  [host=a]"
     );
+}
+
+/// Every part of a condition has its verdict, down to the fields.
+#[test]
+fn a_condition_is_taken_apart() {
+    let text = "
+lists: {bad: [500, 'x\\y']}
+macros: {slow: 'latency_ms > 300 && !(route in bad)', odd: \"any(tags[*] =~ 'x')\"}
+rules:
+  - name: r
+    let: {hot: '-cpu + 2.5 < max(1, 2)'}
+    when: (status in 500..599 || slow || (hot || odd)) && !(slow && x ?? true)
+    then: notify()
+";
+    let rules = compile(text);
+    let record = json!({"status": 200, "latency_ms": 412, "route": "a", "cpu": 1, "tags": ["y"]});
+    let why = rules.explain("r", &record).unwrap();
+    assert_eq!(
+        why.to_string().lines().skip(1).collect::<Vec<_>>(),
+        [
+            "  true    when  (status in 500..599 || slow || (hot || odd))",
+            "  false   when    status in 500..599  [status=200]",
+            "  true    when    slow",
+            "  true    when      latency_ms > 300  [latency_ms=412]",
+            "  true    when      !(route in [500, 'x\\\\y'])  [route=a]",
+            "  true    when    (hot || odd)",
+            "  true    when      hot",
+            "  true    when        ((-cpu) + 2.5) < max(1, 2)  [cpu=1]",
+            "  false   when      odd",
+            "  false   when        any(tags[*] =~ 'x')  [tags=[y]]",
+            "  false   when  !(slow && x ?? true)",
+            "  true    when    (slow && x ?? true)",
+            "  true    when      slow",
+            "  true    when        latency_ms > 300  [latency_ms=412]",
+            "  true    when        !(route in [500, 'x\\\\y'])  [route=a]",
+            "  true    when      x ?? true  [x is missing]",
+        ]
+    );
+    let data = serde_json::to_value(&why).unwrap();
+    assert_eq!(data["terms"][0]["parts"][1]["parts"][0]["verdict"], "true");
+    assert!(data["terms"][0]["parts"][0].get("parts").is_none());
 }
 
 #[test]
