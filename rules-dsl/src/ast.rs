@@ -283,6 +283,11 @@ impl Ast {
         Ok(self.root)
     }
 
+    /// How many nodes there are.
+    pub(crate) fn size(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(crate) fn node(&self, id: ExprId) -> &Node {
         &self.nodes[id.0 as usize]
     }

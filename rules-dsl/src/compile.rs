@@ -105,6 +105,9 @@ impl Compiler {
             warnings: Vec::new(),
             aliases: BTreeMap::new(),
             names: Names::default(),
+            defined: 0,
+            cost: 0,
+            max_set_cost: self.max_set_cost,
             schema: Schema::default(),
             fields: Vec::new(),
             slots: HashMap::new(),
@@ -121,7 +124,7 @@ impl Compiler {
             session.file(source, root);
         }
         session.unused(&files);
-        session.costs(&files, self.max_set_cost);
+        session.costs(&files);
         if session.diagnostics.is_empty() {
             Ok(session.finish())
         } else {
@@ -140,6 +143,11 @@ pub(crate) struct Session<'c> {
     pub(crate) aliases: BTreeMap<String, String>,
     /// Of `lists` and `macros`.
     pub(crate) names: Names,
+    /// How many values and operators names stand for.
+    pub(crate) defined: usize,
+    /// Of all rules so far.
+    cost: u64,
+    max_set_cost: u64,
     pub(crate) schema: Schema,
     fields: Vec<FieldPath>,
     slots: HashMap<FieldPath, u32>,
@@ -170,19 +178,19 @@ impl Session<'_> {
     }
 
     /// Complains if all rules together cost too much, where the costliest of them stands.
-    fn costs(&mut self, files: &[File<'_>], limit: u64) {
-        let infos = || self.rules.iter().map(|(rule, _)| &rule.info);
-        let total = infos().fold(0, |sum: u64, info| sum.saturating_add(info.cost));
+    fn costs(&mut self, files: &[File<'_>]) {
+        let (total, limit) = (self.cost, self.max_set_cost);
         if total <= limit {
             return;
         }
+        let infos = || self.rules.iter().map(|(rule, _)| &rule.info);
         let mut costliest: Vec<_> = infos().collect();
         costliest.sort_by_key(|info| std::cmp::Reverse(info.cost));
         let Some(first) = costliest.first() else { return };
         let Some((source, _)) = files.iter().find(|(source, _)| source.name == first.file) else {
             return;
         };
-        let message = format!("all rules together cost {total}, and the limit is {limit}");
+        let message = format!("the rules together cost {total} or more, and the limit is {limit}");
         let label = format!("{} of it", first.cost);
         let names = costliest.iter().take(3).map(|info| format!("{} ({})", info.name, info.cost));
         let help = format!("the costliest are {}", names.collect::<Vec<_>>().join(", "));
@@ -246,7 +254,8 @@ impl Session<'_> {
 
     fn list(&mut self, source: &Source<'_>, items: &[Node]) {
         for (index, item) in items.iter().enumerate() {
-            if self.is_full() {
+            // What costs too much is too much already, and more of it takes room.
+            if self.is_full() || self.cost > self.max_set_cost {
                 break;
             }
             self.rule(source, item, index + 1);
@@ -322,6 +331,7 @@ impl Session<'_> {
                 arguments: draft.arguments,
                 hash,
             };
+            self.cost = self.cost.saturating_add(rule.info.cost);
             self.rules.push((rule, draft.needs));
         }
     }

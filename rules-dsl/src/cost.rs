@@ -15,7 +15,7 @@ pub(crate) const MAX_SET: u64 = 5_000_000;
 /// How many items a list is taken to have that a record brings.
 const ITEMS: u64 = 16;
 /// So many constants of a list cost one unit: they are looked up, but they take room.
-const CONSTANTS: u64 = 16;
+const CONSTANTS: u64 = 2;
 
 /// The cost of one condition, and of its parts.
 pub(crate) struct Cost {

@@ -14,6 +14,10 @@ use crate::record::FieldPath;
 use crate::source::Source;
 use crate::template::is_path;
 
+/// How many values and operators all names of a set may stand for, those of `let` included: they are
+/// kept, and a name may stand for many others.
+const MAX_DEFINED: usize = 1_000_000;
+
 /// One name, where it stands, and what it stands for.
 struct Entry<'n> {
     source: &'n Source<'n>,
@@ -129,7 +133,11 @@ impl Session<'_> {
             }
             let known = issues.len();
             let list = list(value, &mut issues);
-            let list = list.filter(|_| issues.len() == known);
+            let list = list.and_then(|list| {
+                let issue = self.take_room(&list, value.span.clone());
+                issues.extend(issue);
+                (issues.len() == known).then_some(list)
+            });
             self.names.insert(name.to_owned(), Definition::new("a list", list));
         }
         self.report(source, issues);
@@ -159,12 +167,20 @@ impl Session<'_> {
             fit.iter().map(|(_, text)| parse_condition(text, Scope::default()).ok()).collect();
         let sorted = sort(&fit.iter().map(|(entry, _)| entry.name).collect::<Vec<_>>(), &trees);
         for at in sorted.order {
+            // One complaint is enough, and each further name would take as long.
+            if self.defined > MAX_DEFINED {
+                break;
+            }
             let (entry, text) = fit[at];
             let scope = Scope { rule: Some(&names), set: Some(&self.names) };
             let read = parse_condition(text, scope).and_then(|ast| {
                 let known = Known { schema: &self.schema, functions: self.functions };
                 check::definition(&ast, text, &mut self.patterns, known)?;
                 Ok(ast)
+            });
+            let read = read.and_then(|ast| {
+                let span = 0..text.len();
+                self.take_room(&ast, span).map_or(Ok(ast), |issue| Err(vec![issue]))
             });
             let ast = match read {
                 Ok(ast) => Some(ast),
@@ -189,6 +205,18 @@ impl Session<'_> {
             }
         }
         names
+    }
+
+    /// Takes what a tree takes from the room that there is for all of them.
+    fn take_room(&mut self, ast: &Ast, span: std::ops::Range<usize>) -> Option<Issue> {
+        self.defined += ast.size();
+        if self.defined <= MAX_DEFINED {
+            return None;
+        }
+        let message =
+            format!("all names stand for more than {MAX_DEFINED} values and operators together");
+        let issue = Issue::new("E0206", span, message, "one too many");
+        Some(issue.help("a name that uses others stands for all that they stand for"))
     }
 
     /// What is wrong with a new name.

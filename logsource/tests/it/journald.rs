@@ -84,7 +84,8 @@ async fn a_child_that_dies_is_started_again_after_its_last_entry() {
     assert!(error.to_string().contains("journalctl ended with"), "{error}");
     journal.write(b"MESSAGE=2\n");
     assert_eq!(lines(&mut stream, 1).await, ["2"]);
-    assert_eq!(source.health_check().await.unwrap().state, HealthState::Ready);
+    let is_ready = async || source.health_check().await.unwrap().state == HealthState::Ready;
+    until("it is well again", is_ready).await;
     let counters = source.metrics().source("journald").unwrap();
     assert_eq!(counters.get(Count::Restarts), 1);
 }

@@ -22,6 +22,10 @@ fn dense(source: &SourceText) -> usize {
 /// What the patterns of one set may take beside that, the limit being on the sizes of their programs.
 const PATTERNS: usize = 1 << 30;
 
+/// What names stand for takes no more than that, and what lists that have a name take in rules.
+const NAMES: usize = 256 << 20;
+const LISTS: usize = 1 << 30;
+
 /// Compiles a file and drops all that comes of it. Gives what `look` makes of the outcome.
 fn compiled<T: Send + 'static>(
     source: SourceText,
@@ -58,8 +62,13 @@ fn codes(outcome: Result<RuleSet, Diagnostics>) -> Vec<&'static str> {
 
 #[track_caller]
 fn refused(expected: &[&'static str], source: SourceText) {
+    refused_beside(0, expected, source);
+}
+
+#[track_caller]
+fn refused_beside(beside: usize, expected: &[&'static str], source: SourceText) {
     let start: String = source.text.chars().take(60).collect();
-    assert_eq!(compiled(source, 0, codes), expected, "{start}");
+    assert_eq!(compiled(source, beside, codes), expected, "{start}");
 }
 
 fn messages(outcome: Result<RuleSet, Diagnostics>) -> Vec<String> {
@@ -249,4 +258,28 @@ fn many_patterns() {
     let (own, all): (Vec<_>, Vec<_>) =
         told.into_iter().partition(|message| message.contains("it compiles to more than"));
     assert!(own.len() < 600 && all.len() > 100, "{} and {}", own.len(), all.len());
+}
+
+/// A name is as long as it likes, and as often as a file has room for.
+#[test]
+fn names_of_names() {
+    // Each stands for twice what the one before it does.
+    let doubled: Vec<String> =
+        (1..40).map(|n| format!("  m{n}: m{} && m{}", n - 1, n - 1)).collect();
+    let text = format!("macros:\n  m0: a > 1\n{}\nrules: []\n", doubled.join("\n"));
+    refused_beside(NAMES, &["E0206"], SourceText::yaml("names.yaml", text));
+    // One that stands for much, again and again.
+    let many: Vec<String> = (0..5_000).map(|n| format!("- x{n} > 1 || x{n} < 0")).collect();
+    let large = many.iter().map(|term| &term[2..]).collect::<Vec<_>>().join(" || ");
+    let large = &large[..large[..40_000].rfind(" || ").unwrap()];
+    let again: Vec<String> = (0..20_000).map(|n| format!("  m{n}: large")).collect();
+    let text = format!("macros:\n  large: {large}\n{}\nrules: []\n", again.join("\n"));
+    refused_beside(NAMES, &["E0206"], SourceText::yaml("names.yaml", text));
+    // A long list in many rules.
+    let items = (0..15_000).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let rules: Vec<String> = (0..20_000)
+        .map(|n| format!("- {{name: r{n}, when: x in items, then: notify()}}"))
+        .collect();
+    let text = format!("lists:\n  items: [{items}]\nrules:\n{}\n", rules.join("\n"));
+    refused_beside(LISTS, &["E0207"], SourceText::yaml("lists.yaml", text));
 }
