@@ -27,6 +27,13 @@ pub(crate) fn rules(args: &Rules) -> Result<(), Failure> {
 
 fn check(paths: &[PathBuf], output: Shown, deny_warnings: bool) -> Result<(), Failure> {
     let mut out = Answers::new(Some(output));
+    // A folder that is empty is more likely another one than was meant.
+    if RuleFiles::read(paths).is_ok_and(|files| files.is_empty()) {
+        let paths = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+        let message = format!("there are no rule files in {}", paths.join(", "));
+        let help = "they end in .yaml, .yml or .json";
+        return Err(Failure::input(format!("{message}\n  = help: {help}")));
+    }
     let wrong = match RuleFiles::open(paths) {
         Ok(files) => {
             let rules = files.current();
@@ -74,7 +81,14 @@ fn eval(args: &Events) -> Result<(), Failure> {
         let hits = rules.matches([event], &mut scratch);
         let fired = engine.advance(hits, event.time);
         fired.iter().try_for_each(|firing| out.answer(firing, &firing.explain))
-    })
+    })?;
+    for (name, stats) in &engine.stats().rules {
+        if let Some(why) = &stats.last_error {
+            let events = counted(usize::try_from(stats.errors).unwrap_or(usize::MAX), "event");
+            eprintln!("rule {name} could not judge {events}, the last one because {why}");
+        }
+    }
+    Ok(())
 }
 
 fn explain(args: &Events, rule: Option<&str>) -> Result<(), Failure> {

@@ -137,10 +137,15 @@ impl<'a> Checker<'a> {
             let checked = if is_window { Type::Bool } else { self.node(id, &node.kind) };
             self.types.push(checked);
         }
+        let terms = ast.conjuncts();
         for (id, node) in ast.iter() {
             let counted = |window: &&ExprId| ast.kind(**window).children().contains(&id);
             if matches!(node.kind, Kind::Count { .. }) && !windows.iter().any(|w| counted(&w)) {
-                self.issues.push(misplaced(node.span.clone()));
+                let mut issue = misplaced(node.span.clone());
+                if terms.contains(&id) {
+                    issue = Issue { label: "compared with nothing".into(), ..issue };
+                }
+                self.issues.push(issue);
             }
         }
         self.items();
@@ -195,7 +200,7 @@ impl<'a> Checker<'a> {
                 Type::Number
             }
             Kind::Compare(op, a, b) => self.compare(id, *op, *a, *b),
-            Kind::In { item, list, .. } => self.membership(*item, *list),
+            Kind::In { item, list, folds, .. } => self.membership(*item, *list, *folds),
             Kind::Match { text, pattern, .. } => self.pattern(*text, *pattern),
             Kind::Text(op, a, b) => self.text(*op, *a, *b),
             Kind::Each { all, over } => {
@@ -257,10 +262,10 @@ impl<'a> Checker<'a> {
                 careful.push(path);
                 let message = format!("this says nothing about a record without `{path}`");
                 let issue = Issue::new("W0001", ast.span(below), message, "may be missing");
-                self.out.odd.push(issue.help(
-                    "a rule does not fire for want of a field: add `|| !exists(field)`, or say \
+                self.out.odd.push(issue.help(format!(
+                    "a rule does not fire for want of a field: add `|| !exists({path})`, or say \
                      `on_missing: match`, or `on_missing: no_match` if that is meant",
-                ));
+                )));
             }
         }
     }

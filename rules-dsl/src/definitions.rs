@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::ast::{Ast, Kind, Literal};
+use crate::ast::{Ast, ExprId, Kind, Literal};
 use crate::check::{self, Known};
 use crate::compile::Session;
 use crate::document::{Node, NodeKind, Style};
@@ -197,7 +197,11 @@ impl Session<'_> {
             let issue = Issue::new("E0111", entry.key.span.clone(), message, "it has no end");
             let way = circle.iter().chain([&circle[0]]).map(|at| fit[*at].0.name);
             let way = way.collect::<Vec<_>>().join(" -> ");
-            self.report(entry.source, [issue.help(format!("one uses the other: {way}"))]);
+            let help = match circle.len() {
+                1 => format!("the field of that name is written `` `{}` ``", entry.name),
+                _ => format!("one uses the other: {way}"),
+            };
+            self.report(entry.source, [issue.help(help)]);
         }
         for (entry, _) in fit {
             if names.get(entry.name).is_none() {
@@ -269,7 +273,7 @@ fn list(node: &Node, issues: &mut Vec<Issue>) -> Option<Ast> {
             issues.push(Issue::new("E0104", item.span.clone(), message, "expected a value"));
             continue;
         };
-        match ast.push(Kind::Literal(literal(item, text, *style)), item.span.clone()) {
+        match push_item(&mut ast, item, text, *style) {
             Ok(id) => ids.push(id),
             Err(issue) => {
                 issues.push(issue.help("put it into several lists"));
@@ -284,6 +288,20 @@ fn list(node: &Node, issues: &mut Vec<Issue>) -> Option<Ast> {
             None
         }
     }
+}
+
+/// `500..599` is a range, and anything else a constant.
+fn push_item(ast: &mut Ast, item: &Node, text: &str, style: Style) -> Result<ExprId, Issue> {
+    let ends = text
+        .split_once("..")
+        .map(|(low, high)| [low, high].map(|end| literal(item, end.trim(), style)));
+    let is_number = |end: &Literal| matches!(end, Literal::Int(_) | Literal::Float(_));
+    if let Some([low, high]) = ends.filter(|ends| ends.iter().all(is_number)) {
+        let low = ast.push(Kind::Literal(low), item.span.clone())?;
+        let high = ast.push(Kind::Literal(high), item.span.clone())?;
+        return ast.push(Kind::Range(low, high), item.span.clone());
+    }
+    ast.push(Kind::Literal(literal(item, text, style)), item.span.clone())
 }
 
 /// A bare value that is a number, a bool or null is that; anything else is a text.

@@ -98,13 +98,17 @@ impl Session<'_> {
         if let Some(node) = keys.get("let") {
             draft.lets = Some(Box::new(self.lets(source, node)));
         }
+        self.on_missing(source, keys, &mut draft);
         self.conditions(source, keys, &mut draft);
+        if draft.on_missing != OnMissing::NoMatch {
+            // Where nothing is there, nothing can be looked up.
+            draft.needs.clear();
+        }
         self.intents(source, keys, &mut draft);
         self.grouping(source, keys, &mut draft);
         self.labels(source, keys, &mut draft);
         self.annotations(source, keys, &mut draft);
         self.keep_firing_for(source, keys, &mut draft);
-        self.on_missing(source, keys, &mut draft);
         self.priority(source, keys, &mut draft);
         if let (Some(node), Some(lets)) = (keys.get("let"), &draft.lets) {
             self.unused_lets(source, node, lets);
@@ -207,17 +211,16 @@ impl Session<'_> {
         let span = ast.span(term);
         let below = ast.below(term);
         // `env == 'prod'` holds only if the value is the one that stands there.
-        let obvious: Vec<ExprId> = below
-            .iter()
-            .filter_map(|id| match *ast.kind(*id) {
-                Kind::Compare(CompareOp::Eq, a, b) => match (ast.kind(a), ast.kind(b)) {
+        let obvious = match *ast.kind(term) {
+            Kind::Compare(CompareOp::Eq, a, b) if draft.on_missing != OnMissing::Match => {
+                match (ast.kind(a), ast.kind(b)) {
                     (Kind::Field(_), Kind::Literal(_)) => Some(a),
                     (Kind::Literal(_), Kind::Field(_)) => Some(b),
                     _ => None,
-                },
-                _ => None,
-            })
-            .collect();
+                }
+            }
+            _ => None,
+        };
         let mut at = span.start;
         for id in below {
             let (Kind::Field(path) | Kind::Item(path)) = ast.kind(id) else { continue };
@@ -232,7 +235,7 @@ impl Session<'_> {
                     draft.sentence.push(Piece::Named(index));
                 }
                 at = end;
-            } else if !obvious.contains(&id) {
+            } else if obvious != Some(id) {
                 let end = ast.span(id).end;
                 draft.sentence.push(Piece::Text(spaced(&text[at..end])));
                 draft.sentence.push(Piece::Value(index));
@@ -448,11 +451,9 @@ impl Session<'_> {
         draft.on_missing = match keys::word(node, "`on_missing`", &["no_match", "match", "error"]) {
             Ok("match") => OnMissing::Match,
             Ok("error") => OnMissing::Error,
-            Ok(_) => return,
+            Ok(_) => OnMissing::NoMatch,
             Err(issue) => return self.report(source, [issue]),
         };
-        // Where nothing is there, nothing can be looked up.
-        draft.needs.clear();
     }
 
     fn priority(&mut self, source: &Source<'_>, keys: &Keys<'_>, draft: &mut Draft) {

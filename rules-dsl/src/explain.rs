@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::ast::{Ast, ExprId, Kind};
 use crate::check::{self, Checked, Known};
@@ -33,7 +33,7 @@ use crate::window;
 const MAX_LEVELS: usize = 8;
 
 /// The verdict of one rule about one record, term by term.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
     /// The rule.
@@ -42,6 +42,8 @@ pub struct Explanation {
     pub verdict: Truth,
     /// Whether it fires for it: it is true, or unknown and `on_missing: match` says so.
     pub holds: bool,
+    /// What the rule does where the verdict is unknown.
+    pub on_missing: OnMissing,
     /// The terms of `where`, then those of `when`.
     pub terms: Vec<Term>,
     /// The window that the record would count in: `count(10s) >= 20`.
@@ -49,7 +51,7 @@ pub struct Explanation {
 }
 
 /// One term of a top-level `&&` chain.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 #[non_exhaustive]
 pub struct Term {
     /// Where it stands: `when` or `where`.
@@ -68,14 +70,27 @@ pub struct Term {
     pub parts: Vec<Self>,
 }
 
-/// A field and what it held.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A field and what it held. As data, one that is not there is told from one that is null by
+/// `missing: true` in the place of its value.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Seen {
     /// The field as the rule names it.
     pub field: String,
     /// Its value; `None` when the record has no such field.
     pub value: Option<Value<'static>>,
+}
+
+impl Serialize for Seen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("field", &self.field)?;
+        match &self.value {
+            Some(value) => map.serialize_entry("value", value)?,
+            None => map.serialize_entry("missing", &true)?,
+        }
+        map.end()
+    }
 }
 
 impl fmt::Display for Seen {
@@ -92,6 +107,9 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = match (self.verdict, self.holds) {
             (Truth::Unknown, true) => "matches: unknown, and `on_missing: match`",
+            (Truth::Unknown, false) if self.on_missing == OnMissing::Error => {
+                "does not match: unknown, and `on_missing: error`"
+            }
             (Truth::Unknown, false) => "does not match: unknown",
             (_, true) => "matches",
             (_, false) => "does not match",
@@ -154,6 +172,7 @@ pub(crate) fn explain<R: Record>(rule: &Rule, set: &ruleset::Known, record: &R) 
         rule: rule.info.name.to_string(),
         verdict,
         holds: verdict == Truth::True || (verdict == Truth::Unknown && on_unknown),
+        on_missing: rule.info.on_missing,
         terms,
         window: rule.window.as_ref().map(|w| format!("count({}) {}", humane(w.over), w.written)),
     }

@@ -13,7 +13,8 @@ use crate::value::Value;
 ///
 /// Nothing is parsed ahead: one pass over the text hands out the fields that the rules mention, borrowed
 /// where they have no escapes, and skips all others. A text that is no object has no fields; of one that is
-/// broken off, those before the break are there. Of two fields of one name the first counts.
+/// broken off, those before the break are there. Of two fields of one name the first counts. A value that is
+/// JSON and cannot be had, such as 1e999 or half of a surrogate pair, is missing, and hides no other.
 ///
 /// Reading allocates where a name, or a text that is wanted, has escapes; for a list that is wanted; and for
 /// what is skipped and nests twice.
@@ -58,49 +59,89 @@ impl<'t> JsonLine<'t> {
         };
         let mut whole = Vec::new();
         // It ends early when all is found; what is broken has the fields before the break.
-        Self::fields(self.text, fields, &mut found_all, &mut whole);
+        if let Some(mut scan) = Scan::new(self.text) {
+            object(&mut scan, fields.root(), Some(fields), &mut found_all, &mut whole);
+        }
         // A path that leads somewhere goes before a name with dots in it.
         whole.into_iter().for_each(|(slot, value)| found(slot, value));
     }
+}
 
-    /// Goes through the fields until all that are wanted were found, to the end, or to a break.
-    fn fields<'r>(
-        text: &'r str,
-        fields: &FieldSet,
-        found: &mut dyn FnMut(usize, Value<'r>) -> bool,
-        whole: &mut Vec<(usize, Value<'r>)>,
-    ) -> Option<()> {
-        let mut scan = Scan::object(text)?;
-        let root = fields.root();
-        loop {
-            let name = scan.name()?;
-            let is_dotted = fields.has_whole() && name.raw().contains('.');
-            if !(name.has_escapes || is_dotted || scan.nests()) {
-                match root.below(name.raw()).and_then(FieldNames::slot) {
-                    Some(slot) if scan.scalar(|value| found(slot, value))? => return Some(()),
-                    Some(_) => {}
-                    None => scan.skip()?,
-                }
-                continue;
+/// Goes through the fields of an object until all that are wanted were found, which it says, to its end,
+/// or to a break. `fields` is of the outermost one, for its names with dots. Nests no deeper than the
+/// longest path.
+fn object<'r>(
+    scan: &mut Scan<'r>,
+    names: FieldNames<'_>,
+    fields: Option<&FieldSet>,
+    found: &mut dyn FnMut(usize, Value<'r>) -> bool,
+    whole: &mut Vec<(usize, Value<'r>)>,
+) -> Option<bool> {
+    let dotted = fields.filter(|fields| fields.has_whole());
+    while let Some(name) = scan.name()? {
+        let is_dotted = dotted.is_some() && name.raw().contains('.');
+        if !(name.has_escapes || is_dotted || scan.nests()) {
+            let slot = names.below(name.raw()).and_then(FieldNames::slot);
+            if scalar(scan, slot, found)? {
+                return Some(true);
             }
-            let name = name.text()?;
-            let names = root.below(&name);
-            if names.is_none() && fields.whole(&name).next().is_none() {
-                scan.skip()?;
-                continue;
-            }
-            let value = match scan.nests() {
-                false => scan.scalar(|value| value)?,
-                true => scan.any(Inner { names, found, whole })?,
-            };
-            whole.extend(fields.whole(&name).map(|slot| (slot, value.clone())));
-            if let Some(slot) = names.and_then(FieldNames::slot)
-                && found(slot, value)
-            {
-                return Some(());
-            }
+            continue;
+        }
+        // A name that is no text is none that anybody asks for.
+        let name = name.text();
+        let below = name.as_deref().and_then(|name| names.below(name));
+        let dotted = name.as_deref().zip(dotted).map(|(name, fields)| fields.whole(name));
+        let mut dotted = dotted.into_iter().flatten().peekable();
+        if below.is_none() && dotted.peek().is_none() {
+            scan.skip()?;
+            continue;
+        }
+        let value = match below.filter(|below| below.has_more() && scan.enter()) {
+            Some(below) if object(scan, below, None, found, whole)? => return Some(true),
+            Some(_) => Some(Value::Opaque),
+            None => value(scan)?,
+        };
+        let Some(value) = value else { continue };
+        whole.extend(dotted.map(|slot| (slot, value.clone())));
+        if let Some(slot) = below.and_then(FieldNames::slot)
+            && found(slot, value)
+        {
+            return Some(true);
         }
     }
+    Some(false)
+}
+
+/// Hands a scalar on to the field that it is of, or skips it. Says whether there are all now.
+#[inline]
+fn scalar<'r>(
+    scan: &mut Scan<'r>,
+    slot: Option<usize>,
+    found: &mut dyn FnMut(usize, Value<'r>) -> bool,
+) -> Option<bool> {
+    let Some(slot) = slot else { return scan.skip().map(|()| false) };
+    let at = scan.place();
+    match scan.scalar(|value| found(slot, value)) {
+        Some(is_all) => Some(is_all),
+        None => skip_from(scan, at).map(|()| false),
+    }
+}
+
+/// A value; none if it is one that is JSON and cannot be had, such as 1e999 and half of a surrogate pair.
+fn value<'r>(scan: &mut Scan<'r>) -> Option<Option<Value<'r>>> {
+    let at = scan.place();
+    let value = if scan.nests() { scan.any(Nested) } else { scan.scalar(|value| value) };
+    match value {
+        Some(value) => Some(Some(value)),
+        None => skip_from(scan, at).map(|()| None),
+    }
+}
+
+/// Whoever chooses one field must not hide others by it.
+#[cold]
+fn skip_from(scan: &mut Scan<'_>, at: usize) -> Option<()> {
+    scan.back_to(at);
+    scan.skip()
 }
 
 impl Record for JsonLine<'_> {
@@ -126,49 +167,10 @@ impl Record for JsonLine<'_> {
     }
 }
 
-/// An object in a field, of which some fields are wanted. Nests no deeper than the longest path.
-struct Object<'o, 'f, 'r> {
-    names: FieldNames<'f>,
-    /// Takes a value; says whether there are all now.
-    found: &'o mut dyn FnMut(usize, Value<'r>) -> bool,
-    whole: &'o mut Vec<(usize, Value<'r>)>,
-}
+/// A list, of which one level is looked at, or an object of which nothing more is wanted.
+struct Nested;
 
-impl<'r> Visitor<'r> for Object<'_, '_, 'r> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Text)? {
-            let Some(names) = self.names.below(&name) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let inner = Inner { names: Some(names), found: self.found, whole: self.whole };
-            let value = map.next_value_seed(inner)?;
-            if let Some(slot) = names.slot()
-                && (self.found)(slot, value)
-            {
-                // The reader misses the end of the object, and stops: an error that costs least.
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The value of a field: it is wanted itself, or some of what is in it.
-struct Inner<'o, 'f, 'r> {
-    names: Option<FieldNames<'f>>,
-    /// Takes a value; says whether there are all now.
-    found: &'o mut dyn FnMut(usize, Value<'r>) -> bool,
-    whole: &'o mut Vec<(usize, Value<'r>)>,
-}
-
-impl<'r> DeserializeSeed<'r> for Inner<'_, '_, 'r> {
+impl<'r> DeserializeSeed<'r> for Nested {
     type Value = Value<'r>;
 
     fn deserialize<D: Deserializer<'r>>(self, reader: D) -> Result<Value<'r>, D::Error> {
@@ -215,17 +217,11 @@ macro_rules! scalars {
     };
 }
 
-impl<'r> Visitor<'r> for Inner<'_, '_, 'r> {
+impl<'r> Visitor<'r> for Nested {
     scalars!();
 
     fn visit_map<A: MapAccess<'r>>(self, mut map: A) -> Result<Value<'r>, A::Error> {
-        match self.names.filter(|names| names.has_more()) {
-            Some(names) => {
-                let object = Object { names, found: self.found, whole: self.whole };
-                object.visit_map(map)?;
-            }
-            None => while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {},
-        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Value::Opaque)
     }
 
@@ -260,32 +256,5 @@ impl<'r> Visitor<'r> for Item {
     fn visit_seq<A: SeqAccess<'r>>(self, mut items: A) -> Result<Value<'r>, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Value::Opaque)
-    }
-}
-
-/// The name of a field.
-struct Text;
-
-impl<'r> DeserializeSeed<'r> for Text {
-    type Value = Cow<'r, str>;
-
-    fn deserialize<D: Deserializer<'r>>(self, reader: D) -> Result<Cow<'r, str>, D::Error> {
-        reader.deserialize_str(self)
-    }
-}
-
-impl<'r> Visitor<'r> for Text {
-    type Value = Cow<'r, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'r str) -> Result<Cow<'r, str>, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Cow<'r, str>, E> {
-        Ok(Cow::Owned(text.to_owned()))
     }
 }

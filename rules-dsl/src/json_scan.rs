@@ -53,24 +53,54 @@ pub(crate) struct Scan<'t> {
 }
 
 impl<'t> Scan<'t> {
-    /// Begins to read an object.
-    pub(crate) fn object(text: &'t str) -> Option<Self> {
+    /// Begins to read an object, if the text is one.
+    pub(crate) fn new(text: &'t str) -> Option<Self> {
         let mut scan = Self { text, at: 0, is_first: true };
-        scan.sign(b'{')?;
-        Some(scan)
+        scan.blank();
+        scan.enter().then_some(scan)
     }
 
-    /// The next name of the object; its value is read or skipped next. None at the end as well.
-    #[inline]
-    pub(crate) fn name(&mut self) -> Option<Written<'t>> {
-        if !std::mem::take(&mut self.is_first) {
-            self.sign(b',')?;
+    /// Goes into the object that comes next, if one does; its names come next then.
+    pub(crate) fn enter(&mut self) -> bool {
+        let is_object = self.peek() == Some(b'{');
+        if is_object {
+            self.at += 1;
+            self.is_first = true;
         }
+        is_object
+    }
+
+    /// Where it stands, to come back to.
+    pub(crate) fn place(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn back_to(&mut self, place: usize) {
+        self.at = place;
+    }
+
+    /// The next name of the object; its value is read or skipped next. At its end it goes behind it, and
+    /// there is none.
+    #[inline]
+    pub(crate) fn name(&mut self) -> Option<Option<Written<'t>>> {
+        let is_first = std::mem::take(&mut self.is_first);
         self.blank();
+        match self.peek()? {
+            b'}' => {
+                self.at += 1;
+                return Some(None);
+            }
+            b',' if !is_first => {
+                self.at += 1;
+                self.blank();
+            }
+            _ if !is_first => return None,
+            _ => {}
+        }
         let name = self.string()?;
         self.sign(b':')?;
         self.blank();
-        Some(name)
+        Some(Some(name))
     }
 
     /// Whether a list or an object comes next.

@@ -327,7 +327,26 @@ pub(crate) fn expression<'n>(file: &str, node: &'n Node, key: &str) -> Result<&'
         .help("put the whole value in quotes")
         .suggest_if(quoted));
     }
-    let value = text(node, &format!("`{key}`"))?;
+    let value = match (&node.kind, key) {
+        (NodeKind::Seq(_), "when" | "where") => {
+            let message = format!("`{key}` is one condition, not a list");
+            let issue = Issue::new("E0104", node.span.clone(), message, "expected a text");
+            return Err(issue.help("join the conditions with `&&`"));
+        }
+        (NodeKind::Map(_), "then") => {
+            let message = "an intent is written like a call, not as a map";
+            let issue = Issue::new("E0104", node.span.clone(), message, "expected a text");
+            return Err(issue.help("for example: `then: notify('team')`"));
+        }
+        _ => text(node, &format!("`{key}`"))?,
+    };
+    let before = file.get(..node.span.start).unwrap_or_default().trim_end();
+    if matches!(node.kind, NodeKind::Scalar { style: Style::Plain, .. }) && before.ends_with("&&") {
+        let span = before.len() - 2..before.len();
+        let message = "YAML reads a leading `&&` as an anchor";
+        let issue = Issue::new("E0106", span, message, "not part of the condition");
+        return Err(issue.help("a condition does not begin with `&&`"));
+    }
     if let NodeKind::Scalar { style: Style::Plain, .. } = node.kind
         && let Some(issue) = swallowed_comment(file, node, key)
     {
@@ -361,8 +380,8 @@ fn swallowed_comment(file: &str, node: &Node, key: &str) -> Option<Issue> {
             "cut off from the condition",
         )
         .help(
-            "put the whole value in quotes, and a text in it in quotes of its own; for a remark, \
-             leave a space behind the #",
+            "put the whole value in quotes, and a text in it in quotes of its own; a remark begins \
+             with a space behind the #, and holds no `&&` and no `||`",
         )
         .suggest_if(quoted(key, whole)),
     )

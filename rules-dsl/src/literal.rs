@@ -132,6 +132,10 @@ pub(crate) fn odd_number(text: &str, span: Range<usize>) -> Issue {
         "min" | "mins" | "minute" | "minutes" => Some("m"),
         "hour" | "hours" | "hr" => Some("h"),
         "day" | "days" => Some("d"),
+        "K" | "k" | "M" | "G" | "T" | "Ki" | "Mi" | "Gi" | "Ti" => {
+            let whole = format!("{unit}B");
+            SIZE_UNITS.iter().map(|(name, _)| *name).find(|name| **name == whole)
+        }
         unit => units().find(|name| name.eq_ignore_ascii_case(unit)),
     };
     let issue = match near {

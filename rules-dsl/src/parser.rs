@@ -110,7 +110,7 @@ fn constant(text: &str, pair: Pair<'_, Rule>) -> Result<(Literal, Range<usize>),
         return Ok((with_plus(&text[span.clone()], literal.clone()), span));
     }
     let mut issue = Issue::new("E0502", span, "not a constant", "expected a string or a number")
-        .help("arguments of an intent are constants; put what varies into `annotations`");
+        .help("a text stands in quotes, and what varies in braces in it: `'{{team}}'`");
     if let Kind::Field(name) = ast.kind(ast.root) {
         issue = issue.suggest(format!("'{name}'"));
     }
@@ -209,6 +209,14 @@ impl<'t> Builder<'t> {
             _ => {
                 let mut parts = pair.into_inner();
                 let path = parts.next().map_or("", |path| path.as_str()).to_owned();
+                if let Some((at, odd)) = odd_sign(&path) {
+                    let at = span.start + at..span.start + at + odd.len_utf8();
+                    let message = format!("`{odd}` is no letter");
+                    let issue = Issue::new("E0204", at, message, "not part of a name");
+                    self.issues.push(issue.help(
+                        "a text stands in straight quotes, 'x'; a field with odd signs in backticks",
+                    ));
+                }
                 if let (Some(known), None) = (self.scope.get(&path), parts.peek()) {
                     return match &known.ast {
                         Some(tree) => self.ast.graft(tree, span),
@@ -300,6 +308,15 @@ impl<'t> Builder<'t> {
     }
 }
 
+/// The first sign of a path, outside of backticks, that is neither a letter nor a digit.
+fn odd_sign(path: &str) -> Option<(usize, char)> {
+    let mut is_quoted = false;
+    path.char_indices().find(|(_, c)| {
+        is_quoted ^= *c == '`';
+        !is_quoted && !c.is_alphanumeric() && !"_@.`".contains(*c)
+    })
+}
+
 fn nothing_here(span: Range<usize>) -> Issue {
     Issue::new("E0201", span, "nothing stands here", "expected a value")
 }
@@ -380,8 +397,11 @@ fn syntax_error(text: &str, error: &pest::error::Error<Rule>) -> Issue {
     if run > 0 && word.starts_with(sign) {
         let (span, word) = (at - run..at + word.len(), &text[at - run..at + word.len()]);
         let message = format!("`{word}` is not an operator");
-        let near = ["==", "!=", "<=", ">=", "=~", "!~", "&&", "||", "<", ">"];
-        let near = near.into_iter().find(|near| word.starts_with(near));
+        let near = match word.contains('~') {
+            true => vec![if word.starts_with('!') { "!~" } else { "=~" }],
+            false => vec!["==", "!=", "<=", ">=", "&&", "||", "<", ">"],
+        };
+        let near = near.into_iter().find(|near| word.contains('~') || word.starts_with(near));
         return Issue::new("E0203", span, message, "unknown operator").suggest_if(near);
     }
     let span = at..at + word.len();

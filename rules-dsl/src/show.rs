@@ -47,7 +47,15 @@ fn write_into(ast: &Ast, id: ExprId, out: &mut String) {
             infix(ast, *item, symbol, *list, out);
         }
         Kind::Match { negated, text, pattern } => {
-            infix(ast, *text, if *negated { "!~" } else { "=~" }, *pattern, out);
+            operand(ast, *text, out);
+            out.push_str(if *negated { " !~ " } else { " =~ " });
+            match ast.kind(*pattern) {
+                // Its backslashes are its own.
+                Kind::Literal(Literal::Str(text)) => {
+                    let _ = write!(out, "'{}'", text.replace('\'', "\\'"));
+                }
+                _ => operand(ast, *pattern, out),
+            }
         }
         Kind::Text(op, a, b) => infix(ast, *a, op.symbol(), *b, out),
         Kind::Arith(op, a, b) => infix(ast, *a, op.symbol(), *b, out),

@@ -88,7 +88,12 @@ fn window(ast: &Ast, op: CompareOp, count: ExprId, number: ExprId) -> Result<Win
                 message,
                 "a window fires on many records",
             )
-            .help("a rule that fires when records stay away is not part of the language yet"));
+            .help(match op {
+                CompareOp::Lt | CompareOp::Le => {
+                    "a rule that fires when records stay away is not part of the language yet"
+                }
+                _ => "a count goes up one by one: `>=` holds from the number on",
+            }));
         }
     };
     if needs == 0 {

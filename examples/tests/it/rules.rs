@@ -46,6 +46,22 @@ fn what_is_odd_is_told_and_may_be_denied() {
 }
 
 #[test]
+fn what_cannot_be_judged_is_told() {
+    let folder = folder(&[("a.yaml", "{name: r, when: x > 1, then: notify(), on_missing: error}")]);
+    let output = rules(&folder, &["eval"], "{\"y\": 1}\n{\"x\": 0}\n{\"x\": \"a\"}\n");
+    assert_eq!((output.status.code(), said(&output.stdout)), (Some(0), String::new()));
+    let told = "rule r could not judge 2 events, the last one because a field is of a type that \
+                gives no answer\n";
+    assert_eq!(said(&output.stderr), told);
+    let output = rules(&folder, &["explain", "--output", "text"], "{\"y\": 1}\n");
+    assert!(said(&output.stdout).contains("does not match: unknown, and `on_missing: error`"));
+    let empty = tempfile::tempdir().unwrap();
+    let output = rules(&empty, &["check"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output.stderr).contains("there are no rule files in"));
+}
+
+#[test]
 fn the_schema_is_printed() {
     let output = birl().args(["rules", "schema"]).output().unwrap();
     assert_eq!(said(&output.stdout), birl_rules_dsl::JSON_SCHEMA);

@@ -1,6 +1,6 @@
 //! `in`, and what may stand on its right: lists, ranges, networks.
 
-use crate::ast::{Ast, ExprId, Kind, Literal};
+use crate::ast::{ArithOp, Ast, ExprId, Kind, Literal};
 use crate::check::{Checker, Type};
 use crate::value::Number;
 
@@ -71,8 +71,14 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn membership(&mut self, item: ExprId, list: ExprId) -> Type {
+    pub(super) fn membership(&mut self, item: ExprId, list: ExprId, folds: bool) -> Type {
         let (item_type, found) = (self.ty(item), self.ty(list));
+        if folds && found == Type::Any {
+            let message = "`iin` looks into a list that is known beforehand".into();
+            self.issue("E0310", list, message, "not a list of constants").help =
+                Some("to look into a list that a record brings, write `list icontains 'x'`".into());
+            return Type::Bool;
+        }
         if !matches!(found, Type::List | Type::Set | Type::Any) {
             self.no_list(list, found);
         } else if matches!(item_type, Type::List | Type::Set) {
@@ -109,11 +115,18 @@ impl Checker<'_> {
             Kind::Literal(Literal::Str(text)) => crate::members::network(text),
             _ => None,
         };
+        let range = match self.ast.kind(list) {
+            Kind::Arith(ArithOp::Sub, a, b) => {
+                Some(format!("{}..{}", self.written(*a), self.written(*b)))
+            }
+            _ => None,
+        };
         let message = format!("`in` needs a list, not {}", found.name());
         let issue = self.issue("E0310", list, message, "not a list");
-        issue.suggestion = Some(match net {
-            Some(_) => format!("cidr({written})").into(),
-            None => format!("[{written}]").into(),
+        issue.suggestion = Some(match (net, range) {
+            (Some(_), _) => format!("cidr({written})").into(),
+            (None, Some(range)) => range.into(),
+            (None, None) => format!("[{written}]").into(),
         });
         if found == Type::Text && net.is_none() {
             issue.help =

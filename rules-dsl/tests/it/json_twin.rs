@@ -4,23 +4,25 @@ use std::fmt;
 
 use birl_rules_dsl::Value;
 use serde::de::{Deserialize, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-/// The fields of the outermost object, as far as the text is JSON; the values of those that are wanted.
-/// Of the others it matters less what is in them.
-pub(crate) fn fields(
-    text: &str,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Vec<(String, Option<Value<'static>>)> {
+/// The fields of the outermost object, as far as the text is JSON, each with its value; none if it is JSON
+/// and cannot be had, such as 1e999.
+pub(crate) fn fields(text: &str) -> Vec<(String, Option<Value<'static>>)> {
     let mut fields = Vec::new();
-    let object = Object { wanted, fields: &mut fields };
-    serde_json::Deserializer::from_str(text).deserialize_map(object).ok();
+    serde_json::Deserializer::from_str(text).deserialize_map(Object(&mut fields)).ok();
     fields
 }
 
-struct Object<'o> {
-    wanted: &'o dyn Fn(&str) -> bool,
-    fields: &'o mut Vec<(String, Option<Value<'static>>)>,
+/// The first value of a name that can be had.
+pub(crate) fn first(
+    fields: &[(String, Option<Value<'static>>)],
+    name: &str,
+) -> Option<Value<'static>> {
+    fields.iter().find_map(|(known, value)| value.clone().filter(|_| known == name))
 }
+
+struct Object<'o>(&'o mut Vec<(String, Option<Value<'static>>)>);
 
 impl<'de> Visitor<'de> for Object<'_> {
     type Value = ();
@@ -31,14 +33,9 @@ impl<'de> Visitor<'de> for Object<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            let value = if (self.wanted)(&name) {
-                let Shallow(value) = map.next_value()?;
-                Some(value)
-            } else {
-                map.next_value::<IgnoredAny>()?;
-                None
-            };
-            self.fields.push((name, value));
+            let text: &RawValue = map.next_value()?;
+            let value = serde_json::from_str(text.get()).map(|Shallow(value)| value);
+            self.0.push((name, value.ok()));
         }
         Ok(())
     }

@@ -152,13 +152,25 @@ proptest! {
         let line = JsonLine::new(&text);
         let hits = PRESENCE.matches([Event::new(&line, UNIX_EPOCH)], &mut Scratch::new());
         let found: Vec<&str> = hits.rule_names().collect();
-        let all = json_twin::fields(&text, &|name| NAMES.contains(&name));
+        let fields = json_twin::fields(&text);
         for name in NAMES {
-            let is_there = all.iter().any(|(known, _)| known == name);
-            prop_assert_eq!(found.contains(&name), is_there, "`{}` of {}", name, text);
-            let one = json_twin::fields(&text, &|known| known == name);
-            let expected = one.into_iter().find_map(|(_, value)| value);
+            let expected = json_twin::first(&fields, name);
+            prop_assert_eq!(found.contains(&name), expected.is_some(), "`{}` of {}", name, text);
             prop_assert_eq!(line.get(&FieldPath::new(name)), expected, "`{}` of {}", name, text);
         }
+    }
+}
+
+/// Whoever chooses what is in one field hides no other by it.
+#[test]
+fn a_value_that_cannot_be_had_is_missing_and_hides_nothing() {
+    for odd in [r#""\ud800""#, "1e999", "-1e999", r#"["\ud800"]"#, "[1e999]", r#"{"b": "\ud800"}"#]
+    {
+        let line = format!(r#"{{"x": {odd}, "\ud800": 1, "o": {{"p": {odd}, "q": 2}}, "a": 1}}"#);
+        let conditions = ["a == 1", "o.q == 2 && exists(o)", "exists(o.p)", "exists(x)"];
+        let is_object = odd.starts_with('{');
+        let expected = if is_object { &conditions[..] } else { &conditions[..2] };
+        assert_eq!(holding(&line, &conditions), expected, "{line}");
+        assert_eq!(holding(&line, &["x == 1", "x.b == 1", "o.p.b == 1", "a == 1"]), ["a == 1"]);
     }
 }
