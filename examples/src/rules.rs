@@ -85,7 +85,8 @@ fn eval(args: &Events) -> Result<(), Failure> {
     for (name, stats) in &engine.stats().rules {
         if let Some(why) = &stats.last_error {
             let events = counted(usize::try_from(stats.errors).unwrap_or(usize::MAX), "event");
-            eprintln!("rule {name} could not judge {events}, the last one because {why}");
+            let told = format!("rule {name} could not judge {events}, the last one because {why}");
+            writeln!(std::io::stderr(), "{told}").ok();
         }
     }
     Ok(())

@@ -361,7 +361,7 @@ impl Ast {
             Kind::Text(op, ..) => op.symbol().to_owned(),
             Kind::Arith(op, ..) => op.symbol().to_owned(),
             Kind::Default(..) => "??".to_owned(),
-            Kind::Call { name, .. } => name.clone(),
+            Kind::Call { name, .. } => format!("call {name}"),
             Kind::Count { .. } => "count".to_owned(),
             Kind::Each { all, .. } => format!("each {all}"),
             Kind::Item(path) => format!("item {}", resolve(path)),

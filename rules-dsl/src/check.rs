@@ -5,7 +5,9 @@
 
 mod calls;
 mod lists;
+mod negations;
 mod texts;
+mod times;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,6 +20,9 @@ use crate::host::FunctionSpec;
 use crate::issue::Issue;
 pub(crate) use crate::patterns::Patterns;
 use crate::schema::Schema;
+
+/// For so many mistakes in one condition it is looked for what was meant.
+const MAX_SUGGESTIONS: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -220,52 +225,13 @@ impl<'a> Checker<'a> {
         }
         match self.known.schema.field(path)? {
             Ok(declared) => Some(declared.holds),
-            Err(mut issue) => {
-                issue.span = self.ast.span(id);
+            Err(unknown) => {
+                // To find what was meant takes as long as there are fields.
+                let span = self.ast.span(id);
+                let is_one_of_many = self.issues.len() >= MAX_SUGGESTIONS;
+                let issue = self.known.schema.unknown(&unknown, span, !is_one_of_many);
                 self.issues.push(issue);
                 None
-            }
-        }
-    }
-
-    /// A negated term about a field that may be missing: whoever leaves the field out passes the rule by.
-    fn negations(&mut self) {
-        let ast = self.ast;
-        let mut careful: Vec<&str> = Vec::new();
-        for (_, node) in ast.iter() {
-            let asked = match &node.kind {
-                Kind::Call { name, args } if name == "exists" => args.first(),
-                Kind::Default(field, _) => Some(field),
-                _ => None,
-            };
-            if let Some(Kind::Field(path)) = asked.map(|id| ast.kind(*id)) {
-                careful.push(path);
-            }
-        }
-        for (id, node) in ast.iter() {
-            let is_negated = match node.kind {
-                Kind::Compare(op, ..) => op == CompareOp::Ne,
-                Kind::In { negated, .. } | Kind::Match { negated, .. } => negated,
-                Kind::Not(_) => true,
-                _ => false,
-            };
-            if !is_negated {
-                continue;
-            }
-            for below in ast.below(id) {
-                let Kind::Field(path) = ast.kind(below) else { continue };
-                let known = self.known.schema.field(path).and_then(Result::ok);
-                let is_optional = known.is_some_and(|known| known.is_optional);
-                if !is_optional || careful.contains(&path.as_str()) {
-                    continue;
-                }
-                careful.push(path);
-                let message = format!("this says nothing about a record without `{path}`");
-                let issue = Issue::new("W0001", ast.span(below), message, "may be missing");
-                self.out.odd.push(issue.help(format!(
-                    "a rule does not fire for want of a field: add `|| !exists({path})`, or say \
-                     `on_missing: match`, or `on_missing: no_match` if that is meant",
-                )));
             }
         }
     }
@@ -365,46 +331,6 @@ impl<'a> Checker<'a> {
         Type::Bool
     }
 
-    /// Times go with times, and stretches of time with durations. Whether it is about either.
-    fn timed(&mut self, symbol: &str, a: ExprId, b: ExprId) -> bool {
-        for (side, other) in [(a, b), (b, a)] {
-            let (found, meets) = (self.ty(side), self.ty(other));
-            let fits = match found {
-                Type::Time => meets == Type::Time,
-                Type::Span => matches!(meets, Type::Span | Type::Duration),
-                _ => continue,
-            };
-            // What something is made of was complained about, if need be.
-            let is_made = !matches!(
-                self.ast.kind(other),
-                Kind::Field(_) | Kind::Item(_) | Kind::Literal(_) | Kind::Call { .. }
-            );
-            if fits || (meets == Type::Any && is_made) {
-                return true;
-            }
-            let fitting = if found == Type::Time { "another" } else { "a duration" };
-            let message = format!(
-                "`{symbol}` compares {} with {fitting}, not with {}",
-                found.name(),
-                meets.name()
-            );
-            let written = self.written(other).to_owned();
-            let issue = self.issue("E0302", other, message, &format!("this is {}", meets.name()));
-            match (found, meets) {
-                (Type::Time, Type::Any | Type::Text) => {
-                    issue.help = Some("`time()` reads a text as a time".into());
-                    issue.suggestion = Some(format!("time({written})").into());
-                }
-                (Type::Span, _) => {
-                    issue.help = Some("compare it with a duration such as 5m".into());
-                }
-                _ => {}
-            }
-            return true;
-        }
-        false
-    }
-
     /// `cpu > '90'` would compare texts, where '9' is greater than '10'.
     fn quoted_number(&mut self, id: ExprId, op: CompareOp) {
         let Kind::Literal(Literal::Str(text)) = self.ast.kind(id) else { return };
@@ -470,10 +396,21 @@ impl<'a> Checker<'a> {
 
     fn default(&mut self, a: ExprId, b: ExprId) -> Type {
         if !matches!(self.ast.kind(a), Kind::Literal(_)) {
-            if self.ty(b) == Type::Duration {
+            let (left, right) = (self.ty(a), self.ty(b));
+            if right == Type::Duration && left != Type::Span {
                 self.bare_duration(b);
             }
-            return if self.ty(a) == self.ty(b) { self.ty(a) } else { Type::Any };
+            for (side, found) in [(a, left), (b, right)] {
+                if found == Type::Set {
+                    let message = "a default is one value, or a list of values".to_owned();
+                    self.issue("E0310", side, message, "this is a range or a network");
+                }
+            }
+            if left != right && [left, right].iter().any(|ty| matches!(ty, Type::Time | Type::Span))
+            {
+                self.timed("??", a, b);
+            }
+            return if left == right { left } else { Type::Any };
         }
         self.issue(
             "E0308",

@@ -50,7 +50,7 @@ impl Cost {
 
 fn own(ast: &Ast, checked: &Checked, id: ExprId) -> u64 {
     match ast.kind(id) {
-        Kind::Literal(_) | Kind::Range(..) => 0,
+        Kind::Literal(_) => 0,
         Kind::List(items) => 1 + items.len() as u64 / CONSTANTS,
         Kind::Match { .. } => 20,
         Kind::Text(op, ..) => match op {

@@ -16,7 +16,7 @@ use crate::template::is_path;
 
 /// How many values and operators all names of a set may stand for, those of `let` included: they are
 /// kept, and a name may stand for many others.
-const MAX_DEFINED: usize = 1_000_000;
+const MAX_DEFINED: usize = 2_000_000;
 
 /// One name, where it stands, and what it stands for.
 struct Entry<'n> {

@@ -318,9 +318,8 @@ impl Session<'_> {
             let issue = Issue::new("E0503", span, message, "expected a field");
             return Some(issue.help(format!("a field of that name is written `` `{path}` ``")));
         }
-        let mut issue = self.schema.field(path)?.err()?;
-        issue.span = span;
-        Some(issue)
+        let unknown = self.schema.field(path)?.err()?;
+        Some(self.schema.unknown(&unknown, span, true))
     }
 
     /// Adds what a condition costs, and complains if that is too much.

@@ -3,7 +3,7 @@
 //! This is the plain evaluator: it walks the tree, skips nothing, and remembers everything. It shares
 //! the operators with the compiled program and nothing else, and so it is also the program's oracle.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
@@ -13,12 +13,13 @@ use crate::check::{self, Checked, Known};
 use crate::compile::resolve;
 use crate::fold::folded;
 use crate::function::Function;
+use crate::kept;
 use crate::literal::humane;
 use crate::members::{between, within};
 use crate::names::Scope;
 use crate::ops;
 use crate::parser::parse_condition;
-use crate::program::constant;
+use crate::program::{constant, reborrow};
 use crate::record::Record;
 use crate::rule::{OnMissing, Rule};
 use crate::ruleset;
@@ -60,7 +61,8 @@ pub struct Term {
     pub text: String,
     /// What it came to.
     pub verdict: Truth,
-    /// The fields it looks at, in order.
+    /// The fields it looks at, in order, with the beginning of what they hold. Of a part that is made of
+    /// parts itself, these have them.
     pub values: Vec<Seen>,
     /// What is surprising about it: a missing field, types that never meet.
     pub note: Option<String>,
@@ -156,12 +158,22 @@ pub(crate) fn explain<R: Record>(rule: &Rule, set: &ruleset::Known, record: &R) 
     let mut terms = Vec::new();
     // The texts were checked when the set was compiled; trees are not kept, they are cheap to remake.
     let mut patterns = check::Patterns::new();
+    let mut fields = Fields::new();
     for (clause, text) in clauses {
         let Ok(ast) = parse_condition(text, named) else { continue };
         let Ok(split) = window::split(&ast) else { continue };
         let checked = check::check(&ast, text, &split.windows, &mut patterns, known);
         let Ok(checked) = checked else { continue };
-        let plain = Plain { ast: &ast, checked: &checked, aliases, record, item: None };
+        // Each is looked up once, which may take reading all of a line.
+        for (_, node) in ast.iter() {
+            if let Kind::Field(path) | Kind::Item(path) = &node.kind
+                && !fields.contains_key(path)
+            {
+                let value = look_up(record, &resolve(aliases, path)).map(Value::into_owned);
+                fields.insert(path.clone(), value);
+            }
+        }
+        let plain = Plain { ast: &ast, checked: &checked, fields: &fields, item: None };
         for term in split.terms {
             terms.push(plain.term(clause, Some(text), term, MAX_LEVELS));
         }
@@ -178,17 +190,19 @@ pub(crate) fn explain<R: Record>(rule: &Rule, set: &ruleset::Known, record: &R) 
     }
 }
 
+/// What the fields hold, by their paths as they are written.
+type Fields = HashMap<String, Option<Value<'static>>>;
+
 /// Recursion is bounded by the height of the tree.
-struct Plain<'p, R> {
+struct Plain<'p> {
     ast: &'p Ast,
     checked: &'p Checked,
-    aliases: &'p BTreeMap<String, String>,
-    record: &'p R,
+    fields: &'p Fields,
     /// The item of a list that is being judged.
     item: Option<&'p Value<'p>>,
 }
 
-impl<R: Record> Plain<'_, R> {
+impl Plain<'_> {
     /// A condition and what it is made of, so many levels down. Without a text it is shown as it would
     /// be written: what a name stands for was written elsewhere.
     fn term(&self, clause: &'static str, text: Option<&str>, id: ExprId, levels: usize) -> Term {
@@ -200,7 +214,7 @@ impl<R: Record> Plain<'_, R> {
             if let Kind::Field(path) | Kind::Item(path) = self.ast.kind(id)
                 && known.insert(path)
             {
-                let value = self.field(path).map(Value::into_owned);
+                let value = self.field(path).map(kept::value);
                 values.push(Seen { field: path.replace('`', ""), value });
             }
         }
@@ -220,6 +234,9 @@ impl<R: Record> Plain<'_, R> {
             parts.iter().map(|part| self.term(clause, inside, *part, levels - 1)).collect();
         if parts.is_empty() && node.is_named && text.is_some() && levels > 0 {
             parts.push(self.term(clause, None, id, 0));
+        }
+        if !parts.is_empty() && levels < MAX_LEVELS {
+            values = Vec::new();
         }
         Term { clause, text: written, verdict, values, note, parts }
     }
@@ -252,9 +269,8 @@ impl<R: Record> Plain<'_, R> {
         }
     }
 
-    fn field(&self, path: &str) -> Option<Value<'_>> {
-        let path = resolve(self.aliases, path);
-        look_up(self.record, &path)
+    fn field(&self, path: &str) -> Option<&Value<'static>> {
+        self.fields.get(path)?.as_ref()
     }
 
     fn truth(&self, id: ExprId) -> Truth {
@@ -342,8 +358,8 @@ impl<R: Record> Plain<'_, R> {
             return Truth::Unknown;
         };
         let truths = items.iter().map(|item| {
-            let Self { ast, checked, aliases, record, .. } = *self;
-            Plain { ast, checked, aliases, record, item: Some(item) }.truth(over)
+            let Self { ast, checked, fields, .. } = *self;
+            Plain { ast, checked, fields, item: Some(item) }.truth(over)
         });
         if all { Truth::all(truths) } else { Truth::any(truths) }
     }
@@ -353,14 +369,10 @@ impl<R: Record> Plain<'_, R> {
             return Some(constant(literal));
         }
         match self.ast.kind(id) {
-            Kind::Count { .. } => None,
+            Kind::Count { .. } | Kind::Range(..) => None,
             Kind::Item(_) => self.item.cloned().map(Value::into_owned),
             Kind::Literal(literal) => Some(constant(literal)),
-            Kind::Field(path) => {
-                let path = resolve(self.aliases, path);
-                // The path is a temporary, so the value cannot borrow through it.
-                look_up(self.record, &path).map(Value::into_owned)
-            }
+            Kind::Field(path) => self.field(path).map(reborrow),
             Kind::List(items) => {
                 Some(Value::List(items.iter().filter_map(|item| self.value(*item)).collect()))
             }

@@ -20,7 +20,8 @@ pub enum Intent {
     #[non_exhaustive]
     Notify {
         /// The receiver that the rule names; `None` leaves the choice to the routes. In a
-        /// [`RuleInfo`](crate::RuleInfo) it may hold `{{field}}`, which is filled in when it fires.
+        /// [`RuleInfo`](crate::RuleInfo) it may hold `{{field}}`, which is filled in when it fires, with up
+        /// to a kilobyte of whatever the record says: ask whether there is such a receiver.
         receiver: Option<String>,
         /// The service that the rule names, if it names one.
         via: Option<Via>,

@@ -90,7 +90,8 @@ impl Members {
     }
 
     fn routes(&self, text: &str) -> Truth {
-        Truth::any(self.nets.iter().map(|net| within(text, net)))
+        let Some(address) = address(text) else { return Truth::Unknown };
+        self.nets.iter().any(|net| net.contains(&address)).into()
     }
 
     fn has_number(&self, number: Number) -> Truth {
@@ -128,7 +129,7 @@ pub(crate) fn network(text: &str) -> Option<IpNet> {
     let net = text.parse::<IpNet>().ok().or_else(|| address(text).map(IpNet::from))?;
     match net {
         // As above: a network of such addresses.
-        IpNet::V6(six) if six.prefix_len() >= 96 => match six.network().to_ipv4_mapped() {
+        IpNet::V6(six) if six.prefix_len() >= 96 => match six.addr().to_ipv4_mapped() {
             Some(four) => ipnet::Ipv4Net::new(four, six.prefix_len() - 96).ok().map(IpNet::V4),
             None => Some(net),
         },

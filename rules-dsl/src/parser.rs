@@ -129,7 +129,7 @@ struct Builder<'t> {
     ast: Ast,
     issues: Vec<Issue>,
     /// String literals whose escapes are not resolved yet: a pattern behind `=~` keeps its own.
-    strings: Vec<ExprId>,
+    strings: Vec<(ExprId, Range<usize>)>,
     scope: Scope<'t>,
 }
 
@@ -143,8 +143,8 @@ impl<'t> Builder<'t> {
         if let Err(issue) = built {
             self.issues.push(issue);
         }
-        for id in std::mem::take(&mut self.strings) {
-            let span = self.ast.span(id);
+        // Where it stands itself: the span of its node may have parentheses around it by now.
+        for (id, span) in std::mem::take(&mut self.strings) {
             let resolved = literal::string(&self.text[span.clone()], span.start);
             self.resolve(id, resolved);
         }
@@ -177,9 +177,8 @@ impl<'t> Builder<'t> {
         }
         let root = climb.finish(&mut self.ast, self.text, &mut self.issues)?;
         for pattern in climb.patterns {
-            if let Some(at) = self.strings.iter().position(|id| *id == pattern) {
-                self.strings.swap_remove(at);
-                let span = self.ast.span(pattern);
+            if let Some(at) = self.strings.iter().position(|(id, _)| *id == pattern) {
+                let (_, span) = self.strings.swap_remove(at);
                 self.resolve(pattern, Ok(literal::raw_string(&self.text[span])));
             }
         }
@@ -206,29 +205,38 @@ impl<'t> Builder<'t> {
                 let inner = inner.ok_or_else(|| nothing_here(span.clone()))?;
                 self.literal(&inner, span)
             }
-            _ => {
-                let mut parts = pair.into_inner();
-                let path = parts.next().map_or("", |path| path.as_str()).to_owned();
-                if let Some((at, odd)) = odd_sign(&path) {
-                    let at = span.start + at..span.start + at + odd.len_utf8();
-                    let message = format!("`{odd}` is no letter");
-                    let issue = Issue::new("E0204", at, message, "not part of a name");
-                    self.issues.push(issue.help(
-                        "a text stands in straight quotes, 'x'; a field with odd signs in backticks",
-                    ));
-                }
-                if let (Some(known), None) = (self.scope.get(&path), parts.peek()) {
-                    return match &known.ast {
-                        Some(tree) => self.ast.graft(tree, span),
-                        // It was complained about, so nothing is to be said of what stands here.
-                        None => self.ast.push(Kind::Field(String::new()), span),
-                    };
-                }
-                let kind =
-                    if parts.next().is_some() { Kind::Item(path) } else { Kind::Field(path) };
-                self.ast.push(kind, span)
-            }
+            _ => self.path(pair, span),
         }
+    }
+
+    /// A field, an item of one, or a name that stands for something else. A function of its own, so that
+    /// what it takes of the stack is not taken once for each bracket.
+    fn path(&mut self, pair: Pair<'_, Rule>, span: Range<usize>) -> Result<ExprId, Issue> {
+        let mut parts = pair.into_inner();
+        let path = parts.next().map_or("", |path| path.as_str()).to_owned();
+        if let Some((at, odd)) = odd_sign(&path) {
+            let at = span.start + at..span.start + at + odd.len_utf8();
+            let message = format!("`{odd}` is no letter");
+            let issue = Issue::new("E0204", at, message, "not part of a name");
+            self.issues.push(issue.help(
+                "a text stands in straight quotes, 'x'; a field with odd signs in backticks",
+            ));
+        }
+        if let (Some(known), None) = (self.scope.get(&path), parts.peek()) {
+            return match &known.ast {
+                Some(tree) => self.ast.graft(tree, span),
+                // It was complained about, so nothing is to be said of what stands here.
+                None => self.ast.push(Kind::Field(String::new()), span),
+            };
+        }
+        if let (Some(known), Some(_)) = (self.scope.get(&path), parts.peek()) {
+            let message = format!("`{path}` is {}, and no list of a record", known.what);
+            let issue = Issue::new("E0312", span.clone(), message, "not a field");
+            let help = format!("a field of that name is written `` `{path}` ``");
+            self.issues.push(issue.help(help));
+        }
+        let kind = if parts.next().is_some() { Kind::Item(path) } else { Kind::Field(path) };
+        self.ast.push(kind, span)
     }
 
     fn literal(&mut self, pair: &Pair<'_, Rule>, span: Range<usize>) -> Result<ExprId, Issue> {
@@ -247,9 +255,9 @@ impl<'t> Builder<'t> {
             self.issues.push(issue);
             Literal::Int(0)
         });
-        let id = self.ast.push(Kind::Literal(literal), span)?;
+        let id = self.ast.push(Kind::Literal(literal), span.clone())?;
         if pair.as_rule() == Rule::string {
-            self.strings.push(id);
+            self.strings.push((id, span));
         }
         Ok(id)
     }

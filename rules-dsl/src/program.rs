@@ -63,6 +63,8 @@ enum Step {
     },
     /// The item at hand.
     Item,
+    /// No value.
+    Nothing,
     // Values.
     Load {
         slot: u32,
@@ -287,7 +289,7 @@ impl Program {
             let Some(Value::List(items)) = machine.field(slot, record) else {
                 return Truth::Unknown;
             };
-            // No item holds a list, so that this copies no more than a reference.
+            // No item holds a list, so that this copies a reference, or a text that had escapes.
             let Some(item) = items.get(number).cloned() else { break };
             machine.item = Some(item);
             let truth = self.part(at, to, machine, record);
@@ -324,6 +326,7 @@ impl Program {
                 let item = machine.item.clone();
                 machine.values.push(item);
             }
+            Step::Nothing => machine.values.push(None),
             Step::IsPresent => *truth = machine.value().is_some().into(),
             Step::Call { function, arguments } => {
                 let from = machine.values.len().saturating_sub(arguments.into());
@@ -378,7 +381,7 @@ impl Program {
 }
 
 /// A constant as a value that borrows it.
-fn reborrow<'a>(value: &'a Value<'static>) -> Value<'a> {
+pub(crate) fn reborrow<'a>(value: &'a Value<'static>) -> Value<'a> {
     match value {
         Value::Str(text) => Value::text(text),
         other => other.clone(),

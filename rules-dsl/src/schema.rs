@@ -1,6 +1,7 @@
 //! Which fields there are and what they hold, where rule files say so.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::check::Type;
 use crate::compile::{Session, resolve};
@@ -9,6 +10,9 @@ use crate::document::NodeKind;
 use crate::issue::{Issue, nearest};
 use crate::keys;
 use crate::template::is_path;
+
+/// Among more fields it is not looked for the one that was meant.
+const MAX_COMPARED: usize = 5_000;
 
 /// What `fields` of all files say. Without any, every field may be and hold anything.
 #[derive(Debug, Default)]
@@ -41,7 +45,8 @@ impl Schema {
     }
 
     /// What is known of a field as it is written; none if nothing was said about any field.
-    pub(crate) fn field(&self, path: &str) -> Option<Result<Declared, Issue>> {
+    /// One that is not among them is given with its aliases resolved.
+    pub(crate) fn field(&self, path: &str) -> Option<Result<Declared, String>> {
         if self.fields.is_empty() {
             return None;
         }
@@ -50,15 +55,19 @@ impl Schema {
         if path == "line" {
             return Some(Ok(Declared { holds: Type::Text, is_optional: true }));
         }
-        Some(self.fields.get(path).copied().ok_or_else(|| {
-            let message = format!("no field is called `{path}`");
-            let issue = Issue::new("E0311", 0..0, message, "not among `fields`");
-            let names = self.fields.keys().chain(self.aliases.keys()).map(String::as_str);
-            let near = nearest(path, names);
-            let issue = issue.suggest_if(near);
-            let help = "`fields:` says which fields there are; add it there if it is one";
-            if near.is_some() { issue } else { issue.help(help) }
-        }))
+        Some(self.fields.get(path).copied().ok_or_else(|| path.to_owned()))
+    }
+
+    /// The complaint about a field that is not among them, maybe with the one that was meant.
+    pub(crate) fn unknown(&self, path: &str, span: Range<usize>, suggests: bool) -> Issue {
+        let message = format!("no field is called `{path}`");
+        let issue = Issue::new("E0311", span, message, "not among `fields`");
+        let names = self.fields.keys().chain(self.aliases.keys()).map(String::as_str);
+        let is_asked = suggests && self.fields.len() <= MAX_COMPARED;
+        let near = is_asked.then(|| nearest(path, names)).flatten();
+        let issue = issue.suggest_if(near);
+        let help = "`fields:` says which fields there are; add it there if it is one";
+        if near.is_some() { issue } else { issue.help(help) }
     }
 }
 

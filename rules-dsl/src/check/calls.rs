@@ -185,6 +185,7 @@ impl Checker<'_> {
             let message = "`cidr()` takes one network or more".into();
             self.issue("E0307", id, message, "expected a text such as '10.0.0.0/8'");
         }
+        let known = self.issues.len();
         let mut nets = Vec::new();
         let lists = args.iter().flat_map(|argument| match self.ast.kind(*argument) {
             Kind::List(items) => items.clone(),
@@ -217,6 +218,14 @@ impl Checker<'_> {
                     );
                 }
             }
+        }
+        if nets.is_empty() && !args.is_empty() && self.issues.len() == known {
+            self.issue(
+                "E0310",
+                id,
+                "nothing is in an empty list".into(),
+                "the answer never changes",
+            );
         }
         self.out.nets.insert(Ast::index(id), nets);
         Type::Set

@@ -9,7 +9,12 @@ impl Checker<'_> {
         let mut list = Type::List;
         for item in items {
             match (self.ast.kind(*item), self.ty(*item)) {
-                (_, Type::Set) => list = Type::Set,
+                (Kind::Range(..) | Kind::Call { .. }, Type::Set) => list = Type::Set,
+                (_, Type::Set | Type::List) => {
+                    let message = "a list in a list".into();
+                    self.issue("E0310", *item, message, "not one value").help =
+                        Some("name them one by one: `f in one || f in other`".into());
+                }
                 (Kind::Literal(_), _) | (_, Type::Duration) => {}
                 _ if self.out.constants.contains_key(&Ast::index(*item)) => {}
                 _ => {
@@ -32,6 +37,11 @@ impl Checker<'_> {
     /// `500..599`: two numbers, or two times, in their order.
     pub(super) fn range(&mut self, id: ExprId, low: ExprId, high: ExprId) -> Type {
         let ends = [low, high].map(|end| self.end(end));
+        if self.ty(low) != self.ty(high) && ends.iter().all(Option::is_some) {
+            let message = "the ends of this range have nothing in common".into();
+            self.issue("E0310", id, message, "a number and a time");
+            return Type::Set;
+        }
         let [Some(low), Some(high)] = ends else { return Type::Set };
         if low.compare(high).is_none_or(std::cmp::Ordering::is_gt) {
             let message = "nothing is in this range".into();
@@ -44,10 +54,7 @@ impl Checker<'_> {
     fn end(&mut self, id: ExprId) -> Option<Number> {
         match (self.number(id), self.ty(id)) {
             (Some(number), Type::Number | Type::Time) => Some(number),
-            (_, Type::Duration) => {
-                self.bare_duration(id);
-                None
-            }
+            (Some(number), Type::Duration) => Some(number),
             _ => {
                 let message = "a range has numbers for its ends".to_owned();
                 self.issue("E0310", id, message, "not a number").help =
@@ -67,6 +74,7 @@ impl Checker<'_> {
             Literal::Int(value) => Some(Number::Int(value.into())),
             Literal::UInt(value) => Some(Number::Int(value.into())),
             Literal::Float(value) => Some(Number::Float(value)),
+            Literal::Duration(value) => i128::try_from(value.as_nanos()).ok().map(Number::Int),
             _ => None,
         }
     }
@@ -100,11 +108,12 @@ impl Checker<'_> {
                 )
                 .help = Some("a field is named without quotes".into());
             }
-            for member in items.clone() {
-                self.member(item, member);
-            }
+            let meets = items.clone().into_iter().map(|member| self.member(item, member));
+            let meets = meets.collect::<Vec<_>>();
+            self.never(item, list, &meets);
         } else {
-            self.member(item, list);
+            let meets = self.member(item, list);
+            self.never(item, list, &[meets]);
         }
         Type::Bool
     }
@@ -134,18 +143,38 @@ impl Checker<'_> {
         }
     }
 
-    /// A time is among times alone, and a duration has no unit.
-    fn member(&mut self, item: ExprId, member: ExprId) {
-        let (of, is_end) = match self.ast.kind(member) {
-            Kind::Range(low, _) => (*low, true),
-            _ => (member, false),
+    /// A time is among times alone, and a duration has no unit. Whether the item may be the member.
+    fn member(&mut self, item: ExprId, member: ExprId) -> bool {
+        let of = match self.ast.kind(member) {
+            Kind::Range(low, _) => *low,
+            _ => member,
         };
-        if self.ty(of) == Type::Duration {
-            if !is_end {
-                self.bare_duration(of);
-            }
-        } else if [self.ty(item), self.ty(of)].contains(&Type::Time) {
+        let (found, of_type) = (self.ty(item), self.ty(of));
+        if found == Type::Duration {
+            self.bare_duration(item);
+        } else if [found, of_type].iter().any(|ty| matches!(ty, Type::Time | Type::Span)) {
             self.timed("in", item, of);
+        } else if of_type == Type::Duration {
+            self.bare_duration(of);
+        } else {
+            // A network is one of texts.
+            let of_type = if of_type == Type::Set { Type::Text } else { of_type };
+            return found == of_type || [found, of_type].contains(&Type::Any);
         }
+        true
+    }
+
+    /// Complains where an item is of another type than all that it may be.
+    fn never(&mut self, item: ExprId, list: ExprId, meets: &[bool]) {
+        if meets.is_empty() || meets.contains(&true) {
+            return;
+        }
+        let of = match self.ast.kind(list) {
+            Kind::List(items) => items.first().copied().unwrap_or(list),
+            Kind::Range(low, _) => *low,
+            _ => list,
+        };
+        let message = format!("{} is never {}", self.ty(item).name(), self.ty(of).name());
+        self.issue("E0302", list, message, "these types have nothing in common");
     }
 }

@@ -13,10 +13,30 @@ impl Checker<'_> {
                 let help = "for two fields write `lower(a) == lower(b)`";
                 self.issue("E0304", b, message, "not a text in quotes").help = Some(help.into());
             }
-        } else if !op.is_containing() {
+        } else if op.is_containing() {
+            self.contained(a, b);
+        } else {
             self.textual(b, symbol);
         }
         Type::Bool
+    }
+
+    /// What `contains` looks for is one value, and in a text it is a text.
+    fn contained(&mut self, a: ExprId, b: ExprId) {
+        let (within, found) = (self.ty(a), self.ty(b));
+        let is_one =
+            matches!(found, Type::Any | Type::Null | Type::Bool | Type::Number | Type::Text);
+        if !is_one {
+            let message = format!("`contains` looks for one value, not for {}", found.name());
+            let issue = self.issue("E0310", b, message, "expected a text or a number");
+            if matches!(found, Type::List | Type::Set) {
+                issue.help =
+                    Some("to look for any of several, write `f contains 'a' || ...`".into());
+            }
+        } else if within == Type::Text && !matches!(found, Type::Any | Type::Text) {
+            let message = format!("a text never contains {}", found.name());
+            self.issue("E0302", b, message, "these types have nothing in common");
+        }
     }
 
     pub(super) fn pattern(&mut self, text: ExprId, pattern: ExprId) -> Type {

@@ -196,6 +196,8 @@ impl Compiler<'_, '_> {
                 self.emit(Step::Call { function, arguments });
             }
             Kind::Item(_) => self.emit(Step::Item),
+            // The checker lets neither through; there is no value that they are.
+            Kind::Range(..) | Kind::Count { .. } => self.emit(Step::Nothing),
             _ => {
                 self.truth(id);
                 self.emit(Step::AsValue);

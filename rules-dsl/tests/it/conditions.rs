@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use birl_rules_dsl::{Event, FieldPath, Record, Scratch, Truth, Value};
+use birl_rules_dsl::{Event, FieldPath, Record, RuleSet, Scratch, Truth, Value};
 use serde_json::json;
 
 use crate::common::compile;
@@ -340,4 +340,64 @@ fn the_reference_says_what_each_operator_makes_of_nothing() {
         }
     }
     assert!(judged > 200, "{judged} cells");
+}
+
+/// What a checker let through once, and evaluation had no answer to.
+#[test]
+fn ranges_and_lists_stand_where_they_can() {
+    let on_a_small_stack = |text: &'static str| {
+        let code = std::thread::Builder::new().stack_size(512 * 1024).spawn(move || {
+            let rule = json!({"macros": {"ports": "[22, 8000..8999]"}, "rules": [
+                {"name": "r", "when": text, "then": "notify()"},
+            ]});
+            match RuleSet::from_json("r.json", &rule.to_string()) {
+                Err(wrong) => wrong.iter().map(|one| one.code).collect::<Vec<_>>().join(" "),
+                Ok(rules) => format!("{:?}", rules.explain("r", &json!({"f": 3})).unwrap().verdict),
+            }
+        });
+        code.unwrap().join().unwrap()
+    };
+    for (text, expected) in [
+        ("f contains 1..5", "E0310"),
+        ("(f ?? (1..5)) == 3", "E0310"),
+        ("f in [[1..5], 7]", "E0310"),
+        ("f in [ports, 443]", "E0310"),
+        ("f in ports", "False"),
+        ("f in (g ?? [1..2])", "E0310"),
+        ("f contains ['a', 'b']", "E0310"),
+        ("f contains cidr('10.0.0.0/8')", "E0310"),
+        ("f contains 5m", "E0310"),
+        ("5m in f", "E0309"),
+        ("f in 5..time('2026-11-23T00:00:00Z')", "E0310"),
+        ("time(b) - time(a) in 0..60", "E0302"),
+        ("time(b) - time(a) in [30]", "E0302"),
+        ("time(b) - time(a) in 30s..5m", "Unknown"),
+        ("time(b) - time(a) in [30s, 5m]", "Unknown"),
+        ("f in 30s..5m", "E0309"),
+        ("(f ?? time('2026-11-23T00:00:00Z')) > time('2026-11-23T00:00:00Z')", "E0302"),
+        ("lower(f) in [5]", "E0302"),
+        ("len(f) in ['5']", "E0302"),
+        ("len(f) in 2..5", "Unknown"),
+        ("lower(f) in cidr('10.0.0.0/8')", "Unknown"),
+        ("'x' iin f", "E0310"),
+        ("any(ports[*] == 5)", "E0312"),
+        ("f in cidr('::ffff:10.0.0.1/104')", "E0307"),
+        ("f == \u{2018}x\u{2019}", "E0204"),
+    ] {
+        let found = on_a_small_stack(text);
+        assert!(found.starts_with(expected), "{text}: {found}");
+    }
+}
+
+/// Parentheses around a text are not part of it.
+#[test]
+fn a_text_in_parentheses_is_the_text() {
+    let record = json!({"env": "prod", "path": "/api/7"});
+    check(
+        Truth::True,
+        &record,
+        &["env == ('prod')", "env == ((\"prod\"))", "path =~ ('^/api/\\d')"],
+    );
+    let rules = compile("{name: r, when: env == ('prod'), then: notify(('team'))}");
+    assert_eq!(rules.rules().next().unwrap().intents[0].to_string(), "notify('team')");
 }

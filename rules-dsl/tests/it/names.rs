@@ -263,3 +263,28 @@ proptest! {
         }
     }
 }
+
+/// A function of the host's own may be called like anything in the language that is no function.
+#[test]
+fn a_function_is_not_taken_for_an_operator_of_its_name() {
+    let negate = FunctionSpec::new("negate", ValueKind::Number, |_| Some(Value::Int(0)));
+    let compiler = Compiler::new().function(negate.argument(ValueKind::Number));
+    let rules = json!([
+        {"name": "operator", "when": "-x > 5", "then": "notify()"},
+        {"name": "function", "when": "negate(x) > 5", "then": "notify()"},
+    ]);
+    let rules = compiler.compile(&[SourceText::json("r.json", rules.to_string())]).unwrap();
+    let found = hits(&Arc::new(rules), &[(0.0, json!({"x": -9}))]);
+    assert_eq!(found.rule_names().collect::<Vec<_>>(), ["operator"]);
+}
+
+/// What is told of a record grows neither with its size nor with how often a condition asks for it.
+#[test]
+fn an_explanation_keeps_the_beginning_of_each_value() {
+    let many = (0..500).map(|n| format!("text contains 'zz{n}'")).collect::<Vec<_>>().join(" || ");
+    let rule = json!({"name": "r", "when": many, "then": "notify()"}).to_string();
+    let rules = RuleSet::from_json("r.json", &rule).unwrap();
+    let why = rules.explain("r", &json!({"text": "x".repeat(1 << 20)})).unwrap();
+    assert!(serde_json::to_string(&why).unwrap().len() < 2 << 20);
+    assert_eq!(why.terms[0].parts.len(), 500);
+}

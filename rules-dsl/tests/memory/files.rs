@@ -23,7 +23,7 @@ fn dense(source: &SourceText) -> usize {
 const PATTERNS: usize = 1 << 30;
 
 /// What names stand for takes no more than that.
-const NAMES: usize = 256 << 20;
+const NAMES: usize = 512 << 20;
 
 /// Compiles a file and drops all that comes of it. Gives what `look` makes of the outcome.
 fn compiled<T: Send + 'static>(
