@@ -148,8 +148,8 @@ pub(crate) struct Events {
     /// Rule files, or folders of them
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The field that holds the time of an event, in seconds since 1970 or as RFC 3339; events without
-    /// one happen when they are read
+    /// The field that holds the time of an event, in seconds (or thousandths) since 1970 or as RFC 3339;
+    /// events without one happen when they are read
     #[arg(long, value_name = "FIELD", default_value = "ts")]
     pub(crate) timestamp: String,
     /// How answers are printed [default: text on a terminal, else json]

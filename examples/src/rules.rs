@@ -143,18 +143,35 @@ fn each_event(
                 ))
             })?;
         let record = JsonLine::new(&line);
-        #[expect(clippy::disallowed_methods, reason = "a shell: an event without a time is new")]
-        let time = time(record.get(&path)).unwrap_or_else(SystemTime::now);
+        let time = match record.get(&path) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a shell: an event without a time is new"
+            )]
+            None => SystemTime::now(),
+            Some(value) => time(&value).ok_or_else(|| {
+                Failure::input(format!(
+                    "line {number} of standard input: `{path}` is no time: {value}\n  \
+                     = help: write it as in RFC 3339, with a zone, or as a number of seconds since \
+                     1970 (or thousandths of them); `--timestamp` names another field"
+                ))
+            })?,
+        };
         each(Event::new(&record, time), &line)?;
     }
     Ok(())
 }
 
-fn time(value: Option<Value<'_>>) -> Option<SystemTime> {
-    match value? {
-        Value::Str(text) => text.parse::<jiff::Timestamp>().ok().map(SystemTime::from),
-        number => UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(number.as_f64()?).ok()?),
+/// Seconds since 1970 beyond this, in the year 5138, are thousandths of seconds.
+const MILLISECONDS: f64 = 1e11;
+
+fn time(value: &Value<'_>) -> Option<SystemTime> {
+    if let Value::Str(text) = value {
+        return text.parse::<jiff::Timestamp>().ok().map(SystemTime::from);
     }
+    let number = value.as_f64()?;
+    let seconds = if number.abs() >= MILLISECONDS { number / 1e3 } else { number };
+    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
 }
 
 /// Standard output, for people or for programs.

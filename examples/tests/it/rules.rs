@@ -62,6 +62,23 @@ fn what_cannot_be_judged_is_told() {
 }
 
 #[test]
+fn an_event_without_a_readable_time_is_refused() {
+    let folder =
+        folder(&[("a.yaml", "{name: r, when: x > 0, then: notify(), keep_firing_for: 1m}")]);
+    let input = "{\"x\": 1, \"ts\": \"2026-11-23T08:00:00Z\"}\n{\"x\": 1, \"ts\": 1795420830500}\n";
+    let output = rules(&folder, &["eval", "--output", "json"], input);
+    let lines: Vec<serde_json::Value> =
+        said(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // Thousandths of seconds are told from seconds, so both are of one minute.
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!((&lines[1]["repeat"], &lines[0]["episode"]), (&true.into(), &lines[1]["episode"]));
+    let output = rules(&folder, &["eval"], "{\"x\": 1, \"ts\": \"yesterday\"}\n");
+    let error = said(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("line 1 of standard input: `ts` is no time: yesterday"), "{error}");
+}
+
+#[test]
 fn the_schema_is_printed() {
     let output = birl().args(["rules", "schema"]).output().unwrap();
     assert_eq!(said(&output.stdout), birl_rules_dsl::JSON_SCHEMA);
