@@ -328,6 +328,14 @@ impl Ast {
         found
     }
 
+    /// The list over whose items `any()` or `all()` goes.
+    pub(crate) fn items_of(&self, over: ExprId) -> Option<&str> {
+        self.below(over).into_iter().find_map(|id| match self.kind(id) {
+            Kind::Item(path) => Some(path.as_str()),
+            _ => None,
+        })
+    }
+
     /// Position in the arena, for tables beside it.
     pub(crate) fn index(id: ExprId) -> usize {
         id.0 as usize

@@ -249,7 +249,7 @@ impl Session<'_> {
 }
 
 /// The value of a key at the top of a file.
-fn section<'n>(root: &'n Node, wanted: &str) -> Option<&'n Node> {
+pub(crate) fn section<'n>(root: &'n Node, wanted: &str) -> Option<&'n Node> {
     let NodeKind::Map(entries) = &root.kind else { return None };
     let named = |key: &Node| matches!(&key.kind, NodeKind::Scalar { text, .. } if text == wanted);
     entries.iter().find(|(key, _)| named(key)).map(|(_, node)| node)

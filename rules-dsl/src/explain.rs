@@ -350,10 +350,7 @@ impl Plain<'_> {
     }
 
     fn each(&self, all: bool, over: ExprId) -> Truth {
-        let path = self.ast.below(over).into_iter().find_map(|id| match self.ast.kind(id) {
-            Kind::Item(path) => Some(path),
-            _ => None,
-        });
+        let path = self.ast.items_of(over);
         let Some(Value::List(items)) = path.and_then(|path| self.field(path)) else {
             return Truth::Unknown;
         };

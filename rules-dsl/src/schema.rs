@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use crate::check::Type;
 use crate::compile::{Session, resolve};
-use crate::definitions::File;
-use crate::document::NodeKind;
+use crate::definitions::{File, section};
 use crate::issue::{Issue, nearest};
 use crate::keys;
 use crate::template::is_path;
@@ -75,12 +74,7 @@ impl Session<'_> {
     /// Reads `fields` of all files.
     pub(crate) fn fields(&mut self, files: &[File<'_>]) {
         for (source, root) in files {
-            let NodeKind::Map(entries) = &root.kind else { continue };
-            let is_fields = |text: &str| text == "fields";
-            let found = entries.iter().find(
-                |(key, _)| matches!(&key.kind, NodeKind::Scalar { text, .. } if is_fields(text)),
-            );
-            let Some((_, node)) = found else { continue };
+            let Some(node) = section(root, "fields") else { continue };
             let mut issues = Vec::new();
             for (name, key, value) in keys::map(node, "fields", &mut issues) {
                 if !is_path(name) {

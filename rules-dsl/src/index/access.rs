@@ -339,10 +339,7 @@ impl Reading<'_, '_> {
     /// It takes a list for an answer, be it an empty one.
     fn each(&mut self, over: ExprId) -> Need {
         let ast = self.ast;
-        let item = ast.below(over).into_iter().find_map(|id| match ast.kind(id) {
-            Kind::Item(path) => Some(path),
-            _ => None,
-        });
+        let item = ast.items_of(over);
         item.map_or_else(Need::always, |path| Need::present((self.slots)(path)))
     }
 

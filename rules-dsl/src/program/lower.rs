@@ -274,10 +274,7 @@ impl Compiler<'_, '_> {
     }
 
     fn each(&mut self, all: bool, over: ExprId) {
-        let item = self.ast.below(over).into_iter().find_map(|id| match self.ast.kind(id) {
-            Kind::Item(path) => Some(path),
-            _ => None,
-        });
+        let item = self.ast.items_of(over);
         let Some(path) = item else { return };
         let slot = (self.slots)(path);
         let each = self.program.steps.len();
