@@ -96,13 +96,29 @@ pub struct RouteConfig {
     /// Goes on to the siblings behind this one after it has matched.
     #[serde(rename = "continue")]
     pub continue_matching: bool,
+    /// More who are told, each as if it stood in a route of its own. Inherited together with `receiver`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub receivers: Vec<String>,
+    /// The labels by which alerts are gathered into one notification; `["..."]` is all of them: each alert is told on
+    /// its own. Inherited; default none: everything that the route takes is told together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<Vec<String>>,
+    /// How long a new group waits for more alerts before it is told. Inherited; default 30s.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub group_wait: Option<Duration>,
+    /// How long what is new in a group waits after the group was told; zero tells every change at once. Inherited;
+    /// default 5m.
+    #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
+    pub group_interval: Option<Duration>,
     /// When an alert that goes on firing is told again. Inherited; default 4h.
     #[serde(with = "duration::option", skip_serializing_if = "Option::is_none")]
     pub repeat_interval: Option<Duration>,
-    /// `["..."]`, by all labels: each alert is told on its own. Grouping by fewer is refused for now, rather than
-    /// accepted without effect. Inherited; this is the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub group_by: Option<Vec<String>>,
+    /// Nobody is told while one of these time intervals lasts. Not inherited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mute_time_intervals: Vec<String>,
+    /// Somebody is told only while one of these time intervals lasts. Not inherited.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub active_time_intervals: Vec<String>,
     /// The round trip that the chosen endpoint must keep. Inherited; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sla: Option<SlaTier>,
