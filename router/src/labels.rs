@@ -10,10 +10,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A sorted set of `name → value` pairs without empty values, shared when cloned.
 ///
-/// A missing label and an empty one are the same thing, as in Alertmanager, so empty values are removed at the door.
-/// Two equal sets are the same alert.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Labels(Arc<[(Box<str>, Box<str>)]>);
+/// A missing label and an empty one are the same thing, as in Alertmanager, so empty values are removed at the door. Of
+/// two pairs with one name the later counts. Two equal sets are the same alert.
+///
+/// It is one piece of memory, whatever the number of labels: the text of all of them, and two or three bytes more for
+/// each.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Labels(Arc<str>);
+
+/// The pairs of [`Labels`], from [`Labels::iter`].
+///
+/// Each text stands behind its length, which is written in base 64, the lowest digit first, every digit but the last
+/// with bit 6 set: a length is ASCII, so that the whole stays a `str` and the parts can be cut out of it unchecked by
+/// us and without `unsafe`.
+#[derive(Debug, Clone)]
+pub struct LabelPairs<'a> {
+    rest: &'a str,
+}
 
 /// Alertmanager's name for an alert: FNV-1a, 64 bits, over the sorted labels. Prints as 16 hexadecimal digits.
 ///
@@ -25,13 +38,13 @@ pub struct Fingerprint(u64);
 impl Labels {
     /// The empty set.
     pub fn new() -> Self {
-        Self(Arc::from([]))
+        Self(Arc::from(""))
     }
 
     /// The value of `name`; a missing label is the empty string.
     pub fn get(&self, name: &str) -> &str {
         // A handful of short names: a plain scan beats a binary search's unpredictable branches.
-        self.0.iter().find(|(n, _)| &**n == name).map_or("", |(_, v)| v)
+        self.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v)
     }
 
     /// Is the label `name` there, which means: not empty?
@@ -40,13 +53,13 @@ impl Labels {
     }
 
     /// The pairs, sorted by name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(n, v)| (&**n, &**v))
+    pub fn iter(&self) -> LabelPairs<'_> {
+        LabelPairs { rest: &self.0 }
     }
 
-    /// How many labels there are.
+    /// How many labels there are. Counts them.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.iter().count()
     }
 
     /// No label at all?
@@ -56,7 +69,7 @@ impl Labels {
 
     /// The bytes of all names and values together.
     pub fn size(&self) -> usize {
-        self.0.iter().map(|(n, v)| n.len() + v.len()).sum()
+        self.iter().map(|(n, v)| n.len() + v.len()).sum()
     }
 
     /// Alertmanager's fingerprint of these labels. Computed on each call (about 160 ns for eight labels).
@@ -68,6 +81,19 @@ impl Labels {
         Fingerprint(fnv.0)
     }
 
+    /// The labels that `names` has; it need not be sorted.
+    pub(crate) fn only(&self, names: &[impl AsRef<str>]) -> Self {
+        self.iter().filter(|(n, _)| names.iter().any(|name| name.as_ref() == *n)).collect_sorted()
+    }
+
+    /// The pairs that both sets have.
+    pub(crate) fn shared_with(&self, other: &Self) -> Self {
+        if self == other {
+            return self.clone();
+        }
+        self.iter().filter(|(n, v)| other.get(n) == *v).collect_sorted()
+    }
+
     /// A keyed hash of names and values, for the router's own tables.
     pub(crate) fn keyed_hash(&self, key: &impl BuildHasher) -> u64 {
         key.hash_one(&self.0)
@@ -75,6 +101,90 @@ impl Labels {
 
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self == other
+    }
+}
+
+impl<'a> LabelPairs<'a> {
+    fn text(&mut self) -> Option<&'a str> {
+        let (mut length, mut shift, mut digits) = (0, 0, 0);
+        for byte in self.rest.bytes() {
+            length |= usize::from(byte & (DIGIT - 1)) << shift;
+            (shift, digits) = (shift + DIGIT_BITS, digits + 1);
+            if byte & DIGIT == 0 {
+                break;
+            }
+        }
+        if digits == 0 {
+            return None;
+        }
+        let text = self.rest.get(digits..digits + length)?;
+        self.rest = &self.rest[digits + length..];
+        Some(text)
+    }
+}
+
+impl<'a> Iterator for LabelPairs<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.text()?, self.text()?))
+    }
+}
+
+/// Digits of a length have six bits, and this one says that another digit follows.
+const DIGIT: u8 = 1 << DIGIT_BITS;
+const DIGIT_BITS: u32 = 6;
+
+fn push(out: &mut String, text: &str) {
+    let mut length = text.len();
+    loop {
+        // The mask leaves six bits.
+        let low = u8::try_from(length & usize::from(DIGIT - 1)).unwrap_or_default();
+        length >>= DIGIT_BITS;
+        if length == 0 {
+            out.push(char::from(low));
+            break;
+        }
+        out.push(char::from(low | DIGIT));
+    }
+    out.push_str(text);
+}
+
+/// Pairs that are sorted, of different names, and not empty.
+trait CollectSorted {
+    fn collect_sorted(self) -> Labels;
+}
+
+impl<'a, I: Iterator<Item = (&'a str, &'a str)>> CollectSorted for I {
+    fn collect_sorted(self) -> Labels {
+        let mut out = String::new();
+        for (name, value) in self {
+            push(&mut out, name);
+            push(&mut out, value);
+        }
+        Labels(Arc::from(out))
+    }
+}
+
+impl<'a> IntoIterator for &'a Labels {
+    type Item = (&'a str, &'a str);
+    type IntoIter = LabelPairs<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// By the first pair that differs, its name before its value.
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.iter().cmp(other.iter())
     }
 }
 
@@ -95,8 +205,8 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Labels {
 
 impl From<BTreeMap<String, String>> for Labels {
     fn from(map: BTreeMap<String, String>) -> Self {
-        let pairs = map.into_iter().filter(|(_, v)| !v.is_empty());
-        Self(pairs.map(|(n, v)| (n.into_boxed_str(), v.into_boxed_str())).collect())
+        let pairs = map.iter().filter(|(_, v)| !v.is_empty());
+        pairs.map(|(n, v)| (n.as_str(), v.as_str())).collect_sorted()
     }
 }
 
@@ -175,5 +285,50 @@ impl Fnv {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// What goes in comes out, sorted, whatever the text and its length.
+        #[test]
+        fn one_text_holds_what_a_map_holds(pairs in proptest::collection::vec((".{0,70}", ".{0,200}"), 0..12)) {
+            let map: BTreeMap<String, String> = pairs.into_iter().collect();
+            let labels = Labels::from(map.clone());
+            let kept: Vec<(&str, &str)> =
+                map.iter().filter(|(_, v)| !v.is_empty()).map(|(n, v)| (&**n, &**v)).collect();
+            prop_assert_eq!(labels.iter().collect::<Vec<_>>(), kept.clone());
+            prop_assert_eq!(labels.len(), kept.len());
+            for (name, value) in map.iter() {
+                prop_assert_eq!(labels.get(name), value.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_megabytes_is_a_value() {
+        let long = "ü".repeat(3 << 20);
+        let labels = Labels::from([("a", long.as_str()), ("b", "1")]);
+        assert_eq!((labels.get("a"), labels.get("b")), (long.as_str(), "1"));
+    }
+
+    #[test]
+    fn sets_are_ordered_by_their_pairs() {
+        let (short, long) = (Labels::from([("a", "b")]), Labels::from([("a", "aaaaaaaaaa")]));
+        assert!(long < short, "by text, not by length");
+        assert!(Labels::new() < short);
+    }
+
+    #[test]
+    fn sets_are_cut() {
+        let labels = Labels::from([("a", "1"), ("b", "2"), ("c", "3")]);
+        assert_eq!(labels.only(&["c", "a", "x"]), Labels::from([("a", "1"), ("c", "3")]));
+        let other = Labels::from([("a", "1"), ("b", "3"), ("d", "3")]);
+        assert_eq!(labels.shared_with(&other), Labels::from([("a", "1")]));
     }
 }

@@ -171,7 +171,7 @@ pub use crate::dispatch::{
 };
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
 pub use crate::error::{Error, ErrorKind};
-pub use crate::labels::{Fingerprint, Labels};
+pub use crate::labels::{Fingerprint, LabelPairs, Labels};
 pub use crate::matcher::{MatchOp, Matcher};
 pub use crate::metrics::Metrics;
 pub use crate::notification::{Notification, WebhookV4};
