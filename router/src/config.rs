@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Matcher, duration};
+use crate::{Matcher, Matchers, duration};
 
 /// Who is told what, and how fast.
 ///
@@ -85,8 +85,8 @@ pub struct RouteConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receiver: Option<String>,
     /// All of these must hold. Not on the root, which matches everything.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub matchers: Vec<Matcher>,
+    #[serde(skip_serializing_if = "Matchers::is_empty")]
+    pub matchers: Matchers,
     /// The older way to write `=` matchers.
     #[serde(rename = "match", skip_serializing_if = "BTreeMap::is_empty")]
     pub match_equal: BTreeMap<String, String>,

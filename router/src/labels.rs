@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap;
@@ -92,6 +93,22 @@ impl Labels {
             return self.clone();
         }
         self.iter().filter(|(n, v)| other.get(n) == *v).collect_sorted()
+    }
+
+    /// The pairs, each with the place of its value in the [`text`](Self::text) of the set.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str, Range<u32>)> {
+        let mut pairs = self.iter();
+        std::iter::from_fn(move || {
+            let (name, value) = pairs.next()?;
+            // Label sets beyond 4 GiB have no place; nothing here can hold one.
+            let end = u32::try_from(self.0.len() - pairs.rest.len()).unwrap_or(0);
+            Some((name, value, end.saturating_sub(value.len() as u32)..end))
+        })
+    }
+
+    /// What stands at a place of [`places`](Self::places).
+    pub(crate) fn text(&self, place: Range<u32>) -> &str {
+        self.0.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 
     /// A keyed hash of names and values, for the router's own tables.

@@ -108,6 +108,7 @@
 )]
 
 mod alert;
+mod index;
 mod labels;
 mod matcher;
 mod pattern;
@@ -172,7 +173,7 @@ pub use crate::dispatch::{
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::labels::{Fingerprint, LabelPairs, Labels};
-pub use crate::matcher::{MatchOp, Matcher};
+pub use crate::matcher::{MatchOp, Matcher, Matchers};
 pub use crate::metrics::Metrics;
 pub use crate::notification::{Notification, WebhookV4};
 pub use crate::notifier::{NamedNotifier, Notifier, NotifyError, WriterNotifier, notifiers_for};

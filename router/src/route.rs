@@ -234,7 +234,7 @@ impl ChildIndex {
 
 /// All conditions of a node, the older forms included, in Alertmanager's order.
 fn all_matchers(config: &RouteConfig) -> Result<Vec<Matcher>, Error> {
-    let mut matchers = config.matchers.clone();
+    let mut matchers: Vec<Matcher> = config.matchers.iter().cloned().collect();
     for (name, value) in &config.match_equal {
         matchers.push(Matcher::new(name, MatchOp::Equal, value)?);
     }

@@ -131,7 +131,7 @@ fn an_inconsistent_configuration_is_refused_with_place_and_remedy() {
         "route: name the default receiver: `receiver: NAME`"
     );
     assert_eq!(
-        complaint(|c| c.route.matchers = vec![Matcher::parse("a=b").unwrap()]),
+        complaint(|c| c.route.matchers = Matcher::parse("a=b").unwrap().into()),
         "route: the root route takes every alert: move its matchers to a child"
     );
     assert_eq!(
