@@ -113,6 +113,7 @@ mod matcher;
 mod pattern;
 
 mod config;
+mod interval;
 mod plan;
 mod receiver;
 mod route;
@@ -171,6 +172,9 @@ pub use crate::dispatch::{
 };
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::interval::{
+    TimeInterval, TimeIntervalConfig, TimeIntervalSpec, TimeIntervals, TimeRangeConfig,
+};
 pub use crate::labels::{Fingerprint, Labels};
 pub use crate::matcher::{MatchOp, Matcher};
 pub use crate::metrics::Metrics;
