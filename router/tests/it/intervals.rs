@@ -172,6 +172,16 @@ fn a_day_that_a_zone_left_out_does_not_come() {
 }
 
 #[test]
+fn a_year_comes_back_when_the_clock_jumps_back_over_its_end() {
+    // Arizona went from war time to mountain time one minute after the beginning of 1944.
+    let year = json!([{ "years": ["1943"], "location": "America/Phoenix" }]);
+    assert_eq!(
+        changes(year, "1943-12-31T12:00", 3),
+        ["1944-01-01T06:00", "1944-01-01T06:01", "1944-01-01T07:00"]
+    );
+}
+
+#[test]
 fn the_next_change_is_one() {
     // Two whole days are one stretch.
     assert_eq!(
@@ -213,6 +223,8 @@ fn what_never_changes_has_no_next_change() {
         json!([{}]),
         json!([{ "location": "Europe/Berlin" }]),
         json!([{ "years": ["2020:2024"], "location": "Europe/Berlin" }]),
+        json!([{ "times": [{ "start_time": "12:00", "end_time": "24:00" },
+                           { "start_time": "00:00", "end_time": "12:00" }] }]),
         json!([{ "years": ["99999"] }]),
         json!([{ "months": ["february"], "days_of_month": ["30"] }]),
         json!([{ "months": ["4", "6"], "days_of_month": ["31"], "location": "Asia/Tehran" }]),
