@@ -114,6 +114,7 @@ mod matcher;
 mod pattern;
 
 mod config;
+mod interval;
 mod plan;
 mod receiver;
 mod route;
@@ -174,6 +175,9 @@ pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::labels::{Fingerprint, LabelPairs, Labels};
 pub use crate::matcher::{MatchOp, Matcher, Matchers};
+pub use crate::interval::{
+    TimeInterval, TimeIntervalConfig, TimeIntervalSpec, TimeIntervals, TimeRangeConfig,
+};
 pub use crate::metrics::Metrics;
 pub use crate::notification::{Notification, WebhookV4};
 pub use crate::notifier::{NamedNotifier, Notifier, NotifyError, WriterNotifier, notifiers_for};

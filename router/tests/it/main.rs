@@ -11,6 +11,7 @@ mod config; // what a configuration may say, and what is said about a bad one
 mod dedup; // the window, against a naive twin
 mod delivery; // queues, retries, reports, on a paused clock
 mod endpoints; // which way is chosen, and what happens when it fails
+mod intervals; // the calendar, and time zones against a second library
 mod life; // an alert fires, goes on, is over: who hears of it
 mod matchers; // labels and matchers
 mod metrics; // the counters, as Prometheus sees them
