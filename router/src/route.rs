@@ -17,10 +17,11 @@ const INDEX_FROM: usize = 8;
 #[derive(Debug)]
 pub(crate) struct RouteTree {
     root: Route,
+    flat: Vec<Route>,
 }
 
 /// One node with what it inherited.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Route {
     /// Where it stands: `route`, `route.routes[2]`. Unlike the key this is unique.
     pub(crate) path: String,
@@ -30,6 +31,10 @@ pub(crate) struct Route {
     pub(crate) own_key: String,
     /// Index into the receivers.
     pub(crate) receiver: usize,
+    pub(crate) receivers: Vec<usize>,
+    pub(crate) group_by: Option<Vec<String>>,
+    pub(crate) group_wait: Duration,
+    pub(crate) group_interval: Duration,
     pub(crate) repeat_interval: Duration,
     pub(crate) sla: Option<SlaTier>,
     matchers: Vec<Matcher>,
@@ -40,7 +45,7 @@ pub(crate) struct Route {
 
 /// Finds the children that may match without asking each: by the value of the one label that most of them compare with
 /// `=`. It only leaves out children that cannot match; order and `continue` are the scan's business.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct ChildIndex {
     label: String,
     by_value: HashMap<String, Vec<usize>>,
@@ -69,10 +74,36 @@ impl RouteTree {
         let inherited = Inherited {
             key: String::new(),
             receiver: names.find("route", name)?,
+            group_by: Some(Vec::new()),
+            group_wait: Duration::from_secs(30),
+            group_interval: Duration::from_secs(300),
             repeat_interval: DEFAULT_REPEAT_INTERVAL,
             sla: None,
         };
-        Ok(Self { root: Route::compile(config, "route".to_owned(), &inherited, names, 0)? })
+        let root = Route::compile(config, "route".to_owned(), &inherited, names, 0)?;
+        let mut flat = Vec::new();
+        fn walk(r: &Route, flat: &mut Vec<Route>) {
+            flat.push(r.clone());
+            for c in &r.children {
+                walk(c, flat);
+            }
+        }
+        walk(&root, &mut flat);
+        Ok(Self { root, flat })
+    }
+
+    pub(crate) fn find_into(&self, labels: &Labels, found: &mut Vec<u32>) {
+        for r in self.find(labels) {
+            if let Some(i) = self.flat.iter().position(|f| f.path == r.path) {
+                found.push(i as u32);
+            }
+        }
+    }
+    pub(crate) fn get(&self, i: u32) -> &Route {
+        &self.flat[i as usize]
+    }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Route)> {
+        (0..).zip(&self.flat)
     }
 
     /// The nodes that take an alert with these labels, in order; at least one.
@@ -82,8 +113,8 @@ impl RouteTree {
         found
     }
 
-    pub(crate) fn root(&self) -> &Route {
-        &self.root
+    pub(crate) fn root(&self) -> u32 {
+        0
     }
 }
 
@@ -107,6 +138,9 @@ impl Names<'_> {
 struct Inherited {
     key: String,
     receiver: usize,
+    group_by: Option<Vec<String>>,
+    group_wait: Duration,
+    group_interval: Duration,
     repeat_interval: Duration,
     sla: Option<SlaTier>,
 }
@@ -123,11 +157,6 @@ impl Route {
         if depth > MAX_DEPTH {
             return invalid(format!("routes nest deeper than {MAX_DEPTH}"));
         }
-        if config.group_by.as_ref().is_some_and(|by| *by != ["..."]) {
-            return invalid(
-                "each alert is told on its own: leave `group_by` out, or write [\"...\"]".into(),
-            );
-        }
         if config.repeat_interval.is_some_and(|interval| interval.is_zero()) {
             return invalid("`repeat_interval` must be longer than zero".into());
         }
@@ -139,9 +168,17 @@ impl Route {
                 Some(name) => names.find(&path, name)?,
                 None => from.receiver,
             },
+            group_by: match &config.group_by {
+                None => from.group_by.clone(),
+                Some(by) if by == &["..."] => None,
+                Some(by) => Some(by.clone()),
+            },
+            group_wait: config.group_wait.unwrap_or(from.group_wait),
+            group_interval: config.group_interval.unwrap_or(from.group_interval),
             repeat_interval: config.repeat_interval.unwrap_or(from.repeat_interval),
             sla: config.sla.or(from.sla),
         };
+        let inh = (inherited.group_by.clone(), inherited.group_wait, inherited.group_interval);
         let below = Inherited { key: format!("{}/", inherited.key), ..inherited };
         let children = config.routes.iter().enumerate().map(|(i, child)| {
             Self::compile(child, format!("{path}.routes[{i}]"), &below, names, depth + 1)
@@ -151,6 +188,10 @@ impl Route {
             key: inherited.key,
             own_key,
             receiver: inherited.receiver,
+            receivers: vec![inherited.receiver],
+            group_by: inh.0,
+            group_wait: inh.1,
+            group_interval: inh.2,
             repeat_interval: inherited.repeat_interval,
             sla: inherited.sla,
             continue_matching: config.continue_matching,

@@ -20,7 +20,7 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let receivers: Vec<_> =
         (0..11).map(|n| json!({ "name": format!("r{n}"), "stdout_configs": [{}] })).collect();
     let config = serde_json::from_value(
-        json!({ "route": { "receiver": "r10", "routes": routes }, "receivers": receivers }),
+        json!({ "route": { "receiver": "r10", "group_by": ["..."], "group_wait": "0s", "group_interval": "0s", "routes": routes }, "receivers": receivers }),
     )?;
     let mut router = Router::new(config)?;
     let now = SystemTime::now();
