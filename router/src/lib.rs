@@ -150,6 +150,7 @@ mod metrics;
 
 mod duration;
 mod error;
+mod published;
 mod time;
 
 /// The README's program, compiled with the tests.
@@ -176,6 +177,7 @@ pub use crate::matcher::{MatchOp, Matcher};
 pub use crate::metrics::Metrics;
 pub use crate::notification::{Notification, WebhookV4};
 pub use crate::notifier::{NamedNotifier, Notifier, NotifyError, WriterNotifier, notifiers_for};
+pub use crate::published::{Published, Reader};
 pub use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, Reported};
 #[cfg(feature = "dispatch")]
 pub use crate::retry::RetryPolicy;
