@@ -116,6 +116,7 @@ mod config;
 mod plan;
 mod receiver;
 mod route;
+mod topology;
 
 mod dedup;
 mod state;
@@ -162,15 +163,15 @@ pub use async_trait::async_trait;
 
 pub use crate::alert::{Alert, Status};
 pub use crate::config::{
-    Config, EndpointConfig, GlobalConfig, HealthConfig, HostConfig, Limits, ReceiverConfig,
-    RouteConfig, SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
+    Config, EndpointConfig, GlobalConfig, HostConfig, Limits, ReceiverConfig, RouteConfig, SlaTier,
+    SlaTiers, StdoutConfig, WebhookConfig,
 };
 pub use crate::dedup::{DedupKey, DedupWindow};
 #[cfg(feature = "dispatch")]
 pub use crate::dispatch::{
     DispatchConfig, Dispatcher, DispatcherBuilder, Receipt, Refused, Reports,
 };
-pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
+pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::labels::{Fingerprint, LabelPairs, Labels};
 pub use crate::matcher::{MatchOp, Matcher};
@@ -184,5 +185,6 @@ pub use crate::retry::RetryPolicy;
 pub use crate::routed::{Outcome, Routed};
 pub use crate::router::{AlertView, Router};
 pub use crate::state::{AlertState, Effect, Event, State, Word};
+pub use crate::topology::{LinkConfig, RegionConfig, Topology, TopologyConfig};
 #[cfg(feature = "webhook")]
 pub use crate::webhook::WebhookNotifier;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::endpoint::{Candidate, Choice, Grounds};
+use crate::endpoint::{Candidate, Choice, Grounds, Pending};
 use crate::receiver::PoolId;
 use crate::{EndpointId, Notification, SlaTier, Status};
 
@@ -20,6 +20,8 @@ pub(crate) struct OnTheWay {
     pub(crate) sla: Option<SlaTier>,
     /// All endpoints that gave it up.
     pub(crate) tried: Vec<EndpointId>,
+    /// Counts for the load of its endpoint, since it was remembered.
+    pub(crate) pending: Option<Pending>,
 }
 
 impl Outstanding {
@@ -56,6 +58,11 @@ impl Outstanding {
         }
         let candidate = pool.iter().find(|candidate| candidate.id == last.endpoint)?;
         Some(Choice { id: &candidate.id, why: Grounds::Behind(opposite) })
+    }
+
+    /// How many have been remembered so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<OnTheWay> {

@@ -7,6 +7,7 @@ use crate::endpoint::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::receiver::{Pool, Receiver, Receivers};
 use crate::route::{Names, Route, RouteTree};
+use crate::topology::Topology;
 use crate::{Alert, Labels, duration};
 
 #[derive(Debug)]
@@ -53,10 +54,11 @@ impl Plan {
                 return Err(Error::new(ErrorKind::InvalidConfig, name, "must be at least 1"));
             }
         }
-        let receivers = Receivers::compile(&config.receivers)?;
+        let topology = config.topology.as_ref().map(Topology::compile).transpose()?;
+        let receivers = Receivers::compile(&config.receivers, topology.as_ref())?;
         let tree = RouteTree::compile(&config.route, &Names(&receivers.names()))?;
-        let (health, tiers) = (config.health.clone(), config.sla_tiers.clone());
-        let endpoints = Endpoints::new(receivers.endpoints(), health, tiers);
+        let tiers = config.sla_tiers.clone();
+        let endpoints = Endpoints::new(receivers.endpoints(), &config.health, tiers)?;
         let plan = Self {
             tree,
             receivers,

@@ -101,7 +101,8 @@ impl Router {
         let ok = report.result == DeliveryResult::Delivered;
         let blameless =
             matches!(report.result, DeliveryResult::Lost { cause: LostCause::Shutdown, .. });
-        if !blameless && self.teller.endpoints.attempt(&report.endpoint, ok, report.rtt, now) {
+        let (id, rtt, pause) = (&report.endpoint, report.rtt, report.retry_after);
+        if !blameless && self.teller.endpoints.attempt(id, ok, rtt, pause, now) {
             self.teller.version += 1;
         }
         if !report.is_final() {

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::endpoint::{Choice, Endpoints};
+use crate::endpoint::{Candidate, Choice, Endpoints};
 use crate::notification::notification_id;
 use crate::outstanding::{OnTheWay, Outstanding};
 use crate::plan::{Plan, Target, Why};
 use crate::receiver::PoolId;
 use crate::tracked::{Told, Tracked};
-use crate::{EndpointId, Metrics, Notification, Status};
+use crate::{EndpointId, Metrics, Notification, SlaTier, Status};
 
 /// Most reasons are shorter, and so written without growing.
 const ROOM_FOR_A_REASON: usize = 160;
@@ -54,7 +54,7 @@ impl Teller {
             }
             let (pool, sla) = (&target.pool.firing, target.sla);
             let behind = self.outstanding.behind(&told.last_id, Status::Resolved, pool);
-            let choice = behind.or_else(|| self.endpoints.choose(pool, sla, &[], now));
+            let choice = behind.or_else(|| self.choose(pool, sla, &[], now));
             let Some(Choice { id, why }) = choice else {
                 continue; // a pool is never empty
             };
@@ -68,7 +68,7 @@ impl Teller {
             let draft = Draft { receiver, endpoint: id, reason, status: Status::Firing };
             let notification = self.write(tracked, told, draft, now);
             let pool = PoolId::clone(&told.pool);
-            sent.push(OnTheWay { notification, pool, sla, tried: Vec::new() });
+            sent.push(OnTheWay { notification, pool, sla, tried: Vec::new(), pending: None });
         }
         tracked.told = told;
         self.send(sent)
@@ -133,12 +133,25 @@ impl Teller {
             Status::Firing => &pool.firing,
             Status::Resolved => &pool.resolved,
         };
-        let choice = self.endpoints.choose(candidates, lost.sla, &lost.tried, now)?;
+        let choice = self.choose(candidates, lost.sla, &lost.tried, now)?;
         Some((choice.id.clone(), choice.why.to_string()))
     }
 
+    /// Among equals it is drawn by what has been told so far, so that the same story is the same choices.
+    fn choose<'a>(
+        &'a self,
+        pool: &'a [Candidate],
+        sla: Option<SlaTier>,
+        tried: &[EndpointId],
+        now: SystemTime,
+    ) -> Option<Choice<'a>> {
+        let random = self.outstanding.count() ^ self.version.rotate_left(32);
+        self.endpoints.choose(pool, sla, tried, now, random)
+    }
+
     /// Remembers what is on its way, and counts what is pushed out of the memory.
-    pub(crate) fn remember(&mut self, on_the_way: OnTheWay) {
+    pub(crate) fn remember(&mut self, mut on_the_way: OnTheWay) {
+        on_the_way.pending = self.endpoints.pending(&on_the_way.notification.endpoint);
         let evicted = self.outstanding.insert(on_the_way, self.plan.limits.max_outstanding);
         if evicted > 0 {
             self.metrics.count_dropped("unreported", evicted);
@@ -158,13 +171,13 @@ impl Teller {
         };
         let behind = self.outstanding.behind(&told.last_id, Status::Firing, &pool.resolved);
         let Choice { id: endpoint, why } =
-            behind.or_else(|| self.endpoints.choose(&pool.resolved, None, &[], now))?;
+            behind.or_else(|| self.choose(&pool.resolved, None, &[], now))?;
         let name = &receiver.name;
         let reason = format!("{name} was told that it fires: {name} by {endpoint} ({why})");
         let draft = Draft { receiver: name, endpoint, reason, status: Status::Resolved };
         let notification = self.write(tracked, told, draft, now);
         let pool = PoolId::clone(&told.pool);
-        Some(OnTheWay { notification, pool, sla: None, tried: Vec::new() })
+        Some(OnTheWay { notification, pool, sla: None, tried: Vec::new(), pending: None })
     }
 
     fn write(
