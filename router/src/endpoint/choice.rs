@@ -50,8 +50,7 @@ pub(crate) struct Verdict<'a> {
     budget: Option<(SlaTier, Duration)>,
     cuts: Cuts<'a>,
     /// The version of configuration and health that it was made under.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever decides on a snapshot"))]
-    pub(crate) version: u64,
+    version: u64,
 }
 
 /// The step at which an endpoint was found; in the order in which they are taken.
@@ -136,7 +135,8 @@ impl Endpoints {
     /// Chooses among `pool`, which is [arranged](arrange), leaving out what was `tried` already. In this order:
     ///
     /// 1. The nearest that is up and inside the tier.
-    /// 2. The nearest inside the tier that is degraded; or down, when more than half of those inside the tier are.
+    /// 2. The nearest inside the tier that is degraded; or down, when more than half of those inside the tier are, and
+    ///    one is degraded.
     /// 3. The fastest that is not down.
     /// 4. Of those that asked to be spared, the one whose time is over first. Until here they are passed over.
     /// 5. The one that failed least.
@@ -241,8 +241,8 @@ impl Endpoints {
             }
         }
         let now = question.now;
-        // Were all of them down, only a step further would be left; which of them failed least is known.
-        let panic = self.rules.is_panic(down, inside) && down < inside;
+        // Were none of them alive, what is alive elsewhere would be better still.
+        let panic = self.rules.is_panic(down, inside) && degraded.first.is_some();
         let in_panic = if panic { any.decide(self, now) } else { None };
         None.or_else(|| Some((How::Healthy, healthy.decide(self, now)?)))
             .or_else(|| Some((How::Panic, in_panic?)))
@@ -418,10 +418,11 @@ impl fmt::Display for Verdict<'_> {
             intro = ", ";
             left = left.saturating_sub(1);
         }
-        match left {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
+        if left > 0 {
+            write!(f, " and {left} more")?;
         }
+        // A notification has a field for it; a sentence that stands alone does not.
+        if f.alternate() { write!(f, "; version {}", self.version) } else { Ok(()) }
     }
 }
 
