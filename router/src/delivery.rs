@@ -17,7 +17,8 @@ impl Router {
         let blameless =
             matches!(report.result, DeliveryResult::Lost { cause: LostCause::Shutdown, .. });
         let at = now.to_system_time();
-        if !blameless && self.teller.endpoints.attempt(&report.endpoint, ok, report.rtt, at) {
+        let (id, rtt, pause) = (&report.endpoint, report.rtt, report.retry_after);
+        if !blameless && self.teller.endpoints.attempt(id, ok, rtt, pause, at) {
             self.teller.version += 1;
         }
         if !report.is_final() {

@@ -18,6 +18,7 @@ use crate::{Alert, Labels};
 
 /// The name of the label that stands for all others in the group of those that found no room for one of their own.
 pub(crate) const OVERFLOW: &str = "__overflow__";
+use crate::topology::Topology;
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -65,10 +66,11 @@ impl Plan {
                 return Err(Error::new(ErrorKind::InvalidConfig, name, "must be at least 1"));
             }
         }
-        let receivers = Receivers::compile(&config.receivers)?;
+        let topology = config.topology.as_ref().map(Topology::compile).transpose()?;
+        let receivers = Receivers::compile(&config.receivers, topology.as_ref())?;
         let tree = RouteTree::compile(&config.route, &Names(&receivers.names()))?;
-        let (health, tiers) = (config.health.clone(), config.sla_tiers.clone());
-        let endpoints = Endpoints::new(receivers.endpoints(), health, tiers);
+        let tiers = config.sla_tiers.clone();
+        let endpoints = Endpoints::new(receivers.endpoints(), &config.health, tiers)?;
         let plan = Self {
             tree,
             receivers,

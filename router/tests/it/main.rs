@@ -19,6 +19,7 @@ mod routes; // the tree, against a naive twin
 #[cfg(feature = "rules")]
 mod rules; // from a record to a notification
 mod state; // the table of the state word, whole
+mod topology; // regions, zones, links: shortest paths, against a naive twin
 mod webhook; // a real server on the other end
 mod wire; // the JSON, byte by byte
 
