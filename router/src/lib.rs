@@ -180,6 +180,7 @@ pub use crate::notifier::{NamedNotifier, Notifier, NotifyError, WriterNotifier, 
 pub use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, Reported};
 #[cfg(feature = "dispatch")]
 pub use crate::retry::RetryPolicy;
+pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
 pub use crate::routed::{Outcome, Routed};
 pub use crate::router::{AlertView, Router};
 pub use crate::state::{AlertState, Effect, Event, State, Word};

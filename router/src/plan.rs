@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, Limits, SlaTier};
+use crate::config::{Config, Limits, RouteConfig, SlaTier};
 use crate::endpoint::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::receiver::{Pool, Receiver, Receivers};
@@ -54,7 +54,8 @@ impl Plan {
             }
         }
         let receivers = Receivers::compile(&config.receivers)?;
-        let tree = RouteTree::compile(&config.route, &Names(&receivers.names()))?;
+        let tree = RouteTree::compile(&config.route, &Names::new(&receivers.names()))?;
+        refuse_groups(&tree, &config.route, 0)?;
         let (health, tiers) = (config.health.clone(), config.sla_tiers.clone());
         let endpoints = Endpoints::new(receivers.endpoints(), health, tiers);
         let plan = Self {
@@ -75,7 +76,7 @@ impl Plan {
         if let Some(name) = &alert.receiver {
             return vec![match self.receivers.by_name(name) {
                 Some(index) => (index, root, Why::Named),
-                None => (root.receiver, root, Why::UnknownName(name)),
+                None => (root.receivers[0], root, Why::UnknownName(name)),
             }];
         }
         self.routes_by_labels(&alert.labels)
@@ -84,11 +85,13 @@ impl Plan {
     fn routes_by_labels(&self, labels: &Labels) -> Vec<(usize, &Route, Why<'_>)> {
         let mut found: Vec<(usize, &Route, Why<'_>)> = Vec::with_capacity(1);
         for route in self.tree.find(labels) {
-            // Two routes may lead to one receiver; it is told once, by the rules of the first.
-            if found.iter().all(|(receiver, ..)| *receiver != route.receiver) {
-                let is_root = std::ptr::eq(route, self.tree.root());
-                let why = if is_root { Why::Default } else { Why::Matched(route) };
-                found.push((route.receiver, route, why));
+            let is_root = std::ptr::eq(route, self.tree.root());
+            let why = if is_root { Why::Default } else { Why::Matched(route) };
+            for to in &route.receivers {
+                // Two routes may lead to one receiver; it is told once, by the rules of the first.
+                if found.iter().all(|(receiver, ..)| receiver != to) {
+                    found.push((*to, route, why));
+                }
             }
         }
         found
@@ -109,6 +112,17 @@ impl Plan {
         });
         pools.flatten().collect()
     }
+}
+
+/// Grouping is refused for now, rather than accepted without effect.
+fn refuse_groups(tree: &RouteTree, config: &RouteConfig, number: u32) -> Result<(), Error> {
+    let Some(route) = tree.routes().get(number as usize) else { return Ok(()) };
+    if config.group_by.as_ref().is_some_and(|by| *by != ["..."]) {
+        let message = "each alert is told on its own: leave `group_by` out, or write [\"...\"]";
+        return Err(Error::new(ErrorKind::InvalidConfig, &route.path, message));
+    }
+    let children = config.routes.iter().zip(&route.children);
+    children.into_iter().try_for_each(|(config, child)| refuse_groups(tree, config, *child))
 }
 
 impl std::fmt::Display for Why<'_> {
