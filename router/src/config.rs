@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::HealthConfig;
 use crate::topology::TopologyConfig;
-use crate::{FlapConfig, Matcher, Matchers, RateLimit, duration};
+use crate::{FlapConfig, Matcher, Matchers, RateLimit, TimeIntervalConfig, duration};
 
 /// Who is told what, and how fast.
 ///
@@ -57,6 +57,12 @@ pub struct Config {
     /// When an endpoint is up, degraded or down.
     #[serde(default)]
     pub health: HealthConfig,
+    /// Times of day, week, month and year, by name, for routes to be muted or active in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub time_intervals: Vec<TimeIntervalConfig>,
+    /// The same, under its older name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mute_time_intervals: Vec<TimeIntervalConfig>,
     /// When an alert flaps, and how often it is told then.
     #[serde(default)]
     pub flap: FlapConfig,
@@ -300,6 +306,8 @@ impl Config {
             external_url: String::new(),
             sla_tiers: SlaTiers::default(),
             health: HealthConfig::default(),
+            time_intervals: Vec::new(),
+            mute_time_intervals: Vec::new(),
             flap: FlapConfig::default(),
             notify_on_unmute: false,
             compat: Compat::default(),

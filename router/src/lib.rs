@@ -197,6 +197,7 @@ pub use crate::published::{Published, Reader};
 pub use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, Reported};
 #[cfg(feature = "dispatch")]
 pub use crate::retry::RetryPolicy;
+pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
 pub use crate::routed::{Outcome, Reason, Routed};
 pub use crate::router::{AlertView, GroupView, Router};
 pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};

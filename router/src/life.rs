@@ -275,7 +275,7 @@ impl Router {
         status: Status,
         now: Stamp,
     ) -> Vec<Notification> {
-        let keys = self.teller.plan.group_keys(&alert);
+        let keys = self.teller.plan.group_keys(&alert, &mut self.scratch);
         let mut tracked = Tracked::new(alert, now);
         if status == Status::Resolved {
             tracked.resolved_at = now;

@@ -18,7 +18,6 @@ const SIZE_LIMIT: usize = 1 << 20;
 /// A pattern, compiled. It matches a text as a whole.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    matches_empty: bool,
     test: Test,
 }
 
@@ -72,9 +71,7 @@ impl Pattern {
                 Test::Regex { regex, heads, tails }
             }
         };
-        let mut compiled = Self { matches_empty: false, test };
-        compiled.matches_empty = compiled.is_match("");
-        Ok(compiled)
+        Ok(Self { test })
     }
 
     /// Does it match the whole of `text`?
@@ -86,11 +83,6 @@ impl Pattern {
             }
             Test::Regex { regex, .. } => regex.is_match(text.as_bytes()),
         }
-    }
-
-    /// Does it match the empty text, which a missing label is?
-    pub(crate) fn matches_empty(&self) -> bool {
-        self.matches_empty
     }
 
     /// The texts that are all it matches, sorted.

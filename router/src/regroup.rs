@@ -70,7 +70,7 @@ impl Router {
         known: &mut Vec<Known>,
     ) {
         let Some(tracked) = self.alerts.get(slot) else { return };
-        let keys = self.teller.plan.group_keys(&tracked.alert);
+        let keys = self.teller.plan.group_keys(&tracked.alert, &mut self.scratch);
         let again = tracked.groups.clone();
         let mut seen: SmallVec<[PoolId; 4]> = SmallVec::new();
         let mut joined: SmallVec<[Slot; 2]> = SmallVec::new();
