@@ -44,6 +44,8 @@ pub(crate) struct Part {
     pub(crate) pool: usize,
     /// The alerts of which it is news that they fire.
     pub(crate) fresh: SmallVec<[Slot; 2]>,
+    /// The alerts of which it is news that they fire anew.
+    pub(crate) renewed: SmallVec<[Slot; 2]>,
     /// The alerts of which it is news that they are over.
     pub(crate) over: SmallVec<[Slot; 2]>,
 }

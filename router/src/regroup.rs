@@ -103,11 +103,13 @@ impl Router {
                 if is_new {
                     *place = member;
                 } else {
-                    // A new episode: who was told of the last one is told of this one, whether it was over or not.
+                    // A new episode: who was told of the last one is told of this one, whether it was over or not, and
+                    // whether the resolve that is on its way arrives or not.
                     place.skip = member.skip;
-                    place.told &= !place.pending;
-                    place.again =
-                        if self.teller.plan.compat == Compat::Birl { place.told } else { 0 };
+                    place.again |= match self.teller.plan.compat {
+                        Compat::Birl => place.told,
+                        Compat::Alertmanager => place.told & place.pending,
+                    };
                     place.pending = 0;
                 }
             }
@@ -118,8 +120,9 @@ impl Router {
             joined.push(group);
             if untold || found.logs.is_empty() {
                 self.touch(group, now);
-            } else {
-                self.groups.due_by(group, now);
+            } else if let Some(found) = self.groups.get(group) {
+                let (muted, _) = self.teller.plan.time_muted(found, now);
+                self.remind(group, muted, now);
             }
         }
         let epoch = self.teller.epoch;

@@ -218,11 +218,17 @@ impl Says<'_> {
         let slots = |places: &[usize]| {
             places.iter().filter_map(|place| Some(self.group.members.get(*place)?.alert)).collect()
         };
+        let bit = 1 << self.pool;
+        let told = |place: &&usize| {
+            self.group.members.get(**place).is_some_and(|member| member.told & bit != 0)
+        };
+        let (renewed, fresh): (Vec<usize>, Vec<usize>) = self.found.fresh.iter().partition(told);
         Part {
             group: self.slot,
             number: self.group.number,
             pool: self.pool,
-            fresh: slots(&self.found.fresh),
+            fresh: slots(&fresh),
+            renewed: slots(&renewed),
             over: if wants_resolved { slots(&self.found.over) } else { SmallVec::new() },
         }
     }
