@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Matcher, Matchers, duration};
+use crate::{FlapConfig, Matcher, Matchers, RateLimit, duration};
 
 /// Who is told what, and how fast.
 ///
@@ -55,9 +55,32 @@ pub struct Config {
     /// When an endpoint is up, degraded or down.
     #[serde(default)]
     pub health: HealthConfig,
+    /// When an alert flaps, and how often it is told then.
+    #[serde(default)]
+    pub flap: FlapConfig,
+    /// Tells what still fires when a mute (a silence, an inhibition, a time interval) ends, though its receivers were
+    /// told before the mute. Default: they hear of it when `repeat_interval` is over.
+    #[serde(default)]
+    pub notify_on_unmute: bool,
+    /// Whose rules hold where birl's differ from Alertmanager's on purpose.
+    #[serde(default)]
+    pub compat: Compat,
     /// The bounds.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Whose rules hold where birl's differ from Alertmanager's on purpose; the crate's documentation lists the
+/// differences.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Compat {
+    /// Whoever was told "firing" is told "resolved", through any mute; a receiver is told once; flapping is told less.
+    #[default]
+    Birl,
+    /// As Alertmanager does.
+    Alertmanager,
 }
 
 /// Settings for all alerts.
@@ -138,6 +161,9 @@ pub struct RouteConfig {
 pub struct ReceiverConfig {
     /// What routes call it.
     pub name: String,
+    /// How much it may be told. None by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     /// A pool: one of these is used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointConfig>,
@@ -261,6 +287,9 @@ pub struct HealthConfig {
 pub struct Limits {
     /// Alerts that are remembered. One more is told without being remembered, and counted. Default 100,000.
     pub max_alerts: usize,
+    /// Groups. Alerts for which there is none, and no room for another, share one with a label `__overflow__` for each
+    /// route, and are counted. Default 100,000.
+    pub max_groups: usize,
     /// Keys in the de-duplication window. Default 200,000.
     pub max_dedup_keys: usize,
     /// Notifications that wait for the report of their delivery. Default 10,000.
@@ -281,6 +310,9 @@ impl Config {
             external_url: String::new(),
             sla_tiers: SlaTiers::default(),
             health: HealthConfig::default(),
+            flap: FlapConfig::default(),
+            notify_on_unmute: false,
+            compat: Compat::default(),
             limits: Limits::default(),
         }
     }
@@ -290,6 +322,17 @@ impl RouteConfig {
     /// A route to this receiver.
     pub fn to(receiver: impl Into<String>) -> Self {
         Self { receiver: Some(receiver.into()), ..Self::default() }
+    }
+
+    /// Tells each alert by itself, and at once: no grouping, no waiting. Inherited by the routes below.
+    ///
+    /// Without it Alertmanager's defaults hold: all alerts of the route in one group, told after 30 seconds, and again
+    /// when something changes, every 5 minutes.
+    #[must_use]
+    pub fn immediate(mut self) -> Self {
+        self.group_by = Some(vec!["...".to_owned()]);
+        (self.group_wait, self.group_interval) = (Some(Duration::ZERO), Some(Duration::ZERO));
+        self
     }
 
     /// Adds a condition.
@@ -448,6 +491,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_alerts: 100_000,
+            max_groups: 100_000,
             max_dedup_keys: 200_000,
             max_outstanding: 10_000,
             max_label_bytes: 64 * 1024,

@@ -298,7 +298,15 @@ impl Default for Fnv {
 
 impl Fnv {
     pub(crate) fn field(&mut self, text: &str) -> &mut Self {
-        for byte in text.bytes().chain([0xff]) {
+        self.bytes(text.bytes().chain([0xff]))
+    }
+
+    pub(crate) fn number(&mut self, number: u64) -> &mut Self {
+        self.bytes(number.to_le_bytes().into_iter())
+    }
+
+    fn bytes(&mut self, bytes: impl Iterator<Item = u8>) -> &mut Self {
+        for byte in bytes {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         self

@@ -20,7 +20,7 @@
 //!
 //! let config: Config = serde_json::from_str(r#"{
 //!     "route": {
-//!         "receiver": "everybody",
+//!         "receiver": "everybody", "group_by": ["..."], "group_wait": "0s", "group_interval": "0s",
 //!         "routes": [{ "matchers": ["team=\"api\""], "receiver": "api-oncall" }]
 //!     },
 //!     "receivers": [
@@ -114,18 +114,28 @@ mod matcher;
 mod pattern;
 
 mod config;
+mod interval;
 mod plan;
 mod receiver;
 mod route;
 
+mod clock;
 mod dedup;
+mod flap;
+mod group;
 mod state;
+mod storm;
 mod table;
 mod tracked;
+mod wheel;
 
+mod delivery;
 mod endpoint;
+mod flush;
 mod life;
+mod muted;
 mod outstanding;
+mod regroup;
 mod routed;
 mod router;
 mod teller;
@@ -162,7 +172,7 @@ pub use async_trait::async_trait;
 
 pub use crate::alert::{Alert, Status};
 pub use crate::config::{
-    Config, EndpointConfig, GlobalConfig, HealthConfig, HostConfig, Limits, ReceiverConfig,
+    Compat, Config, EndpointConfig, GlobalConfig, HealthConfig, HostConfig, Limits, ReceiverConfig,
     RouteConfig, SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
 };
 pub use crate::dedup::{DedupKey, DedupWindow};
@@ -172,6 +182,10 @@ pub use crate::dispatch::{
 };
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::flap::FlapConfig;
+pub use crate::interval::{
+    TimeInterval, TimeIntervalConfig, TimeIntervalSpec, TimeIntervals, TimeRangeConfig,
+};
 pub use crate::labels::{Fingerprint, LabelPairs, Labels};
 pub use crate::matcher::{MatchOp, Matcher, Matchers};
 pub use crate::metrics::Metrics;
@@ -181,8 +195,9 @@ pub use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, R
 #[cfg(feature = "dispatch")]
 pub use crate::retry::RetryPolicy;
 pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
-pub use crate::routed::{Outcome, Routed};
-pub use crate::router::{AlertView, Router};
-pub use crate::state::{AlertState, Effect, Event, State, Word};
+pub use crate::routed::{Outcome, Reason, Routed};
+pub use crate::router::{AlertView, GroupView, Router};
+pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};
+pub use crate::storm::RateLimit;
 #[cfg(feature = "webhook")]
 pub use crate::webhook::WebhookNotifier;

@@ -1,34 +1,43 @@
-//! A configuration, checked and compiled: from labels to the pools that are told.
+//! A configuration, checked and compiled: from labels to groups, and what is to be known of each.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::config::{Config, Limits, RouteConfig, SlaTier};
+use smallvec::SmallVec;
+
+use crate::config::{Compat, Config, Limits, SlaTier};
 use crate::endpoint::Endpoints;
 use crate::error::{Error, ErrorKind};
-use crate::receiver::{Pool, Receiver, Receivers};
-use crate::route::{Names, Route, RouteTree};
-use crate::{Alert, Labels, duration};
+use crate::flap::FlapConfig;
+use crate::group::{Group, GroupKey, MAX_POOLS, Named};
+use crate::receiver::{PoolId, Receivers};
+use crate::route::{GroupBy, Names, Route, RouteScratch, RouteTree};
+use crate::storm::RateLimit;
+use crate::time::Stamp;
+use crate::{Alert, Labels};
+
+/// The name of the label that stands for all others in the group of those that found no room for one of their own.
+pub(crate) const OVERFLOW: &str = "__overflow__";
 
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) tree: RouteTree,
     pub(crate) receivers: Receivers,
+    pub(crate) compat: Compat,
+    pub(crate) flap: FlapConfig,
+    pub(crate) notify_on_unmute: bool,
     pub(crate) dedup_window: Duration,
-    /// The same for sentences: written once, not for each repeat.
-    pub(crate) dedup_window_text: String,
     pub(crate) resolve_timeout: Option<Duration>,
     pub(crate) external_url: String,
     pub(crate) limits: Limits,
 }
 
-/// One pool that is to be told, and why.
-#[derive(Debug)]
-pub(crate) struct Target<'a> {
-    pub(crate) receiver: &'a Receiver,
-    pub(crate) pool: &'a Pool,
-    pub(crate) route: &'a Route,
-    pub(crate) sla: Option<SlaTier>,
-    pub(crate) why: Why<'a>,
+/// When a group is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    pub(crate) wait: Duration,
+    pub(crate) interval: Duration,
+    pub(crate) repeat: Duration,
 }
 
 /// How a receiver was found.
@@ -39,12 +48,15 @@ pub(crate) enum Why<'a> {
     Named,
     /// The alert names a receiver that there is not.
     UnknownName(&'a str),
+    /// The configuration has no such route any more.
+    Retired,
 }
 
 impl Plan {
     pub(crate) fn compile(config: &Config) -> Result<(Self, Endpoints), Error> {
         for (name, value) in [
             ("limits.max_alerts", config.limits.max_alerts),
+            ("limits.max_groups", config.limits.max_groups),
             ("limits.max_dedup_keys", config.limits.max_dedup_keys),
             ("limits.max_outstanding", config.limits.max_outstanding),
             ("health.failures", config.health.failures as usize),
@@ -55,78 +67,125 @@ impl Plan {
         }
         let receivers = Receivers::compile(&config.receivers)?;
         let tree = RouteTree::compile(&config.route, &Names::new(&receivers.names()))?;
-        refuse_groups(&tree, &config.route, 0)?;
         let (health, tiers) = (config.health.clone(), config.sla_tiers.clone());
         let endpoints = Endpoints::new(receivers.endpoints(), health, tiers);
         let plan = Self {
             tree,
             receivers,
+            compat: config.compat,
+            flap: match config.compat {
+                Compat::Birl => config.flap.clone(),
+                Compat::Alertmanager => FlapConfig { changes: 0, ..config.flap.clone() },
+            },
+            notify_on_unmute: config.notify_on_unmute,
             dedup_window: config.dedup_window,
-            dedup_window_text: duration::format(config.dedup_window),
             resolve_timeout: config.global.resolve_timeout,
             external_url: config.external_url.clone(),
             limits: config.limits.clone(),
         };
+        for (index, route) in plan.tree.iter() {
+            let pools = plan.pools(index, Named::ByTree).count();
+            if pools > MAX_POOLS {
+                let message = format!(
+                    "its receivers have {pools} integrations, and a route can tell {MAX_POOLS}: split it by `continue`"
+                );
+                return Err(Error::new(ErrorKind::InvalidConfig, &route.path, message));
+            }
+        }
         Ok((plan, endpoints))
     }
 
-    /// The receivers that an alert goes to, each with the route that says how; at least one.
-    pub(crate) fn routes<'a>(&'a self, alert: &'a Alert) -> Vec<(usize, &'a Route, Why<'a>)> {
+    /// The groups that an alert belongs to, in the order of the routes; at least one.
+    pub(crate) fn group_keys(&self, alert: &Alert) -> SmallVec<[GroupKey; 2]> {
         let root = self.tree.root();
         if let Some(name) = &alert.receiver {
-            return vec![match self.receivers.by_name(name) {
-                Some(index) => (index, root, Why::Named),
-                None => (root.receivers[0], root, Why::UnknownName(name)),
-            }];
+            let named = self.receivers.by_name(name).and_then(|index| u32::try_from(index).ok());
+            let named = named.map_or(Named::Unknown, Named::Receiver);
+            let labels = self.tree.get(root).group_labels(&alert.labels);
+            return SmallVec::from_iter([GroupKey { route: root, named, labels }]);
         }
-        self.routes_by_labels(&alert.labels)
-    }
-
-    fn routes_by_labels(&self, labels: &Labels) -> Vec<(usize, &Route, Why<'_>)> {
-        let mut found: Vec<(usize, &Route, Why<'_>)> = Vec::with_capacity(1);
-        for route in self.tree.find(labels) {
-            let is_root = std::ptr::eq(route, self.tree.root());
-            let why = if is_root { Why::Default } else { Why::Matched(route) };
-            for to in &route.receivers {
-                // Two routes may lead to one receiver; it is told once, by the rules of the first.
-                if found.iter().all(|(receiver, ..)| receiver != to) {
-                    found.push((*to, route, why));
-                }
-            }
-        }
-        found
-    }
-
-    /// The pools that an alert goes to. None if its receivers have no endpoints.
-    pub(crate) fn targets<'a>(&'a self, alert: &'a Alert) -> Vec<Target<'a>> {
-        let routes = self.routes(alert).into_iter();
-        let pools = routes.filter_map(|(index, route, why)| {
-            let receiver = self.receivers.get(index)?;
-            Some(receiver.pools.iter().map(move |pool| Target {
-                receiver,
-                pool,
-                route,
-                sla: route.sla,
-                why,
-            }))
+        let mut scratch = RouteScratch::default();
+        let found = self.tree.find_into(&alert.labels, &mut scratch);
+        let keys = found.iter().map(|&route| {
+            let labels = self.tree.get(route).group_labels(&alert.labels);
+            GroupKey { route, named: Named::ByTree, labels }
         });
-        pools.flatten().collect()
+        keys.collect()
+    }
+
+    /// The pools that are told of what `route` takes.
+    pub(crate) fn pools(&self, route: u32, named: Named) -> impl Iterator<Item = &PoolId> {
+        let route = self.tree.get(route);
+        let by_name = match named {
+            Named::Receiver(index) => Some(index as usize),
+            _ => None,
+        };
+        let receivers = by_name
+            .into_iter()
+            .chain(route.receivers.iter().copied().filter(move |_| by_name.is_none()));
+        let receivers = receivers.filter_map(|index| self.receivers.get(index));
+        receivers.flat_map(|receiver| receiver.pools.iter().map(|pool| &pool.id))
+    }
+
+    pub(crate) fn timing(&self, group: &Group) -> Timing {
+        if group.retired.is_some() {
+            return Timing {
+                wait: Duration::ZERO,
+                interval: Duration::ZERO,
+                repeat: Duration::MAX,
+            };
+        }
+        let route = self.tree.get(group.key.route);
+        // What has to arrive within milliseconds cannot wait for company.
+        let first_tier = route.sla == Some(SlaTier::One);
+        let wait = if first_tier { Duration::ZERO } else { route.group_wait };
+        Timing { wait, interval: route.group_interval, repeat: route.repeat_interval }
+    }
+
+    /// Does a time interval mute the group's route, and when may that change?
+    pub(crate) fn time_muted(&self, _group: &Group, _now: Stamp) -> (bool, Stamp) {
+        (false, Stamp::NEVER)
+    }
+
+    pub(crate) fn rate_limit(&self, pool: &str) -> Option<RateLimit> {
+        self.receivers.pool(pool).and_then(|(receiver, _)| receiver.rate_limit)
+    }
+
+    pub(crate) fn sla(&self, group: &Group) -> Option<SlaTier> {
+        let route = group.retired.is_none().then(|| self.tree.get(group.key.route))?;
+        route.sla
+    }
+
+    /// Alertmanager's name for the conversation: the route's key, and the labels that it groups by.
+    pub(crate) fn group_key(&self, key: &GroupKey) -> String {
+        format!("{}:{}", self.tree.get(key.route).key, key.labels)
+    }
+
+    /// Why the receivers of `group` are told; `name` is the receiver that its alert names.
+    pub(crate) fn why<'a>(&'a self, group: &Group, name: Option<&'a str>) -> Why<'a> {
+        match group.key.named {
+            _ if group.retired.is_some() => Why::Retired,
+            Named::Receiver(_) => Why::Named,
+            Named::Unknown => Why::UnknownName(name.unwrap_or_default()),
+            Named::ByTree if group.key.route == self.tree.root() => Why::Default,
+            Named::ByTree => Why::Matched(self.tree.get(group.key.route)),
+        }
     }
 }
 
-/// Grouping is refused for now, rather than accepted without effect.
-fn refuse_groups(tree: &RouteTree, config: &RouteConfig, number: u32) -> Result<(), Error> {
-    let Some(route) = tree.routes().get(number as usize) else { return Ok(()) };
-    if config.group_by.as_ref().is_some_and(|by| *by != ["..."]) {
-        let message = "each alert is told on its own: leave `group_by` out, or write [\"...\"]";
-        return Err(Error::new(ErrorKind::InvalidConfig, &route.path, message));
+impl Route {
+    /// What alerts of one group share.
+    pub(crate) fn group_labels(&self, labels: &Labels) -> Labels {
+        match &self.group_by {
+            GroupBy::All => labels.clone(),
+            GroupBy::Labels(names) if names.is_empty() => Labels::new(),
+            GroupBy::Labels(names) => labels.only(names),
+        }
     }
-    let children = config.routes.iter().zip(&route.children);
-    children.into_iter().try_for_each(|(config, child)| refuse_groups(tree, config, *child))
 }
 
-impl std::fmt::Display for Why<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Matched(route) => write!(f, "{} matches {}", route.path, route.own_key),
             Self::Default => f.write_str("no route matches, so the default receiver is told"),
@@ -135,6 +194,7 @@ impl std::fmt::Display for Why<'_> {
                 f,
                 "the alert names the receiver `{name}`, which there is not, so the default receiver is told"
             ),
+            Self::Retired => f.write_str("it was told by a route that is gone"),
         }
     }
 }

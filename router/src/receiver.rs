@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::RateLimit;
 use crate::config::{EndpointConfig, ReceiverConfig, StdoutConfig, WebhookConfig};
 use crate::endpoint::{Candidate, EndpointId};
 use crate::error::{Error, ErrorKind};
@@ -13,6 +14,7 @@ pub(crate) type PoolId = Arc<str>;
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) name: Arc<str>,
+    pub(crate) rate_limit: Option<RateLimit>,
     /// Each of these is told; of the endpoints inside one, one.
     pub(crate) pools: Vec<Pool>,
 }
@@ -130,7 +132,7 @@ fn compile_receiver(config: &ReceiverConfig, place: &str) -> Result<Receiver, Er
         let resolved = if send_resolved { firing.clone() } else { Vec::new() };
         pools.push(Pool { id: pool_id, firing, resolved });
     }
-    Ok(Receiver { name: Arc::from(&*config.name), pools })
+    Ok(Receiver { name: Arc::from(&*config.name), rate_limit: config.rate_limit, pools })
 }
 
 /// `None` unless exactly one way is configured.

@@ -90,16 +90,18 @@ impl RouteTree {
         &self.routes
     }
 
-    /// The root, which matches everything.
-    pub fn root(&self) -> &Route {
-        &self.routes[0]
+    /// The number of the root, which matches everything.
+    pub(crate) fn root(&self) -> u32 {
+        0
     }
 
-    /// The nodes that take an alert with these labels, at least one, in the order of the walk.
-    pub(crate) fn find(&self, labels: &Labels) -> Vec<&Route> {
-        let mut scratch = RouteScratch::default();
-        let found = self.find_into(labels, &mut scratch);
-        found.iter().filter_map(|number| self.routes.get(*number as usize)).collect()
+    /// The node of this number, which is one of this tree's.
+    pub(crate) fn get(&self, number: u32) -> &Route {
+        &self.routes[number as usize]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Route)> {
+        (0..).zip(&self.routes)
     }
 
     /// The numbers of the nodes that take an alert with these labels, at least one, in the order of the walk. Allocates
@@ -116,7 +118,7 @@ impl RouteTree {
     /// caller has checked that this node matches. It is as deep as the tree, which has a bound.
     fn walk(&self, number: u32, labels: &Labels, scratch: &mut RouteScratch) {
         let before = scratch.found.len();
-        let children = &self.route(number).children;
+        let children = &self.get(number).children;
         if children.len() < INDEX_FROM {
             for child in children {
                 if self.ask(*child, labels, scratch) {
@@ -145,17 +147,13 @@ impl RouteTree {
         if !self.index.holds(child, labels, &scratch.index) {
             return false;
         }
-        let route = self.route(child);
+        let route = self.get(child);
         if route.children.is_empty() {
             scratch.found.push(child);
         } else {
             self.walk(child, labels, scratch);
         }
         !route.continue_matching
-    }
-
-    fn route(&self, number: u32) -> &Route {
-        &self.routes[number as usize]
     }
 }
 

@@ -256,7 +256,7 @@ fn a_resolve_queues_behind_its_firing_and_a_lost_firing_is_not_sent_after_it() {
     assert_eq!(health(&r, "near", 4), Health::Down);
     let over = r.route(alert("A", 0).resolved(at(4)), at(4)).notifications.remove(0);
     assert_eq!(over.endpoint, firing.endpoint, "behind the firing, though it is down");
-    assert!(over.reason.ends_with("(behind the firing)"), "{}", over.reason);
+    assert!(over.reason.to_string().ends_with("(behind the firing)"), "{}", over.reason);
     let reported = lose(&mut r, &firing, 5);
     assert!(reported.resend.is_empty() && reported.dead_letter.is_none());
     assert_eq!(r.metrics().dropped("overtaken"), 1);
