@@ -37,8 +37,19 @@ const INDEX_FROM: usize = 6;
 #[derive(Debug)]
 pub struct RouteTree {
     routes: Vec<Route>,
+    /// What the walk needs of each node, close together.
+    nodes: Vec<Node>,
+    /// The children of all nodes, those of one node in a row.
+    children: Vec<u32>,
     /// Every node by its number; those with many siblings are filed, in the scope of their parent.
     index: MatcherIndex,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    first_child: u32,
+    children: u32,
+    continues: bool,
 }
 
 /// One node of a [`RouteTree`], with what it inherited.
@@ -118,7 +129,7 @@ impl RouteTree {
     /// caller has checked that this node matches. It is as deep as the tree, which has a bound.
     fn walk(&self, number: u32, labels: &Labels, scratch: &mut RouteScratch) {
         let before = scratch.found.len();
-        let children = &self.get(number).children;
+        let children = self.children(number);
         if children.len() < INDEX_FROM {
             for child in children {
                 if self.ask(*child, labels, scratch) {
@@ -127,8 +138,7 @@ impl RouteTree {
             }
         } else {
             let start = scratch.candidates.len();
-            let RouteScratch { index, candidates, .. } = scratch;
-            self.index.candidates(number, labels, index, candidates);
+            self.index.candidates(number, labels, &scratch.index, &mut scratch.candidates);
             let end = scratch.candidates.len();
             for at in start..end {
                 if self.ask(scratch.candidates[at], labels, scratch) {
@@ -147,13 +157,19 @@ impl RouteTree {
         if !self.index.holds(child, labels, &scratch.index) {
             return false;
         }
-        let route = self.get(child);
-        if route.children.is_empty() {
+        let node = self.nodes[child as usize];
+        if node.children == 0 {
             scratch.found.push(child);
         } else {
             self.walk(child, labels, scratch);
         }
-        !route.continue_matching
+        !node.continues
+    }
+
+    fn children(&self, number: u32) -> &[u32] {
+        let node = self.nodes[number as usize];
+        let first = node.first_child as usize;
+        &self.children[first..first + node.children as usize]
     }
 }
 
