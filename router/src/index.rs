@@ -24,8 +24,21 @@ use crate::{Labels, MatchOp, Matchers};
 pub(crate) struct MatcherIndex {
     vocabulary: Vocabulary,
     scopes: Vec<Scope>,
+    gates: Vec<Gate>,
     entries: Vec<Option<Entry>>,
 }
+
+/// The one condition that most conjunctions begin with, `name="value"`, where a query finds it without detours.
+#[derive(Debug, Clone, Copy)]
+struct Gate {
+    name: u32,
+    value: u32,
+    /// What it says is all there is to say.
+    alone: bool,
+}
+
+/// The entry has to be asked.
+const NO_GATE: Gate = Gate { name: u32::MAX, value: NO_VALUE, alone: false };
 
 /// What a query works with, so that it allocates nothing once it has grown. One serves any number of indexes.
 #[derive(Debug, Default, Clone)]
@@ -35,7 +48,6 @@ pub(crate) struct IndexScratch {
     seen: Vec<Seen>,
     /// The names that the alert has and the index knows.
     names: Vec<u32>,
-    reversed: Vec<u8>,
 }
 
 /// A label of the alert, by the number of its name.
@@ -45,7 +57,7 @@ struct Seen {
     /// The number of its value, [`NO_VALUE`] if nobody compares with it.
     value: u32,
     start: u32,
-    end: u32,
+    length: u32,
 }
 
 const NO_VALUE: u32 = u32::MAX;
@@ -95,7 +107,7 @@ impl MatcherIndex {
 
     fn put(&mut self, scope: u32, id: u32, matchers: &Matchers, file: bool) {
         self.remove(id);
-        let conditions =
+        let conditions: Box<[Condition]> =
             matchers.iter().map(|matcher| Condition::new(matcher, &mut self.vocabulary)).collect();
         let filed = if file {
             if self.scopes.len() <= scope as usize {
@@ -110,7 +122,9 @@ impl MatcherIndex {
         };
         if self.entries.len() <= id as usize {
             self.entries.resize_with(id as usize + 1, || None);
+            self.gates.resize(id as usize + 1, NO_GATE);
         }
+        self.gates[id as usize] = Gate::of(&conditions);
         self.entries[id as usize] = Some(Entry { scope, conditions, filed });
     }
 
@@ -119,6 +133,7 @@ impl MatcherIndex {
         let Some(entry) = self.entries.get_mut(id as usize).and_then(Option::take) else {
             return false;
         };
+        self.gates[id as usize] = NO_GATE;
         if let Some(scope) = self.scopes.get_mut(entry.scope as usize) {
             scope.remove(&entry.filed, id);
         }
@@ -156,11 +171,16 @@ impl MatcherIndex {
         if scratch.seen.len() < self.vocabulary.names() {
             scratch.seen.resize(self.vocabulary.names(), Seen::default());
         }
-        for (name, value, place) in labels.places() {
-            let Some((name, value)) = self.vocabulary.find(name, value) else { continue };
+        for (name, place) in labels.places() {
+            let Some(name) = self.vocabulary.find_name(name) else { continue };
+            let value = self.vocabulary.find_value(name, labels.bytes(place.clone()));
             if let Some(seen) = scratch.seen.get_mut(name as usize) {
-                let value = value.unwrap_or(NO_VALUE);
-                *seen = Seen { query: scratch.query, value, start: place.start, end: place.end };
+                *seen = Seen {
+                    query: scratch.query,
+                    value: value.unwrap_or(NO_VALUE),
+                    start: place.start as u32,
+                    length: place.len() as u32,
+                };
                 scratch.names.push(name);
             }
         }
@@ -171,7 +191,7 @@ impl MatcherIndex {
         &self,
         scope: u32,
         labels: &Labels,
-        scratch: &mut IndexScratch,
+        scratch: &IndexScratch,
         found: &mut Vec<u32>,
     ) {
         if let Some(scope) = self.scopes.get(scope as usize) {
@@ -180,11 +200,42 @@ impl MatcherIndex {
     }
 
     /// Does this conjunction hold? `labels` have been looked up.
+    #[inline]
     pub(crate) fn holds(&self, id: u32, labels: &Labels, scratch: &IndexScratch) -> bool {
+        let Some(gate) = self.gates.get(id as usize) else { return false };
+        if gate.name != NO_GATE.name {
+            if scratch.seen(gate.name).is_none_or(|seen| seen.value != gate.value) {
+                return false;
+            }
+            if gate.alone {
+                return true;
+            }
+        }
+        self.holds_in_full(id, labels, scratch)
+    }
+
+    fn holds_in_full(&self, id: u32, labels: &Labels, scratch: &IndexScratch) -> bool {
         match self.entries.get(id as usize) {
             Some(Some(entry)) => entry.conditions.iter().all(|c| c.holds(labels, scratch)),
             _ => false,
         }
+    }
+}
+
+impl Gate {
+    fn of(conditions: &[Condition]) -> Self {
+        let gate = conditions.iter().find_map(|condition| match condition.test {
+            Test::Is(value) => Some((condition.name, value)),
+            _ => None,
+        });
+        gate.map_or(NO_GATE, |(name, value)| Self { name, value, alone: conditions.len() == 1 })
+    }
+}
+
+impl Seen {
+    fn place(self) -> std::ops::Range<usize> {
+        let start = self.start as usize;
+        start..start + self.length as usize
     }
 }
 
@@ -245,8 +296,8 @@ impl Condition {
             Test::IsNot(value) => seen.value != *value,
             Test::OneOf(values) => values.binary_search(&seen.value).is_ok(),
             Test::NoneOf(values) => values.binary_search(&seen.value).is_err(),
-            Test::Matches(pattern) => pattern.is_match(labels.text(seen.start..seen.end)),
-            Test::MatchesNot(pattern) => !pattern.is_match(labels.text(seen.start..seen.end)),
+            Test::Matches(pattern) => pattern.is_match(labels.text(seen.place())),
+            Test::MatchesNot(pattern) => !pattern.is_match(labels.text(seen.place())),
             Test::Any => true,
             Test::None => false,
         }

@@ -95,20 +95,19 @@ impl Labels {
         self.iter().filter(|(n, v)| other.get(n) == *v).collect_sorted()
     }
 
-    /// The pairs, each with the place of its value in the [`text`](Self::text) of the set.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str, Range<u32>)> {
-        let mut pairs = self.iter();
-        std::iter::from_fn(move || {
-            let (name, value) = pairs.next()?;
-            // Label sets beyond 4 GiB have no place; nothing here can hold one.
-            let end = u32::try_from(self.0.len() - pairs.rest.len()).unwrap_or(0);
-            Some((name, value, end.saturating_sub(value.len() as u32)..end))
-        })
+    /// The names, each with the place of its value in the [`text`](Self::text) of the set.
+    pub(crate) fn places(&self) -> LabelPlaces<'_> {
+        LabelPlaces { all: self.0.as_bytes(), at: 0 }
     }
 
     /// What stands at a place of [`places`](Self::places).
-    pub(crate) fn text(&self, place: Range<u32>) -> &str {
-        self.0.get(place.start as usize..place.end as usize).unwrap_or_default()
+    pub(crate) fn text(&self, place: Range<usize>) -> &str {
+        self.0.get(place).unwrap_or_default()
+    }
+
+    /// The bytes of [`text`](Self::text).
+    pub(crate) fn bytes(&self, place: Range<usize>) -> &[u8] {
+        self.0.as_bytes().get(place).unwrap_or_default()
     }
 
     /// A keyed hash of names and values, for the router's own tables.
@@ -118,6 +117,41 @@ impl Labels {
 
     pub(crate) fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self == other
+    }
+}
+
+/// From [`Labels::places`]: names and where their values are, as bytes, so that no cut is checked twice.
+#[derive(Debug)]
+pub(crate) struct LabelPlaces<'a> {
+    all: &'a [u8],
+    at: usize,
+}
+
+impl LabelPlaces<'_> {
+    #[inline]
+    fn place(&mut self) -> Option<Range<usize>> {
+        let first = *self.all.get(self.at)?;
+        let (mut length, mut shift) = (usize::from(first & (DIGIT - 1)), DIGIT_BITS);
+        self.at += 1;
+        let mut digit = first;
+        while digit & DIGIT != 0 {
+            digit = *self.all.get(self.at)?;
+            length |= usize::from(digit & (DIGIT - 1)) << shift;
+            (self.at, shift) = (self.at + 1, shift + DIGIT_BITS);
+        }
+        let start = self.at;
+        self.at += length;
+        Some(start..self.at)
+    }
+}
+
+impl<'a> Iterator for LabelPlaces<'a> {
+    type Item = (&'a [u8], Range<usize>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let name = self.place()?;
+        Some((self.all.get(name)?, self.place()?))
     }
 }
 

@@ -37,8 +37,19 @@ const INDEX_FROM: usize = 6;
 #[derive(Debug)]
 pub struct RouteTree {
     routes: Vec<Route>,
+    /// What the walk needs of each node, close together.
+    nodes: Vec<Node>,
+    /// The children of all nodes, those of one node in a row.
+    children: Vec<u32>,
     /// Every node by its number; those with many siblings are filed, in the scope of their parent.
     index: MatcherIndex,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    first_child: u32,
+    children: u32,
+    continues: bool,
 }
 
 /// One node of a [`RouteTree`], with what it inherited.
@@ -90,16 +101,14 @@ impl RouteTree {
         &self.routes
     }
 
+    /// The node of this number, which is one of this tree's.
+    fn get(&self, number: u32) -> &Route {
+        &self.routes[number as usize]
+    }
+
     /// The root, which matches everything.
     pub fn root(&self) -> &Route {
         &self.routes[0]
-    }
-
-    /// The nodes that take an alert with these labels, at least one, in the order of the walk.
-    pub(crate) fn find(&self, labels: &Labels) -> Vec<&Route> {
-        let mut scratch = RouteScratch::default();
-        let found = self.find_into(labels, &mut scratch);
-        found.iter().filter_map(|number| self.routes.get(*number as usize)).collect()
     }
 
     /// The numbers of the nodes that take an alert with these labels, at least one, in the order of the walk. Allocates
@@ -116,7 +125,7 @@ impl RouteTree {
     /// caller has checked that this node matches. It is as deep as the tree, which has a bound.
     fn walk(&self, number: u32, labels: &Labels, scratch: &mut RouteScratch) {
         let before = scratch.found.len();
-        let children = &self.route(number).children;
+        let children = self.children(number);
         if children.len() < INDEX_FROM {
             for child in children {
                 if self.ask(*child, labels, scratch) {
@@ -125,8 +134,7 @@ impl RouteTree {
             }
         } else {
             let start = scratch.candidates.len();
-            let RouteScratch { index, candidates, .. } = scratch;
-            self.index.candidates(number, labels, index, candidates);
+            self.index.candidates(number, labels, &scratch.index, &mut scratch.candidates);
             let end = scratch.candidates.len();
             for at in start..end {
                 if self.ask(scratch.candidates[at], labels, scratch) {
@@ -145,17 +153,19 @@ impl RouteTree {
         if !self.index.holds(child, labels, &scratch.index) {
             return false;
         }
-        let route = self.route(child);
-        if route.children.is_empty() {
+        let node = self.nodes[child as usize];
+        if node.children == 0 {
             scratch.found.push(child);
         } else {
             self.walk(child, labels, scratch);
         }
-        !route.continue_matching
+        !node.continues
     }
 
-    fn route(&self, number: u32) -> &Route {
-        &self.routes[number as usize]
+    fn children(&self, number: u32) -> &[u32] {
+        let node = self.nodes[number as usize];
+        let first = node.first_child as usize;
+        &self.children[first..first + node.children as usize]
     }
 }
 

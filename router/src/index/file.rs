@@ -1,8 +1,5 @@
 //! Where a conjunction is filed, and how an alert leads to it.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
 use rustc_hash::FxHashMap;
 
 use super::vocabulary::Vocabulary;
@@ -21,10 +18,17 @@ pub(super) struct Scope {
 #[derive(Debug, Default)]
 struct Postings {
     exact: FxHashMap<u32, Vec<u32>>,
-    heads: BTreeMap<Box<[u8]>, Vec<u32>>,
-    /// The ends of values, back to front.
-    tails: BTreeMap<Box<[u8]>, Vec<u32>>,
+    heads: Ends,
+    tails: Ends,
     present: Vec<u32>,
+}
+
+/// Beginnings or ends of values. There are few lengths, so a value is cut to each and looked up.
+#[derive(Debug, Default)]
+struct Ends {
+    lists: FxHashMap<Box<[u8]>, Vec<u32>>,
+    /// The lengths that there are, ascending, each with the number of texts that have it.
+    lengths: Vec<(usize, usize)>,
 }
 
 /// Where one conjunction is filed.
@@ -87,8 +91,8 @@ impl Scope {
             Filed::Under { exact, heads, tails, .. } => exact
                 .iter()
                 .map(|value| length(postings.exact.get(value)))
-                .chain(heads.iter().map(|end| length(postings.heads.get(end))))
-                .chain(tails.iter().map(|end| length(postings.tails.get(end))))
+                .chain(heads.iter().map(|end| length(postings.heads.lists.get(end))))
+                .chain(tails.iter().map(|end| length(postings.tails.lists.get(end))))
                 .max()
                 .unwrap_or(0),
             _ => postings.present.len(),
@@ -130,13 +134,8 @@ impl Scope {
                     postings.exact.remove(value);
                 }
             }
-            for (ends, lists) in [(heads, &mut postings.heads), (tails, &mut postings.tails)] {
-                for end in ends {
-                    if lists.get(end).is_some_and(Vec::is_empty) {
-                        lists.remove(end);
-                    }
-                }
-            }
+            heads.iter().for_each(|end| postings.heads.settle(end));
+            tails.iter().for_each(|end| postings.tails.settle(end));
         }
         if postings.is_empty() {
             self.labels.remove(at);
@@ -161,16 +160,11 @@ impl Scope {
             return act(&mut postings.present);
         };
         exact.iter().for_each(|value| act(postings.exact.entry(*value).or_default()));
-        heads.iter().for_each(|end| act(postings.heads.entry(end.clone()).or_default()));
-        tails.iter().for_each(|end| act(postings.tails.entry(end.clone()).or_default()));
+        heads.iter().for_each(|end| act(postings.heads.list(end)));
+        tails.iter().for_each(|end| act(postings.tails.list(end)));
     }
 
-    pub(super) fn candidates(
-        &self,
-        labels: &Labels,
-        scratch: &mut IndexScratch,
-        found: &mut Vec<u32>,
-    ) {
+    pub(super) fn candidates(&self, labels: &Labels, scratch: &IndexScratch, found: &mut Vec<u32>) {
         let start = found.len();
         let mut gather = Gather { found, lists: 0 };
         gather.take(&self.always);
@@ -218,8 +212,8 @@ impl Gather<'_> {
 impl Postings {
     fn is_empty(&self) -> bool {
         self.exact.is_empty()
-            && self.heads.is_empty()
-            && self.tails.is_empty()
+            && self.heads.lengths.is_empty()
+            && self.tails.lengths.is_empty()
             && self.present.is_empty()
     }
 
@@ -227,7 +221,7 @@ impl Postings {
         &self,
         name: u32,
         labels: &Labels,
-        scratch: &mut IndexScratch,
+        scratch: &IndexScratch,
         gather: &mut Gather<'_>,
     ) {
         let Some(seen) = scratch.seen(name) else { return };
@@ -237,42 +231,44 @@ impl Postings {
         {
             gather.take(list);
         }
-        if self.heads.is_empty() && self.tails.is_empty() {
+        if self.heads.lengths.is_empty() && self.tails.lengths.is_empty() {
             return;
         }
-        let value = labels.text(seen.start..seen.end).as_bytes();
-        each_beginning(&self.heads, value, gather);
-        if !self.tails.is_empty() {
-            scratch.reversed.clear();
-            scratch.reversed.extend(value.iter().rev());
-            each_beginning(&self.tails, &scratch.reversed, gather);
+        let value = labels.bytes(seen.place());
+        for (length, _) in &self.heads.lengths {
+            let Some(head) = value.get(..*length) else { break };
+            gather.take(self.heads.lists.get(head).map_or(&[], Vec::as_slice));
+        }
+        for (length, _) in &self.tails.lengths {
+            let Some(start) = value.len().checked_sub(*length) else { break };
+            gather.take(self.tails.lists.get(&value[start..]).map_or(&[], Vec::as_slice));
         }
     }
 }
 
-/// The lists of all texts that `value` begins with.
-///
-/// The greatest text that is not greater than `value` either is such a beginning, or shares one with it: whatever
-/// `value` begins with, that text begins with as well. So each step leaves a shorter value to look for, and there are
-/// about as many steps as beginnings.
-fn each_beginning(
-    lists: &BTreeMap<Box<[u8]>, Vec<u32>>,
-    mut value: &[u8],
-    gather: &mut Gather<'_>,
-) {
-    loop {
-        let up_to = (Bound::Unbounded, Bound::Included(value));
-        let Some((text, list)) = lists.range::<[u8], _>(up_to).next_back() else { return };
-        let shared = text.iter().zip(value).take_while(|(a, b)| a == b).count();
-        let shorter = if shared == text.len() {
-            gather.take(list);
-            shared.checked_sub(1)
-        } else {
-            Some(shared)
-        };
-        match shorter.and_then(|length| value.get(..length)) {
-            Some(shorter) if !shorter.is_empty() => value = shorter,
-            _ => return,
+impl Ends {
+    /// The list of this text, which may be new.
+    fn list(&mut self, end: &[u8]) -> &mut Vec<u32> {
+        if !self.lists.contains_key(end) {
+            match self.lengths.binary_search_by_key(&end.len(), |(length, _)| *length) {
+                Ok(at) => self.lengths[at].1 += 1,
+                Err(at) => self.lengths.insert(at, (end.len(), 1)),
+            }
+        }
+        self.lists.entry(end.into()).or_default()
+    }
+
+    /// Forgets the text if nobody is filed under it any more.
+    fn settle(&mut self, end: &[u8]) {
+        if !self.lists.get(end).is_some_and(Vec::is_empty) {
+            return;
+        }
+        self.lists.remove(end);
+        if let Ok(at) = self.lengths.binary_search_by_key(&end.len(), |(length, _)| *length) {
+            self.lengths[at].1 -= 1;
+            if self.lengths[at].1 == 0 {
+                self.lengths.remove(at);
+            }
         }
     }
 }
@@ -282,9 +278,9 @@ fn filed(matcher: &Matcher, vocabulary: &Vocabulary) -> Option<Filed> {
     if matcher.matches_value("") {
         return None;
     }
-    let name = vocabulary.name(matcher.name())?;
+    let name = vocabulary.find_name(matcher.name().as_bytes())?;
     let numbers = |texts: &[&str]| -> Option<Box<[u32]>> {
-        texts.iter().map(|text| vocabulary.value(name, text)).collect()
+        texts.iter().map(|text| vocabulary.find_value(name, text.as_bytes())).collect()
     };
     let under = |exact| Filed::Under { name, exact, heads: Box::default(), tails: Box::default() };
     match (matcher.op(), matcher.pattern()) {
@@ -301,8 +297,7 @@ fn filed(matcher: &Matcher, vocabulary: &Vocabulary) -> Option<Filed> {
             let exact = needs.exact.iter().map(|text| text.as_bytes());
             let heads: Box<[Box<[u8]>]> =
                 needs.heads.iter().copied().chain(exact).map(Into::into).collect();
-            let tails: Box<[Box<[u8]>]> =
-                needs.tails.iter().map(|end| end.iter().rev().copied().collect()).collect();
+            let tails: Box<[Box<[u8]>]> = needs.tails.iter().copied().map(Into::into).collect();
             if heads.is_empty() && tails.is_empty() {
                 return Some(Filed::Present { name });
             }

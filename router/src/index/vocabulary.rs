@@ -9,23 +9,25 @@ use rustc_hash::FxHashMap;
 /// may write, is but looked up.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
-    by_name: FxHashMap<Arc<str>, u32>,
+    by_name: FxHashMap<Arc<[u8]>, u32>,
+    /// Most labels of an alert are nobody's business, and one bit here says so of nearly all of them.
+    filter: u64,
     names: Vec<Name>,
     free: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
 struct Name {
-    text: Arc<str>,
+    text: Arc<[u8]>,
     uses: u32,
-    by_value: FxHashMap<Arc<str>, u32>,
+    by_value: FxHashMap<Arc<[u8]>, u32>,
     values: Vec<Value>,
     free: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
 struct Value {
-    text: Arc<str>,
+    text: Arc<[u8]>,
     uses: u32,
 }
 
@@ -44,32 +46,31 @@ impl Vocabulary {
             + self.by_name.len()
     }
 
-    /// The numbers of the name, if anybody uses it, and of the value.
-    pub(super) fn find(&self, name: &str, value: &str) -> Option<(u32, Option<u32>)> {
-        let number = *self.by_name.get(name)?;
-        let name = self.names.get(number as usize)?;
-        // No table is no hash: most patterns and conditions of presence compare with nothing.
-        let known = !name.by_value.is_empty();
-        Some((number, if known { name.by_value.get(value).copied() } else { None }))
-    }
-
-    /// The number of a name that is in use.
-    pub(super) fn name(&self, name: &str) -> Option<u32> {
+    /// The number of the name, if anybody uses it.
+    #[inline]
+    pub(super) fn find_name(&self, name: &[u8]) -> Option<u32> {
+        if self.filter & bit(name) == 0 {
+            return None;
+        }
         self.by_name.get(name).copied()
     }
 
-    /// The number of a value that is in use.
-    pub(super) fn value(&self, name: u32, value: &str) -> Option<u32> {
-        self.names.get(name as usize)?.by_value.get(value).copied()
+    /// The number of the value, if anybody compares with it.
+    #[inline]
+    pub(super) fn find_value(&self, name: u32, value: &[u8]) -> Option<u32> {
+        let name = self.names.get(name as usize)?;
+        // No table is no hash: most patterns and conditions of presence compare with nothing.
+        if name.by_value.is_empty() { None } else { name.by_value.get(value).copied() }
     }
 
     pub(super) fn take_name(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.by_name.get(text) {
+        if let Some(number) = self.by_name.get(text.as_bytes()) {
             self.names[*number as usize].uses += 1;
             return *number;
         }
-        let text: Arc<str> = text.into();
+        let text: Arc<[u8]> = text.as_bytes().into();
         let name = Name { text: Arc::clone(&text), uses: 1, ..Name::default() };
+        self.filter |= bit(&text);
         let number = put(&mut self.names, &mut self.free, name);
         self.by_name.insert(text, number);
         number
@@ -77,11 +78,11 @@ impl Vocabulary {
 
     pub(super) fn take_value(&mut self, name: u32, text: &str) -> u32 {
         let name = &mut self.names[name as usize];
-        if let Some(number) = name.by_value.get(text) {
+        if let Some(number) = name.by_value.get(text.as_bytes()) {
             name.values[*number as usize].uses += 1;
             return *number;
         }
-        let text: Arc<str> = text.into();
+        let text: Arc<[u8]> = text.as_bytes().into();
         let value = Value { text: Arc::clone(&text), uses: 1 };
         let number = put(&mut name.values, &mut name.free, value);
         name.by_value.insert(text, number);
@@ -104,8 +105,17 @@ impl Vocabulary {
         if name.uses == 0 {
             self.by_name.remove(&std::mem::take(name).text);
             self.free.push(number);
+            self.filter = self.by_name.keys().fold(0, |filter, name| filter | bit(name));
         }
     }
+}
+
+/// One of 64, by what is at hand without reading the whole name.
+fn bit(name: &[u8]) -> u64 {
+    let (first, last) = (name.first().copied(), name.last().copied());
+    let mixed =
+        usize::from(first.unwrap_or(0)) * 5 + usize::from(last.unwrap_or(0)) * 3 + name.len();
+    1 << (mixed % 64)
 }
 
 fn put<T>(all: &mut Vec<T>, free: &mut Vec<u32>, one: T) -> u32 {
@@ -129,18 +139,16 @@ mod tests {
             let again = vocabulary.take_name(&format!("name-{round}"));
             let values = [0, 1].map(|n| vocabulary.take_value(name, &format!("value-{round}-{n}")));
             assert_eq!((name, again, values), (0, 0, [0, 1]));
-            assert_eq!(
-                vocabulary.find(&format!("name-{round}"), &format!("value-{round}-1")),
-                Some((0, Some(1)))
-            );
+            let find = |vocabulary: &Vocabulary| {
+                let name = vocabulary.find_name(format!("name-{round}").as_bytes())?;
+                Some((name, vocabulary.find_value(name, format!("value-{round}-1").as_bytes())))
+            };
+            assert_eq!(find(&vocabulary), Some((0, Some(1))));
             values.iter().for_each(|value| vocabulary.release_value(name, *value));
-            assert_eq!(
-                vocabulary.find(&format!("name-{round}"), &format!("value-{round}-1")),
-                Some((0, None))
-            );
+            assert_eq!(find(&vocabulary), Some((0, None)));
             vocabulary.release_name(name);
             vocabulary.release_name(name);
-            assert_eq!(vocabulary.name(&format!("name-{round}")), None);
+            assert_eq!(find(&vocabulary), None);
         }
     }
 }

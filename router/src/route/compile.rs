@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::{GroupBy, INDEX_FROM, Route, RouteTree};
+use super::{GroupBy, INDEX_FROM, Node, Route, RouteTree};
 use crate::config::{Config, RouteConfig, SlaTier};
 use crate::error::{Error, ErrorKind, nearest};
 use crate::index::MatcherIndex;
@@ -69,7 +69,12 @@ impl RouteTree {
             repeat_interval: DEFAULT_REPEAT_INTERVAL,
             sla: None,
         };
-        let mut tree = Self { routes: Vec::new(), index: MatcherIndex::new() };
+        let mut tree = Self {
+            routes: Vec::new(),
+            nodes: Vec::new(),
+            children: Vec::new(),
+            index: MatcherIndex::new(),
+        };
         tree.add(config, "route".to_owned(), None, &defaults, names, 0)?;
         tree.file();
         Ok(tree)
@@ -160,6 +165,12 @@ impl RouteTree {
                 }
                 _ => self.index.insert_unfiled(number, &route.matchers),
             }
+            self.nodes.push(Node {
+                first_child: self.children.len() as u32,
+                children: route.children.len() as u32,
+                continues: route.continue_matching,
+            });
+            self.children.extend_from_slice(&route.children);
         }
     }
 }

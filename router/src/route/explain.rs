@@ -87,15 +87,15 @@ impl RouteTree {
         steps: &mut Vec<RouteStep>,
         taken: &mut Vec<u32>,
     ) {
-        let route = self.route(number);
+        let route = self.get(number);
         let (own, before) = (steps.len(), taken.len());
         let continues = route.continue_matching;
         steps.push(self.step(number, depth, RouteVerdict::Takes { continues }));
         let mut ended_by: Option<u32> = None;
         for &child in &route.children {
-            let child_route = self.route(child);
+            let child_route = self.get(child);
             let verdict = if let Some(by) = ended_by {
-                RouteVerdict::NotAsked { behind: self.route(by).path.clone() }
+                RouteVerdict::NotAsked { behind: self.get(by).path.clone() }
             } else if let Some(failed) = child_route.matchers.first_failure(labels) {
                 let value = labels.get(failed.name()).to_owned();
                 RouteVerdict::Differs { matcher: failed.to_string(), value }
@@ -115,7 +115,7 @@ impl RouteTree {
     }
 
     fn step(&self, number: u32, depth: usize, verdict: RouteVerdict) -> RouteStep {
-        let route = self.route(number);
+        let route = self.get(number);
         RouteStep {
             route: number,
             parent: route.parent,
