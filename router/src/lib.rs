@@ -120,6 +120,7 @@ mod receiver;
 mod route;
 mod topology;
 
+mod bloom;
 mod clock;
 mod dedup;
 mod flap;
@@ -139,6 +140,7 @@ mod outstanding;
 mod regroup;
 mod routed;
 mod router;
+mod snapshot;
 mod teller;
 
 mod notification;
@@ -200,6 +202,7 @@ pub use crate::retry::RetryPolicy;
 pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
 pub use crate::routed::{Outcome, Reason, Routed};
 pub use crate::router::{AlertView, GroupView, Router};
+pub use crate::snapshot::{Decision, DecisionTarget, EndpointReason, Snapshot};
 pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};
 pub use crate::storm::RateLimit;
 pub use crate::topology::{LinkConfig, RegionConfig, Topology, TopologyConfig};
