@@ -19,6 +19,7 @@ mod metrics; // the counters, as Prometheus sees them
 mod routes; // the tree, against a naive twin
 #[cfg(feature = "rules")]
 mod rules; // from a record to a notification
+mod silences; // who has asked not to hear of what, against a naive twin
 mod state; // the table of the state word, whole
 mod storms; // storms, flapping, reloads, clocks that jump
 mod topology; // regions, zones, links: shortest paths, against a naive twin
