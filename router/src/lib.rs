@@ -120,6 +120,7 @@ mod receiver;
 mod route;
 mod topology;
 
+mod inhibit;
 mod silence;
 
 mod clock;
@@ -187,6 +188,9 @@ pub use crate::dispatch::{
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::flap::FlapConfig;
+pub use crate::inhibit::{
+    InhibitOptions, InhibitRuleConfig, InhibitScratch, InhibitedBy, Inhibition,
+};
 pub use crate::interval::{
     TimeInterval, TimeIntervalConfig, TimeIntervalSpec, TimeIntervals, TimeRangeConfig,
 };
