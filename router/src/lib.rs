@@ -121,6 +121,9 @@ mod route;
 mod topology;
 
 mod bloom;
+mod inhibit;
+mod silence;
+
 mod clock;
 mod dedup;
 mod flap;
@@ -187,6 +190,9 @@ pub use crate::dispatch::{
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::flap::FlapConfig;
+pub use crate::inhibit::{
+    InhibitOptions, InhibitRuleConfig, InhibitScratch, InhibitedBy, Inhibition,
+};
 pub use crate::interval::{
     TimeInterval, TimeIntervalConfig, TimeIntervalSpec, TimeIntervals, TimeRangeConfig,
 };
@@ -203,6 +209,10 @@ pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, Route
 pub use crate::routed::{Outcome, Reason, Routed};
 pub use crate::router::{AlertView, GroupView, Router};
 pub use crate::snapshot::{Decision, DecisionTarget, EndpointReason, Snapshot};
+pub use crate::silence::{
+    Silence, SilenceChange, SilenceEdit, SilenceLimits, SilenceScratch, SilenceSet, SilenceSlot,
+    SilenceState, SilenceStatus, SilenceView, Silences,
+};
 pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};
 pub use crate::storm::RateLimit;
 pub use crate::topology::{LinkConfig, RegionConfig, Topology, TopologyConfig};
