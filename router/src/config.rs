@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::HealthConfig;
 use crate::topology::TopologyConfig;
-use crate::{FlapConfig, Matcher, Matchers, RateLimit, TimeIntervalConfig, duration};
+use crate::{
+    FlapConfig, InhibitRuleConfig, Matcher, Matchers, RateLimit, SilenceLimits, TimeIntervalConfig,
+    duration,
+};
 
 /// Who is told what, and how fast.
 ///
@@ -63,6 +66,12 @@ pub struct Config {
     /// The same, under its older name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mute_time_intervals: Vec<TimeIntervalConfig>,
+    /// Alerts that mute others while they fire.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inhibit_rules: Vec<InhibitRuleConfig>,
+    /// What the ids of silences are made from: a host that stores silences hands in a random number. Default 0.
+    #[serde(default, skip_serializing)]
+    pub silence_seed: u64,
     /// When an alert flaps, and how often it is told then.
     #[serde(default)]
     pub flap: FlapConfig,
@@ -293,6 +302,8 @@ pub struct Limits {
     /// Bytes of all names and values of one alert's labels. One with more is told without being remembered, and
     /// counted. Default 64 KiB.
     pub max_label_bytes: usize,
+    /// Those of silences.
+    pub silences: SilenceLimits,
 }
 
 impl Config {
@@ -308,6 +319,8 @@ impl Config {
             health: HealthConfig::default(),
             time_intervals: Vec::new(),
             mute_time_intervals: Vec::new(),
+            inhibit_rules: Vec::new(),
+            silence_seed: 0,
             flap: FlapConfig::default(),
             notify_on_unmute: false,
             compat: Compat::default(),
@@ -482,6 +495,7 @@ impl Default for Limits {
             max_dedup_keys: 200_000,
             max_outstanding: 10_000,
             max_label_bytes: 64 * 1024,
+            silences: SilenceLimits::default(),
         }
     }
 }

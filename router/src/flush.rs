@@ -44,6 +44,7 @@ struct Telling {
     found: Findings,
     /// It is time to say again what it knows.
     repeat: bool,
+    compat: Compat,
 }
 
 /// The rules by which a group is looked at.
@@ -68,6 +69,9 @@ impl Router {
         let timing = self.teller.plan.timing(group);
         let (muted, changes) = self.teller.plan.time_muted(group, now);
         let pools = group.logs.len();
+        if self.teller.plan.notify_on_unmute && !muted {
+            self.tell_again_after_mute(slot);
+        }
         let (mut again, mut token) = (Stamp::NEVER, Stamp::NEVER);
         for pool in 0..pools {
             let Some((told, wait)) = self.find_out(slot, pool, now) else { continue };
@@ -89,6 +93,7 @@ impl Router {
                 }
             }
         }
+        self.let_go_of_muted(slot, muted);
         self.show_mutes(slot, muted);
         let planned = self.planned(slot, now);
         let Some(group) = self.groups.get_mut(slot) else { return };
@@ -119,7 +124,7 @@ impl Router {
         let (repeat, retry) = (due && !found.active.is_empty(), log.retry_at <= now);
         let news = found.is_news(log.tellings > 0, rules.compat);
         let tells = news || repeat || (retry && !found.active.is_empty());
-        Some((tells.then_some(Telling { slot, pool, found, repeat }), wait))
+        Some((tells.then_some(Telling { slot, pool, found, repeat, compat: rules.compat }), wait))
     }
 
     /// What a group that waited for a token has to say to `pool`.
@@ -182,6 +187,31 @@ impl Router {
         if at != Stamp::NEVER {
             let at = at.max(group.after(&timing, now));
             self.groups.due_by(slot, group.beat(timing.interval, at));
+        }
+    }
+
+    /// The time interval that muted them is over: they are told again.
+    fn tell_again_after_mute(&mut self, slot: Slot) {
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        for member in &mut group.members {
+            let word = self.alerts.get(member.alert).map(|tracked| tracked.word);
+            if word.is_some_and(|word| word.quiets().any(|quiet| quiet == Quiet::TimeMuted)) {
+                member.again |= member.told;
+            }
+        }
+    }
+
+    /// Alertmanager's way: what is over while it is muted is told to nobody, ever.
+    fn let_go_of_muted(&mut self, slot: Slot, muted: bool) {
+        if self.teller.plan.compat != Compat::Alertmanager {
+            return;
+        }
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        for member in &mut group.members {
+            let tracked = self.alerts.get(member.alert);
+            if tracked.is_some_and(|tracked| tracked.is_over() && is_quiet(tracked, muted)) {
+                (member.told, member.pending) = (0, 0);
+            }
         }
     }
 
@@ -291,7 +321,7 @@ impl Group {
         timing: &Timing,
         planned: Stamp,
     ) {
-        let Telling { pool, found, repeat, .. } = telling;
+        let Telling { pool, found, repeat, compat, .. } = telling;
         let bit = 1 << pool;
         for place in &found.active {
             let member = &mut self.members[*place];
@@ -306,6 +336,14 @@ impl Group {
             }
         }
         let Some(sent) = sent else { return };
+        if *compat == Compat::Alertmanager {
+            // Its notification log has what the last message had, and nothing else.
+            for (place, member) in self.members.iter_mut().enumerate() {
+                if !found.active.contains(&place) && !found.over.contains(&place) {
+                    member.told &= !bit;
+                }
+            }
+        }
         let log = &mut self.logs[*pool];
         // Counted from when it was due, not from when somebody came around to it, so that the interval does not stretch.
         let on_time = log.told_at.plus(timing.repeat);

@@ -21,6 +21,7 @@ impl Router {
             return self.tell_unremembered(hash, alert, reason, now);
         }
         let slot = self.alerts.insert(hash, Tracked::new(alert, now));
+        self.begins(slot, false, now);
         self.join(slot, now);
         self.settle(slot);
         self.answer_firing(slot, now)
@@ -141,7 +142,7 @@ impl Router {
             tracked.set_word(tracked.word.next(Event::Resolve).0);
             tracked.flaps.change(&flap, now);
         }
-        self.inhibits_no_more(slot, now);
+        self.ends(slot, now);
         let groups = self.alerts.get(slot).map(|t| t.groups.clone()).unwrap_or_default();
         for group in groups {
             let told =
@@ -170,6 +171,7 @@ impl Router {
             let flap = self.teller.plan.flap.clone();
             tracked.flaps.change(&flap, now);
         }
+        self.begins(slot, !was_over, now);
         self.join(slot, now);
         self.settle(slot);
         self.answer_firing(slot, now)
@@ -214,7 +216,7 @@ impl Router {
         if !notifications.is_empty() {
             return self.answer(self.word(slot), notifications);
         }
-        if let Some(why) = self.why_muted(slot) {
+        if let Some(why) = self.why_muted(slot, now) {
             return self.quiet(slot, Outcome::Muted, why);
         }
         let groups = self.alerts.get(slot).map(|t| t.groups.clone()).unwrap_or_default();
@@ -232,12 +234,12 @@ impl Router {
     }
 
     /// Why an alert that fires is told to nobody, if a mute is why.
-    fn why_muted(&self, slot: Slot) -> Option<String> {
+    fn why_muted(&mut self, slot: Slot, now: Stamp) -> Option<String> {
         let word = self.alerts.get(slot)?.word;
         let mut reasons: Vec<String> = Vec::new();
         for quiet in word.quiets() {
             reasons.push(match quiet {
-                Quiet::Silenced => self.silenced_by(slot),
+                Quiet::Silenced => self.silenced_by(slot, now),
                 Quiet::Inhibited => self.inhibited_by(slot),
                 Quiet::TimeMuted => "its route is muted at this time".to_owned(),
                 Quiet::RateLimited => "its receiver is told as much as it may be told".to_owned(),

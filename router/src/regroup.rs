@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::endpoint::Endpoints;
 use crate::group::{Group, GroupKey, Log, Member};
+use crate::muted;
 use crate::plan::{OVERFLOW, Plan};
 use crate::receiver::PoolId;
 use crate::table::Slot;
@@ -22,8 +23,11 @@ impl Router {
     /// As [`new`](Self::new); then the old configuration stays.
     pub fn replace(&mut self, config: Config, now: std::time::SystemTime) -> Result<(), Error> {
         let (plan, endpoints) = Plan::compile(&config)?;
+        let inhibition = muted::inhibition(&config)?;
         let now = self.observe(now);
         self.install(plan, endpoints, now);
+        self.inhibit_by(inhibition, now);
+        self.silences.set_limits(config.limits.silences);
         Ok(())
     }
 

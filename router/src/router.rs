@@ -6,12 +6,16 @@ use std::time::{Duration, SystemTime};
 use crate::clock::{Clock, Step};
 use crate::endpoint::EndpointStatus;
 use crate::group::Groups;
+use crate::inhibit::Inhibition;
+use crate::muted;
 use crate::outstanding::Outstanding;
 use crate::plan::Plan;
 use crate::report::{DeliveryReport, Reported};
 use crate::route::RouteScratch;
+use crate::silence::{SilenceScratch, Silences};
 use crate::state::{AlertState, Word};
 use crate::storm::Storm;
+use crate::table::Slot;
 use crate::teller::Teller;
 use crate::time::Stamp;
 use crate::tracked::{Alerts, Tracked};
@@ -39,7 +43,12 @@ pub struct Router {
     pub(crate) groups: Groups,
     pub(crate) storm: Storm,
     pub(crate) clock: Clock,
+    pub(crate) silences: Silences,
+    pub(crate) inhibition: Inhibition,
     pub(crate) scratch: RouteScratch,
+    pub(crate) silence_scratch: SilenceScratch,
+    /// Room for the alerts that an inhibition concerns.
+    pub(crate) changed: Vec<Slot>,
     pub(crate) teller: Teller,
     pub(crate) published: Published<Snapshot>,
     /// An alert was told without being remembered: from then on an unknown resolve may be one of those.
@@ -101,7 +110,11 @@ impl Router {
             groups: Groups::new(),
             storm: Storm::default(),
             clock: Clock::new(),
+            silences: Silences::new(config.limits.silences.clone(), config.silence_seed),
+            inhibition: muted::inhibition(&config)?,
             scratch: RouteScratch::default(),
+            silence_scratch: SilenceScratch::default(),
+            changed: Vec::new(),
             teller,
             published,
             told_unremembered: false,
@@ -132,6 +145,7 @@ impl Router {
     /// Call it when [`next_deadline`](Self::next_deadline) comes, or every second.
     pub fn tick(&mut self, now: SystemTime) -> Vec<Notification> {
         let now = self.observe(now);
+        self.advance_silences(now);
         for slot in self.alerts.due(now) {
             self.look_at(slot, now);
         }
@@ -144,7 +158,9 @@ impl Router {
 
     /// When [`tick`](Self::tick) has something to do, or earlier. It may be past.
     pub fn next_deadline(&self) -> Option<SystemTime> {
-        [self.alerts.next_deadline(), self.groups.next_deadline()].into_iter().flatten().min()
+        let silences = self.silences.next_boundary();
+        let (alerts, groups) = (self.alerts.next_deadline(), self.groups.next_deadline());
+        [alerts, groups, silences].into_iter().flatten().min()
     }
 
     /// Takes the fate of a notification: it moves the endpoint's health, and a lost notification goes to the next

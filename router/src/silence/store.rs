@@ -94,6 +94,11 @@ impl Silences {
         }
     }
 
+    /// Other limits. What there is already stays.
+    pub(crate) fn set_limits(&mut self, limits: SilenceLimits) {
+        self.limits = limits;
+    }
+
     /// Adds a silence (its `id` is empty), or changes the one whose `id` it has.
     ///
     /// The end, the author, the comment and the annotations can be changed at any time before the end; the start as

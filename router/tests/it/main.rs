@@ -17,6 +17,7 @@ mod intervals; // the calendar, and time zones against a second library
 mod life; // an alert fires, goes on, is over: who hears of it
 mod matchers; // labels and matchers
 mod metrics; // the counters, as Prometheus sees them
+mod mutes; // silences and inhibitions in the router
 mod routes; // the tree, against a naive twin
 #[cfg(feature = "rules")]
 mod rules; // from a record to a notification
