@@ -5,6 +5,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::Population;
 use crate::append_latency::Appends;
 use crate::loop_latency::Incidents;
 use crate::subject::Subject;
@@ -18,6 +19,7 @@ pub(crate) enum Role {
     Incidents(Incidents),
     Appends(Appends),
     Subject(Subject),
+    Population(Population),
 }
 
 /// A child that ends when it is dropped, however the measurement ends.
@@ -64,6 +66,7 @@ pub(crate) fn take_over() -> anyhow::Result<Option<ExitCode>> {
         Role::Incidents(incidents) => incidents.write()?,
         Role::Appends(appends) => appends.write()?,
         Role::Subject(subject) => subject.run()?,
+        Role::Population(population) => population.run()?,
     }
     Ok(Some(ExitCode::SUCCESS))
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a program that prints numbers")]
 #![expect(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
 
+mod alerts;
 mod append_latency;
 mod backlog;
 mod child;
@@ -38,7 +39,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 21] = [
+const ALL: [(&str, Measure); 25] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -58,6 +59,10 @@ const ALL: [(&str, Measure); 21] = [
     ("route_10000", |_| route_decision::flat()),
     ("inhibition", |_| mutes::inhibition()),
     ("silences", |_| mutes::silences()),
+    ("dedup", |_| alerts::dedup()),
+    ("alert_memory", |_| alerts::memory()),
+    ("config_swap", |_| alerts::config_swap()),
+    ("decisions_threads", |_| alerts::threads()),
     ("decide", |_| decide::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];
