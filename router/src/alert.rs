@@ -40,18 +40,18 @@ pub struct Alert {
     pub ends_at: Option<SystemTime>,
     /// A link to what raised it; may be empty.
     #[serde(default, rename = "generatorURL")]
-    pub generator_url: String,
+    pub generator_url: Box<str>,
     /// A receiver named by the rule: it is told, whatever the route tree says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receiver: Option<String>,
+    pub receiver: Option<Box<str>>,
     /// Which occurrence this is. A report with another episode is a new alert to tell, never a duplicate; a resolve of
     /// another episode than the one that is firing is stale and changes nothing. Empty: the router tells occurrences
     /// apart by `starts_at`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub episode: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub episode: Box<str>,
     /// Why it was raised, as one sentence; may be empty.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub reason: Box<str>,
 }
 
 /// Does it fire, or is it over?
@@ -73,10 +73,10 @@ impl Alert {
             annotations: Labels::new(),
             starts_at,
             ends_at: None,
-            generator_url: String::new(),
+            generator_url: Box::default(),
             receiver: None,
-            episode: String::new(),
-            reason: String::new(),
+            episode: Box::default(),
+            reason: Box::default(),
         }
     }
 
@@ -106,28 +106,28 @@ impl Alert {
     /// Sets the link to what raised it.
     #[must_use]
     pub fn generator_url(mut self, url: impl Into<String>) -> Self {
-        self.generator_url = url.into();
+        self.generator_url = url.into().into_boxed_str();
         self
     }
 
     /// Names the receiver, past the route tree.
     #[must_use]
     pub fn receiver(mut self, name: impl Into<String>) -> Self {
-        self.receiver = Some(name.into());
+        self.receiver = Some(name.into().into_boxed_str());
         self
     }
 
     /// Names the occurrence.
     #[must_use]
     pub fn episode(mut self, episode: impl Into<String>) -> Self {
-        self.episode = episode.into();
+        self.episode = episode.into().into_boxed_str();
         self
     }
 
     /// Says why.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = reason.into();
+        self.reason = reason.into().into_boxed_str();
         self
     }
 

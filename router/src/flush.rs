@@ -289,7 +289,7 @@ impl Rules<'_> {
 
     /// A flapping alert's change waits.
     fn waits(&self, tracked: &Tracked, found: &mut Findings) -> bool {
-        let until = tracked.flaps.waits_until(self.flap, self.now);
+        let until = tracked.waits_until(self.flap, self.now);
         if let Some(until) = until {
             found.waits_until = Some(found.waits_until.map_or(until, |at| at.min(until)));
         }
@@ -383,7 +383,7 @@ fn step(group: &Group, found: &Findings, alerts: &mut Alerts, now: Stamp) {
     }
     for place in found.fresh.iter().chain(&found.over) {
         if let Some(tracked) = alerts.get_mut(group.members[*place].alert) {
-            tracked.flaps.tell(now);
+            tracked.is_told(now);
         }
     }
 }

@@ -26,18 +26,16 @@ impl Alert {
         }
         let alert = Self {
             annotations: Labels::from(firing.annotations.clone()),
-            episode: firing.episode.id.to_string(),
-            reason: firing.explain.to_string(),
+            episode: firing.episode.id.to_string().into_boxed_str(),
+            reason: firing.explain.to_string().into_boxed_str(),
             ..Self::firing(Labels::from(firing.labels.clone()), firing.episode.started)
         };
         let alert = match firing.status {
             RuleStatus::Resolved => alert.resolved(firing.event_time),
             _ => alert,
         };
-        let named = |receiver: Option<&str>| Self {
-            receiver: receiver.map(str::to_owned),
-            ..alert.clone()
-        };
+        let named =
+            |receiver: Option<&str>| Self { receiver: receiver.map(Box::from), ..alert.clone() };
         receivers.into_iter().map(named).collect()
     }
 }

@@ -140,7 +140,7 @@ impl Router {
         let flap = self.teller.plan.flap.clone();
         if let Some(tracked) = self.alerts.get_mut(slot) {
             tracked.set_word(tracked.word.next(Event::Resolve).0);
-            tracked.flaps.change(&flap, now);
+            tracked.flips(&flap, now);
         }
         self.ends(slot, now);
         let groups = self.alerts.get(slot).map(|t| t.groups.clone()).unwrap_or_default();
@@ -169,7 +169,7 @@ impl Router {
         tracked.set_word(tracked.word.next(Event::Reopen).0);
         if was_over {
             let flap = self.teller.plan.flap.clone();
-            tracked.flaps.change(&flap, now);
+            tracked.flips(&flap, now);
         }
         self.begins(slot, !was_over, now);
         self.join(slot, now);
@@ -363,7 +363,7 @@ impl Router {
     }
 
     fn is_previous(&self, slot: Slot, alert: &Alert) -> bool {
-        let previous = self.alerts.get(slot).and_then(|tracked| tracked.previous.as_deref());
+        let previous = self.alerts.get(slot).and_then(Tracked::previous);
         !alert.episode.is_empty() && previous == Some(&*alert.episode)
     }
 

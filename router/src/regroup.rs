@@ -134,7 +134,6 @@ impl Router {
                 self.remind(group, muted, now);
             }
         }
-        let epoch = self.teller.epoch;
         if let Some(tracked) = self.alerts.get_mut(slot) {
             // Groups of an earlier configuration stay: they tell when it is over.
             for group in again {
@@ -142,7 +141,7 @@ impl Router {
                     joined.push(group);
                 }
             }
-            (tracked.groups, tracked.epoch) = (joined, epoch);
+            tracked.groups = joined;
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use smallvec::SmallVec;
 
 use crate::Alert;
-use crate::flap::Flaps;
+use crate::flap::{FlapConfig, Flaps};
 use crate::state::{AlertState, Word};
 use crate::table::{Slot, Table};
 use crate::time::Stamp;
@@ -26,22 +26,26 @@ pub(crate) struct Tracked {
     pub(crate) alert: Alert,
     /// When the episode began, which is its name if the host gives it none.
     pub(crate) began: Stamp,
-    /// The name of the episode before, whose late copies are no news.
-    pub(crate) previous: Option<Box<str>>,
     pub(crate) word: Word,
-    /// Where the word is published, if anybody watches.
-    watch: Option<Arc<AlertState>>,
     pub(crate) seen: Stamp,
     pub(crate) admitted: Stamp,
     /// When it was over; never, while it fires.
     pub(crate) resolved_at: Stamp,
-    pub(crate) flaps: Flaps,
     /// It ended for want of a report: the next one is told, however soon it comes.
     pub(crate) timed_out: bool,
     /// The groups that it is a member of.
     pub(crate) groups: SmallVec<[Slot; 2]>,
-    /// The configuration under which it was given to them.
-    pub(crate) epoch: u32,
+    /// What few alerts have.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    /// The name of the episode before, whose late copies are no news.
+    previous: Option<Box<str>>,
+    /// Where the word is published, if anybody watches.
+    watch: Option<Arc<AlertState>>,
+    flaps: Flaps,
 }
 
 /// The alerts, found by identity, and the times at which they have to be looked at.
@@ -59,16 +63,13 @@ impl Tracked {
         Self {
             began: Stamp::of(alert.starts_at),
             alert,
-            previous: None,
             word: Word::ACTIVE,
-            watch: None,
             seen: now,
             admitted: now,
             resolved_at: Stamp::NEVER,
-            flaps: Flaps::default(),
             timed_out: false,
             groups: SmallVec::new(),
-            epoch: 0,
+            rare: None,
         }
     }
 
@@ -97,7 +98,7 @@ impl Tracked {
         self.began = Stamp::of(alert.starts_at);
         let before = std::mem::replace(&mut self.alert, alert);
         if before.episode != self.alert.episode && !before.episode.is_empty() {
-            self.previous = Some(before.episode.into_boxed_str());
+            self.rare().previous = Some(before.episode);
         }
         (self.seen, self.admitted, self.timed_out) = (now, now, false);
     }
@@ -120,7 +121,7 @@ impl Tracked {
     /// Moves the word, and publishes it to whoever watches.
     pub(crate) fn set_word(&mut self, word: Word) {
         self.word = word;
-        if let Some(watch) = &self.watch {
+        if let Some(watch) = self.rare.as_ref().and_then(|rare| rare.watch.as_ref()) {
             watch.publish(word);
         }
     }
@@ -128,7 +129,35 @@ impl Tracked {
     /// The word for others to watch.
     pub(crate) fn watched(&mut self) -> Arc<AlertState> {
         let word = self.word;
-        Arc::clone(self.watch.get_or_insert_with(|| Arc::new(AlertState::new(word))))
+        Arc::clone(self.rare().watch.get_or_insert_with(|| Arc::new(AlertState::new(word))))
+    }
+
+    /// The name of the episode before.
+    pub(crate) fn previous(&self) -> Option<&str> {
+        self.rare.as_ref()?.previous.as_deref()
+    }
+
+    /// It has changed from firing to resolved, or back.
+    pub(crate) fn flips(&mut self, config: &FlapConfig, now: Stamp) {
+        if config.changes > 0 {
+            self.rare().flaps.change(config, now);
+        }
+    }
+
+    /// A change of it is told. Of one that never changed back nothing has to be known.
+    pub(crate) fn is_told(&mut self, now: Stamp) {
+        if let Some(rare) = &mut self.rare {
+            rare.flaps.tell(now);
+        }
+    }
+
+    /// Until when its changes wait, if it flaps.
+    pub(crate) fn waits_until(&self, config: &FlapConfig, now: Stamp) -> Option<Stamp> {
+        self.rare.as_ref()?.flaps.waits_until(config, now)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 }
 
