@@ -199,6 +199,12 @@ impl MatcherIndex {
         }
     }
 
+    /// The same, ascending, where they stand in one list already.
+    #[inline]
+    pub(crate) fn one_list(&self, scope: u32, scratch: &IndexScratch) -> Option<&[u32]> {
+        self.scopes.get(scope as usize)?.one_list(scratch)
+    }
+
     /// Does this conjunction hold? `labels` have been looked up.
     #[inline]
     pub(crate) fn holds(&self, id: u32, labels: &Labels, scratch: &IndexScratch) -> bool {

@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
     by_name: FxHashMap<Arc<[u8]>, u32>,
-    /// Most labels of an alert are nobody's business, and one bit here says so of nearly all of them.
-    filter: u64,
+    /// Most labels of an alert are nobody's business, and a glance here says so of nearly all of them.
+    slots: Slots,
     names: Vec<Name>,
     free: Vec<u32>,
 }
@@ -49,10 +49,15 @@ impl Vocabulary {
     /// The number of the name, if anybody uses it.
     #[inline]
     pub(super) fn find_name(&self, name: &[u8]) -> Option<u32> {
-        if self.filter & bit(name) == 0 {
-            return None;
+        match self.slots.0[slot(name)] {
+            NOBODY => None,
+            SEVERAL => self.by_name.get(name).copied(),
+            one => self
+                .names
+                .get(one as usize)
+                .is_some_and(|known| same(&known.text, name))
+                .then_some(one),
         }
-        self.by_name.get(name).copied()
     }
 
     /// The number of the value, if anybody compares with it.
@@ -70,8 +75,9 @@ impl Vocabulary {
         }
         let text: Arc<[u8]> = text.as_bytes().into();
         let name = Name { text: Arc::clone(&text), uses: 1, ..Name::default() };
-        self.filter |= bit(&text);
+        let slot = slot(&text);
         let number = put(&mut self.names, &mut self.free, name);
+        self.slots.add(slot, number);
         self.by_name.insert(text, number);
         number
     }
@@ -105,17 +111,48 @@ impl Vocabulary {
         if name.uses == 0 {
             self.by_name.remove(&std::mem::take(name).text);
             self.free.push(number);
-            self.filter = self.by_name.keys().fold(0, |filter, name| filter | bit(name));
+            self.slots = Slots::default();
+            self.by_name.iter().for_each(|(name, number)| self.slots.add(slot(name), *number));
         }
     }
 }
 
-/// One of 64, by what is at hand without reading the whole name.
-fn bit(name: &[u8]) -> u64 {
+const NOBODY: u32 = u32::MAX;
+const SEVERAL: u32 = u32::MAX - 1;
+
+/// Which name it can be, by a hash that is had at a glance: names of labels are short words, and not many.
+#[derive(Debug)]
+struct Slots([u32; 64]);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self([NOBODY; 64])
+    }
+}
+
+impl Slots {
+    fn add(&mut self, slot: usize, number: u32) {
+        self.0[slot] = if self.0[slot] == NOBODY { number } else { SEVERAL };
+    }
+}
+
+fn slot(name: &[u8]) -> usize {
     let (first, last) = (name.first().copied(), name.last().copied());
-    let mixed =
-        usize::from(first.unwrap_or(0)) * 5 + usize::from(last.unwrap_or(0)) * 3 + name.len();
-    1 << (mixed % 64)
+    let mixed = usize::from(first.unwrap_or(0)) * 5 + usize::from(last.unwrap_or(0)) * 3;
+    (mixed + name.len()) % 64
+}
+
+/// Equality of short texts, two words at a time instead of by a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a1), Some(b1), Some(a2), Some(b2)) if a.len() <= 16 => a1 == b1 && a2 == b2,
+        (None, ..) => a.iter().eq(b),
+        _ => a == b,
+    }
 }
 
 fn put<T>(all: &mut Vec<T>, free: &mut Vec<u32>, one: T) -> u32 {
