@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FlapConfig, Matcher, Matchers, RateLimit, duration};
+use crate::endpoint::HealthConfig;
+use crate::topology::TopologyConfig;
+use crate::{FlapConfig, Matcher, Matchers, RateLimit, TimeIntervalConfig, duration};
 
 /// Who is told what, and how fast.
 ///
@@ -55,6 +57,12 @@ pub struct Config {
     /// When an endpoint is up, degraded or down.
     #[serde(default)]
     pub health: HealthConfig,
+    /// Times of day, week, month and year, by name, for routes to be muted or active in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub time_intervals: Vec<TimeIntervalConfig>,
+    /// The same, under its older name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mute_time_intervals: Vec<TimeIntervalConfig>,
     /// When an alert flaps, and how often it is told then.
     #[serde(default)]
     pub flap: FlapConfig,
@@ -65,6 +73,9 @@ pub struct Config {
     /// Whose rules hold where birl's differ from Alertmanager's on purpose.
     #[serde(default)]
     pub compat: Compat,
+    /// How far regions and zones are from each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<TopologyConfig>,
     /// The bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -183,8 +194,15 @@ pub struct EndpointConfig {
     /// Its name inside the receiver: `eu` of `oncall` is the endpoint `oncall/eu`. Left out: its position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How far away it is, in whatever unit the operator thinks. The nearest is asked first.
+    /// How far away it is, in whatever unit the operator thinks; with a zone or a region, how far from there. The
+    /// nearest is asked first, and of several at one distance the one that is expected to answer sooner.
     pub distance: u32,
+    /// The zone of the [topology](Config::topology) that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Instead of a zone: somewhere in this region, which is as far as its nearest zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Posts Alertmanager's webhook JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookConfig>,
@@ -258,28 +276,6 @@ pub struct SlaTiers {
     pub tier3: Duration,
 }
 
-/// When an endpoint is up, degraded or down; see [`Health`](crate::Health).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct HealthConfig {
-    /// So many failed attempts in a row, and it is down. Default 3.
-    pub failures: u32,
-    /// An active probe older than this is a missing heartbeat. Default 30s. Counts only where the host probes.
-    #[serde(with = "duration")]
-    pub heartbeat_timeout: Duration,
-    /// A round trip above this is a bad sign. Default 1s.
-    #[serde(with = "duration")]
-    pub rtt_budget: Duration,
-    /// What was seen longer ago than this, a round trip or (where the host does not probe) a failure, is forgotten, and
-    /// the endpoint gets another chance. Default 10m.
-    #[serde(with = "duration")]
-    pub rtt_max_age: Duration,
-    /// How long an endpoint that is down is spared before it is tried again. Default 30s.
-    #[serde(with = "duration")]
-    pub retry_down_after: Duration,
-}
-
 /// The bounds of everything that grows with the input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -310,9 +306,12 @@ impl Config {
             external_url: String::new(),
             sla_tiers: SlaTiers::default(),
             health: HealthConfig::default(),
+            time_intervals: Vec::new(),
+            mute_time_intervals: Vec::new(),
             flap: FlapConfig::default(),
             notify_on_unmute: false,
             compat: Compat::default(),
+            topology: None,
             limits: Limits::default(),
         }
     }
@@ -471,18 +470,6 @@ impl Default for SlaTiers {
             tier1: Duration::from_millis(50),
             tier2: Duration::from_millis(200),
             tier3: Duration::from_secs(1),
-        }
-    }
-}
-
-impl Default for HealthConfig {
-    fn default() -> Self {
-        Self {
-            failures: 3,
-            heartbeat_timeout: Duration::from_secs(30),
-            rtt_budget: Duration::from_secs(1),
-            rtt_max_age: Duration::from_secs(600),
-            retry_down_after: Duration::from_secs(30),
         }
     }
 }

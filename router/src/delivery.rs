@@ -11,13 +11,23 @@ use crate::{EndpointId, Router, duration};
 /// A dead letter is not tried again sooner than this, however short the de-duplication window.
 const MIN_REDELIVERY: Duration = Duration::from_secs(30);
 
+/// What a notification said of one alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Fires,
+    /// In another episode than the one that was told.
+    Anew,
+    Over,
+}
+
 impl Router {
     pub(crate) fn take_report(&mut self, report: &DeliveryReport, now: Stamp) -> Reported {
         let ok = report.result == DeliveryResult::Delivered;
         let blameless =
             matches!(report.result, DeliveryResult::Lost { cause: LostCause::Shutdown, .. });
         let at = now.to_system_time();
-        if !blameless && self.teller.endpoints.attempt(&report.endpoint, ok, report.rtt, at) {
+        let (id, rtt, pause) = (&report.endpoint, report.rtt, report.retry_after);
+        if !blameless && self.teller.endpoints.attempt(id, ok, rtt, pause, at) {
             self.teller.version += 1;
         }
         if !report.is_final() {
@@ -102,22 +112,24 @@ impl Router {
     fn take_back(&mut self, lost: &OnTheWay, at: Stamp, now: Stamp) -> bool {
         let mut still = false;
         for part in &lost.parts {
-            for (alert, is_over) in
-                part.fresh.iter().map(|a| (*a, false)).chain(part.over.iter().map(|a| (*a, true)))
-            {
+            let news =
+                [(&part.fresh, News::Fires), (&part.renewed, News::Anew), (&part.over, News::Over)];
+            let all =
+                news.into_iter().flat_map(|(slots, news)| slots.iter().map(move |s| (*s, news)));
+            for (alert, news) in all {
                 let Some(tracked) = self.alerts.get(alert) else { continue };
-                if tracked.is_over() != is_over {
+                if tracked.is_over() != (news == News::Over) {
                     continue;
                 }
                 for (group, pool) in self.places(alert, lost) {
-                    let last =
-                        self.groups.get(group).is_some_and(|g| g.logs[pool].last == lost.hash);
-                    let member = self.groups.get_mut(group).and_then(|g| g.member_mut(alert));
-                    let Some(member) = member else { continue };
+                    let Some(found) = self.groups.get_mut(group) else { continue };
+                    let last = found.logs[pool].last == lost.hash;
+                    let Some(member) = found.member_mut(alert) else { continue };
                     let bit = 1 << pool;
-                    match is_over {
-                        true if member.pending & bit != 0 => member.pending &= !bit,
-                        false if last => member.told &= !bit,
+                    match news {
+                        News::Over if member.pending & bit != 0 => member.pending &= !bit,
+                        News::Fires if last => member.told &= !bit,
+                        News::Anew if last => member.again |= bit,
                         _ => continue,
                     }
                     still = true;

@@ -1,4 +1,8 @@
-//! Endpoints: which of the ways to a receiver is the nearest healthy one.
+//! Endpoints: the ways to a receiver, and how well each of them is.
+
+mod choice;
+mod health;
+mod vitals;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -7,11 +11,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{HealthConfig, SlaTier, SlaTiers};
-use crate::{Status, time};
-
-/// How much the newest round trip counts in the moving average.
-const EWMA_WEIGHT: f64 = 0.3;
+pub(crate) use self::choice::{Candidate, Choice, Grounds, arrange};
+pub use self::health::HealthConfig;
+use self::health::{Rules, milliseconds, time};
+use self::vitals::{SharedVitals, Vitals};
+use crate::config::{SlaTier, SlaTiers};
+use crate::error::Error;
 
 /// Names one way to a receiver, such as `oncall/eu` or `oncall/webhook_configs/0`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,14 +26,15 @@ pub struct EndpointId(Arc<str>);
 /// Is an endpoint worth sending to?
 ///
 /// A double check of two signals: the heartbeat (an active probe where the host reports one, else whether the last
-/// delivery went through) and the round trip's moving average against its budget.
+/// delivery went through) and the round trip's moving average against its budget. Neither turns back easily: an average
+/// that was above the budget has to sink below a lower mark, and one that was down needs several successes in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Health {
     /// Both signals are good, or nothing is known yet.
     Up,
-    /// One signal is bad. Kept, and used when no other endpoint is up.
+    /// One signal is bad, or it was down and is on trial. Kept, and used when no other endpoint is up.
     Degraded,
     /// Both signals are bad, or too many deliveries in a row have failed. Used only when nothing else is left, and
     /// on trial again after `retry_down_after`.
@@ -47,62 +53,31 @@ pub struct EndpointStatus {
     pub rtt: Option<Duration>,
     /// Failed attempts since the last one that went through.
     pub failures: u32,
+    /// It asked not to be used for so long from the time asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spared_for: Option<Duration>,
+    /// Notifications on their way there, whose fate has not been reported.
+    pub pending: u64,
 }
 
-/// The measurements of one endpoint.
-#[derive(Debug, Clone, Default)]
-struct Vitals {
-    /// Moving average in milliseconds, and when it was last fed. Forgotten when it is old: an endpoint that nobody
-    /// uses because it *was* slow must get another chance.
-    rtt: Option<(f64, SystemTime)>,
-    failures: u32,
-    last_failure: Option<SystemTime>,
-    /// When the last active probe was answered, and whether the newest one was.
-    probe: Option<(SystemTime, bool)>,
-}
-
-/// The endpoints' health, by name.
-#[derive(Debug)]
-pub(crate) struct Endpoints {
-    vitals: HashMap<EndpointId, Vitals>,
-    health: HealthConfig,
-    tiers: SlaTiers,
-}
-
-/// One endpoint of a pool, as the configuration has it.
+/// The endpoints' health. One writer, which has it mutably; a clone is for reading: it shares the measurements, not the
+/// configuration, and may be asked in any thread while the writer goes on.
 #[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    pub(crate) id: EndpointId,
-    pub(crate) distance: u32,
+pub(crate) struct Endpoints {
+    /// By [`Candidate::slot`].
+    vitals: Vec<Arc<SharedVitals>>,
+    slots: Arc<HashMap<EndpointId, usize>>,
+    rules: Rules,
+    /// The tiers' limits in milliseconds, from the first on, and as they were written.
+    limits_ms: [f64; 3],
+    tiers: SlaTiers,
+    /// Moves with the configuration and with every change of health.
+    version: u64,
 }
 
-/// A candidate as of one moment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Judged<'a> {
-    candidate: &'a Candidate,
-    health: Health,
-    rtt: Option<f64>,
-    failures: u32,
-}
-
-/// The endpoint that was chosen, and why.
+/// A notification on its way: as long as this lives, it counts for its endpoint's load.
 #[derive(Debug)]
-pub(crate) struct Choice<'a> {
-    pub(crate) id: &'a EndpointId,
-    pub(crate) why: Grounds<'a>,
-}
-
-/// Why an endpoint was chosen, as a part of a sentence; written where the sentence is.
-#[derive(Debug)]
-pub(crate) enum Grounds<'a> {
-    Judged {
-        how: &'static str,
-        found: Judged<'a>,
-        budget: Option<(SlaTier, Duration)>,
-    },
-    /// The last telling is still on its way there, and says this.
-    Behind(Status),
-}
+pub(crate) struct Pending(Arc<SharedVitals>);
 
 impl EndpointId {
     /// Names an endpoint.
@@ -139,40 +114,51 @@ impl fmt::Display for Health {
 }
 
 impl Endpoints {
+    /// Nothing is known of them yet. `ids` in the order of their slots.
+    ///
+    /// # Errors
+    /// If `health` contradicts itself.
     pub(crate) fn new(
         ids: impl Iterator<Item = EndpointId>,
-        health: HealthConfig,
+        health: &HealthConfig,
         tiers: SlaTiers,
-    ) -> Self {
-        Self { vitals: ids.map(|id| (id, Vitals::default())).collect(), health, tiers }
+    ) -> Result<Self, Error> {
+        let slots: HashMap<_, _> = ids.enumerate().map(|(slot, id)| (id, slot)).collect();
+        let limits = [SlaTier::One, SlaTier::Two, SlaTier::Three].map(|tier| tiers.budget(tier));
+        Ok(Self {
+            vitals: (0..slots.len()).map(|_| Arc::new(SharedVitals::new())).collect(),
+            slots: Arc::new(slots),
+            rules: Rules::compile(health)?,
+            limits_ms: limits.map(milliseconds),
+            tiers,
+            version: 1,
+        })
     }
 
     /// Takes over what is known of the endpoints that stay.
-    pub(crate) fn inherit(&mut self, mut old: Self) {
-        for (id, vitals) in &mut self.vitals {
-            if let Some(known) = old.vitals.remove(id) {
-                *vitals = known;
+    pub(crate) fn inherit(&mut self, old: Self) {
+        for (id, slot) in self.slots.iter() {
+            let (known, mine) = (old.shared(id), self.vitals.get_mut(*slot));
+            if let (Some(known), Some(mine)) = (known, mine) {
+                *mine = Arc::clone(known);
             }
         }
+        self.version = old.version + 1;
     }
 
-    /// Records an attempt. `true` if the endpoint's health is another one now.
+    /// Records an attempt, and the pause that the endpoint asked for. `true` if the same question may have another
+    /// answer now.
     pub(crate) fn attempt(
         &mut self,
         id: &EndpointId,
         ok: bool,
         rtt: Option<Duration>,
+        retry_after: Option<Duration>,
         now: SystemTime,
     ) -> bool {
-        self.measure(id, now, |vitals| {
-            if ok {
-                vitals.failures = 0;
-                vitals.last_failure = None;
-                vitals.record_rtt(rtt, now);
-            } else {
-                vitals.failures = vitals.failures.saturating_add(1);
-                vitals.last_failure = Some(now);
-            }
+        self.measure(id, now, |vitals, rules, now| match ok {
+            true => vitals.delivered(rtt, rules, now),
+            false => vitals.failed(retry_after, rules, now),
         })
     }
 
@@ -183,153 +169,64 @@ impl Endpoints {
         rtt: Option<Duration>,
         now: SystemTime,
     ) -> bool {
-        self.measure(id, now, |vitals| {
-            let answered = vitals.probe.map_or(now, |(at, _)| at);
-            vitals.probe = Some((if rtt.is_some() { now } else { answered }, rtt.is_some()));
-            vitals.record_rtt(rtt, now);
-            if rtt.is_some() {
-                vitals.failures = 0;
-            }
+        self.measure(id, now, |vitals, rules, now| match rtt {
+            Some(rtt) => vitals.answered(rtt, rules, now),
+            None => vitals.unanswered(rules, now),
         })
     }
 
-    pub(crate) fn status(&self, now: SystemTime) -> Vec<EndpointStatus> {
-        let sorted: BTreeMap<_, _> = self.vitals.iter().collect();
-        let statuses = sorted.into_iter().map(|(id, vitals)| EndpointStatus {
-            id: id.clone(),
-            health: vitals.health(&self.health, now),
-            rtt: vitals
-                .rtt
-                .map(|(ms, _)| Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::MAX)),
-            failures: vitals.failures,
-        });
-        statuses.collect()
+    /// Counts a notification that is on its way to `id`.
+    pub(crate) fn pending(&self, id: &EndpointId) -> Option<Pending> {
+        let shared = Arc::clone(self.shared(id)?);
+        shared.one_more();
+        Some(Pending(shared))
     }
 
-    /// Chooses among `pool`, which is sorted by distance, leaving out what was tried already.
-    ///
-    /// In this order: the nearest that is up and inside the tier; the nearest degraded one inside the tier; the
-    /// fastest that is not down; and when all are down, the one that failed least. `None` only if none is left.
-    pub(crate) fn choose<'a>(
-        &self,
-        pool: &'a [Candidate],
-        tier: Option<SlaTier>,
-        tried: &[EndpointId],
-        now: SystemTime,
-    ) -> Option<Choice<'a>> {
-        let budget = tier.map(|tier| (tier, self.tiers.budget(tier)));
-        let unknown = Vitals::default();
-        let candidates: Vec<Judged<'a>> = pool
-            .iter()
-            .filter(|candidate| !tried.contains(&candidate.id))
-            .map(|candidate| {
-                let vitals = self.vitals.get(&candidate.id).unwrap_or(&unknown);
-                Judged {
-                    candidate,
-                    health: vitals.health(&self.health, now),
-                    rtt: vitals.rtt(&self.health, now),
-                    failures: vitals.failures,
-                }
+    pub(crate) fn status(&self, now: SystemTime) -> Vec<EndpointStatus> {
+        let now = time(now);
+        let sorted: BTreeMap<_, _> = self.slots.iter().collect();
+        let statuses = sorted.into_iter().filter_map(|(id, slot)| {
+            let shared = self.vitals.get(*slot)?;
+            let vitals = shared.read();
+            let rtt = vitals.rtt.map(|(ms, _)| Duration::try_from_secs_f64(ms / 1000.0));
+            let spared = vitals.spared(now).map(|until| Duration::from_nanos(until - now));
+            Some(EndpointStatus {
+                id: id.clone(),
+                health: vitals.health(&self.rules, now),
+                rtt: rtt.map(|rtt| rtt.unwrap_or(Duration::MAX)),
+                failures: vitals.failures,
+                spared_for: spared,
+                pending: shared.pending(),
             })
-            .collect();
-        let inside = |it: &Judged<'_>| budget.is_none_or(|(_, limit)| within(it.rtt, limit));
-        let nearest = |wanted| candidates.iter().find(|it| it.health == wanted && inside(it));
-        let fastest = || {
-            let alive = candidates.iter().filter(|it| it.health != Health::Down);
-            alive.min_by(|a, b| a.rtt.unwrap_or(0.0).total_cmp(&b.rtt.unwrap_or(0.0)))
-        };
-        let least_bad = || candidates.iter().min_by_key(|it| it.failures);
-
-        let (found, how) = if let Some(found) = nearest(Health::Up) {
-            (found, "nearest healthy")
-        } else if let Some(found) = nearest(Health::Degraded) {
-            (found, "none is up; nearest degraded")
-        } else if let Some(found) = fastest() {
-            (found, "all are outside the SLA; fastest that is alive")
-        } else {
-            (least_bad()?, "all are down; least bad")
-        };
-        let id = &found.candidate.id;
-        Some(Choice { id, why: Grounds::Judged { how, found: *found, budget } })
+        });
+        statuses.collect()
     }
 
     fn measure(
         &mut self,
         id: &EndpointId,
         now: SystemTime,
-        record: impl FnOnce(&mut Vitals),
+        change: impl FnOnce(Vitals, &Rules, u64) -> Vitals,
     ) -> bool {
-        let Some(vitals) = self.vitals.get_mut(id) else { return false };
-        let before = vitals.health(&self.health, now);
-        record(vitals);
-        before != vitals.health(&self.health, now)
+        let now = time(now);
+        let Some(shared) = self.shared(id) else { return false };
+        let before = shared.read();
+        let after = change(before, &self.rules, now);
+        shared.write(after);
+        let standing =
+            |vitals: &Vitals| (vitals.health(&self.rules, now), vitals.spared(now).is_some());
+        let changed = standing(&before) != standing(&after);
+        self.version += u64::from(changed);
+        changed
+    }
+
+    fn shared(&self, id: &EndpointId) -> Option<&Arc<SharedVitals>> {
+        self.vitals.get(*self.slots.get(id)?)
     }
 }
 
-impl Vitals {
-    fn health(&self, config: &HealthConfig, now: SystemTime) -> Health {
-        let failures = self.recent_failures(config, now);
-        if failures >= config.failures {
-            // On trial again after a while: one more failure and it is down once more.
-            let waited = self.last_failure.map(|at| time::since(at, now)).unwrap_or_default();
-            let on_trial = waited >= config.retry_down_after;
-            return if on_trial { Health::Degraded } else { Health::Down };
-        }
-        let heartbeat = match self.probe {
-            Some((at, answered)) => {
-                answered && time::since(at, now) <= config.heartbeat_timeout && failures == 0
-            }
-            None => failures == 0,
-        };
-        match (heartbeat, within(self.rtt(config, now), config.rtt_budget)) {
-            (true, true) => Health::Up,
-            (false, false) => Health::Down,
-            _ => Health::Degraded,
-        }
-    }
-
-    /// The failures in a row, unless the knowledge is too old. Where nobody probes, and another endpoint is up, only a
-    /// notification can find out that this one is back.
-    fn recent_failures(&self, config: &HealthConfig, now: SystemTime) -> u32 {
-        let old = self.last_failure.is_none_or(|at| time::since(at, now) > config.rtt_max_age);
-        if self.probe.is_none() && old { 0 } else { self.failures }
-    }
-
-    /// The round trip in milliseconds, unless the knowledge is too old.
-    fn rtt(&self, config: &HealthConfig, now: SystemTime) -> Option<f64> {
-        let (ms, at) = self.rtt?;
-        (time::since(at, now) <= config.rtt_max_age).then_some(ms)
-    }
-
-    fn record_rtt(&mut self, rtt: Option<Duration>, now: SystemTime) {
-        let Some(rtt) = rtt else { return };
-        let newest = rtt.as_secs_f64() * 1000.0;
-        let average = self.rtt.map_or(newest, |(old, _)| old + EWMA_WEIGHT * (newest - old));
-        self.rtt = Some((average, now));
-    }
-}
-
-/// Is the round trip inside `budget`? One that was never measured is given the benefit of the doubt.
-fn within(rtt_ms: Option<f64>, budget: Duration) -> bool {
-    rtt_ms.is_none_or(|ms| ms <= budget.as_secs_f64() * 1000.0)
-}
-
-/// `nearest healthy: distance 1, up, rtt 12 ms within tier 1 (50 ms)`.
-impl fmt::Display for Grounds<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (how, found, budget) = match self {
-            Self::Judged { how, found, budget } => (how, found, budget),
-            Self::Behind(Status::Firing) => return f.write_str("behind the firing"),
-            Self::Behind(Status::Resolved) => return f.write_str("behind the resolve"),
-        };
-        let Judged { candidate, health, rtt, .. } = *found;
-        write!(f, "{how}: distance {}, {health}", candidate.distance)?;
-        match rtt {
-            Some(ms) => write!(f, ", rtt {ms:.0} ms")?,
-            None => f.write_str(", rtt not measured yet")?,
-        }
-        let Some((tier, budget)) = *budget else { return Ok(()) };
-        let side = if within(rtt, budget) { "within" } else { "outside" };
-        write!(f, ", {side} tier {} ({} ms)", tier.number(), budget.as_millis())
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.one_less();
     }
 }

@@ -60,10 +60,15 @@ impl Router {
     /// Tells what is to be told of a group, and notes when to look at it again.
     pub(crate) fn flush(&mut self, slot: Slot, now: Stamp, out: &mut Vec<Notification>) {
         let Some(group) = self.groups.get(slot) else { return };
+        if group.members.is_empty() {
+            self.groups.remove(slot);
+            self.storm.forget(slot);
+            return;
+        }
         let timing = self.teller.plan.timing(group);
         let (muted, changes) = self.teller.plan.time_muted(group, now);
         let pools = group.logs.len();
-        let mut again = Stamp::NEVER;
+        let (mut again, mut token) = (Stamp::NEVER, Stamp::NEVER);
         for pool in 0..pools {
             let Some((told, wait)) = self.find_out(slot, pool, now) else { continue };
             again = again.min(wait);
@@ -74,7 +79,7 @@ impl Router {
             match self.storm.take(&id, limit, slot, now) {
                 Err(until) => {
                     limited(&told.found, group, &mut self.alerts);
-                    again = again.min(until);
+                    token = token.min(until);
                 }
                 Ok(waiting) => {
                     let with =
@@ -88,15 +93,16 @@ impl Router {
         let planned = self.planned(slot, now);
         let Some(group) = self.groups.get_mut(slot) else { return };
         (group.anchor, group.flushed) = (group.anchor.min(planned), planned);
-        again = again.min(self.next_repeat(slot, muted));
         let Some(group) = self.groups.get(slot) else { return };
         if muted && group.members.iter().any(|member| fires(member, &self.alerts).is_some()) {
             again = again.min(changes);
         }
         if again != Stamp::NEVER {
-            self.groups
-                .set_due(slot, group.beat(timing.interval, again.max(group.after(&timing, now))));
+            let again = again.max(group.after(&timing, now));
+            self.groups.due_by(slot, group.beat(timing.interval, again));
         }
+        self.groups.due_by(slot, token);
+        self.remind(slot, muted, now);
         self.tidy(slot, &timing, now);
     }
 
@@ -159,9 +165,9 @@ impl Router {
         }
     }
 
-    /// When the first pool is told again what it knows.
-    fn next_repeat(&self, slot: Slot, muted: bool) -> Stamp {
-        let Some(group) = self.groups.get(slot) else { return Stamp::NEVER };
+    /// Sees to it that the group is looked at when the first pool is told again what it knows.
+    pub(crate) fn remind(&mut self, slot: Slot, muted: bool, now: Stamp) {
+        let Some(group) = self.groups.get(slot) else { return };
         let timing = self.teller.plan.timing(group);
         let mut at = Stamp::NEVER;
         for (pool, log) in group.logs.iter().enumerate() {
@@ -173,7 +179,10 @@ impl Router {
             }
             at = at.min(log.retry_at);
         }
-        at
+        if at != Stamp::NEVER {
+            let at = at.max(group.after(&timing, now));
+            self.groups.due_by(slot, group.beat(timing.interval, at));
+        }
     }
 
     /// Shows on the alerts whether a time interval mutes them.
@@ -308,7 +317,10 @@ impl Group {
 
     /// The earliest time at which the group may be told again.
     fn after(&self, timing: &Timing, now: Stamp) -> Stamp {
-        if timing.interval.is_zero() { now } else { self.flushed.plus(timing.interval) }
+        match self.flushed.known() {
+            Some(flushed) if !timing.interval.is_zero() => flushed.plus(timing.interval),
+            _ => now,
+        }
     }
 }
 

@@ -164,6 +164,7 @@ impl Worker {
             let began = Instant::now();
             let result = self.attempt(notification).await;
             let took = began.elapsed();
+            let retry_after = result.as_ref().err().and_then(NotifyError::retry_after);
             let report = |result| DeliveryReport {
                 notification_id: notification.id.clone(),
                 endpoint: self.id.clone(),
@@ -171,6 +172,7 @@ impl Worker {
                 result,
                 attempts,
                 rtt: Some(took),
+                retry_after,
                 at: wall_clock(),
             };
             let Err(failure) = result else {

@@ -118,6 +118,7 @@ mod interval;
 mod plan;
 mod receiver;
 mod route;
+mod topology;
 
 mod clock;
 mod dedup;
@@ -161,6 +162,7 @@ mod metrics;
 
 mod duration;
 mod error;
+mod published;
 mod time;
 
 /// The README's program, compiled with the tests.
@@ -172,15 +174,15 @@ pub use async_trait::async_trait;
 
 pub use crate::alert::{Alert, Status};
 pub use crate::config::{
-    Compat, Config, EndpointConfig, GlobalConfig, HealthConfig, HostConfig, Limits, ReceiverConfig,
-    RouteConfig, SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
+    Compat, Config, EndpointConfig, GlobalConfig, HostConfig, Limits, ReceiverConfig, RouteConfig,
+    SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
 };
 pub use crate::dedup::{DedupKey, DedupWindow};
 #[cfg(feature = "dispatch")]
 pub use crate::dispatch::{
     DispatchConfig, Dispatcher, DispatcherBuilder, Receipt, Refused, Reports,
 };
-pub use crate::endpoint::{EndpointId, EndpointStatus, Health};
+pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::flap::FlapConfig;
 pub use crate::interval::{
@@ -191,6 +193,7 @@ pub use crate::matcher::{MatchOp, Matcher, Matchers};
 pub use crate::metrics::Metrics;
 pub use crate::notification::{Notification, WebhookV4};
 pub use crate::notifier::{NamedNotifier, Notifier, NotifyError, WriterNotifier, notifiers_for};
+pub use crate::published::{Published, Reader};
 pub use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, Reported};
 #[cfg(feature = "dispatch")]
 pub use crate::retry::RetryPolicy;
@@ -199,5 +202,6 @@ pub use crate::routed::{Outcome, Reason, Routed};
 pub use crate::router::{AlertView, GroupView, Router};
 pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};
 pub use crate::storm::RateLimit;
+pub use crate::topology::{LinkConfig, RegionConfig, Topology, TopologyConfig};
 #[cfg(feature = "webhook")]
 pub use crate::webhook::WebhookNotifier;

@@ -110,8 +110,7 @@ impl Router {
         if tracked.is_over() {
             let (forget_at, over_since) = (tracked.forget_at(), tracked.resolved_at);
             // Somebody who was told "firing" could not be told "resolved" yet, or waits for the group's next beat.
-            let keep = over_since.max(self.told_at(slot).known().unwrap_or(over_since));
-            let keep = keep.plus(KEEP_UNDELIVERED);
+            let keep = over_since.plus(KEEP_UNDELIVERED).plus(self.longest_interval(slot));
             if forget_at > now {
                 self.settle(slot);
             } else if self.is_told(slot) && keep > now {
@@ -275,7 +274,7 @@ impl Router {
         status: Status,
         now: Stamp,
     ) -> Vec<Notification> {
-        let keys = self.teller.plan.group_keys(&alert);
+        let keys = self.teller.plan.group_keys(&alert, &mut self.scratch);
         let mut tracked = Tracked::new(alert, now);
         if status == Status::Resolved {
             tracked.resolved_at = now;
@@ -377,6 +376,13 @@ impl Router {
     fn told_at(&self, slot: Slot) -> Stamp {
         let groups = self.alerts.get(slot).map(|tracked| &tracked.groups[..]).unwrap_or_default();
         groups.iter().map(|group| self.groups.due_at(*group)).min().unwrap_or(Stamp::NEVER)
+    }
+
+    /// Of its groups: how long what is over may wait to be told.
+    fn longest_interval(&self, slot: Slot) -> Duration {
+        let groups = self.alerts.get(slot).map(|tracked| &tracked.groups[..]).unwrap_or_default();
+        let groups = groups.iter().filter_map(|group| self.groups.get(*group));
+        groups.map(|group| self.teller.plan.timing(group).interval).max().unwrap_or_default()
     }
 
     fn word(&self, slot: Slot) -> Word {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use smallvec::SmallVec;
 
-use crate::endpoint::{Candidate, Choice, Grounds};
+use crate::endpoint::{Candidate, Choice, Grounds, Pending};
 use crate::receiver::PoolId;
 use crate::table::Slot;
 use crate::{EndpointId, Notification, SlaTier, Status};
@@ -30,6 +30,8 @@ pub(crate) struct OnTheWay {
     pub(crate) hash: u64,
     /// The pool hears of resolves.
     pub(crate) tells_resolved: bool,
+    /// Counts for the load of its endpoint, since it was remembered.
+    pub(crate) pending: Option<Pending>,
 }
 
 /// What a notification says of one group.
@@ -42,6 +44,8 @@ pub(crate) struct Part {
     pub(crate) pool: usize,
     /// The alerts of which it is news that they fire.
     pub(crate) fresh: SmallVec<[Slot; 2]>,
+    /// The alerts of which it is news that they fire anew.
+    pub(crate) renewed: SmallVec<[Slot; 2]>,
     /// The alerts of which it is news that they are over.
     pub(crate) over: SmallVec<[Slot; 2]>,
 }
@@ -82,6 +86,11 @@ impl Outstanding {
         }
         let candidate = pool.iter().find(|candidate| candidate.id == last.endpoint)?;
         Some(Choice { id: &candidate.id, why: Grounds::Behind(last.status) })
+    }
+
+    /// How many have been remembered so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Option<OnTheWay> {

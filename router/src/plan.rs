@@ -1,6 +1,7 @@
 //! A configuration, checked and compiled: from labels to groups, and what is to be known of each.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -10,18 +11,24 @@ use crate::endpoint::Endpoints;
 use crate::error::{Error, ErrorKind};
 use crate::flap::FlapConfig;
 use crate::group::{Group, GroupKey, MAX_POOLS, Named};
+use crate::interval::{TimeInterval, TimeIntervals};
 use crate::receiver::{PoolId, Receivers};
 use crate::route::{GroupBy, Names, Route, RouteScratch, RouteTree};
 use crate::storm::RateLimit;
 use crate::time::Stamp;
 use crate::{Alert, Labels};
 
+/// The number of the root.
+const ROOT: u32 = 0;
 /// The name of the label that stands for all others in the group of those that found no room for one of their own.
 pub(crate) const OVERFLOW: &str = "__overflow__";
+use crate::topology::Topology;
 
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) tree: RouteTree,
+    /// By route.
+    intervals: Vec<Intervals>,
     pub(crate) receivers: Receivers,
     pub(crate) compat: Compat,
     pub(crate) flap: FlapConfig,
@@ -38,6 +45,13 @@ pub(crate) struct Timing {
     pub(crate) wait: Duration,
     pub(crate) interval: Duration,
     pub(crate) repeat: Duration,
+}
+
+/// When a route is muted.
+#[derive(Debug, Default)]
+struct Intervals {
+    mute: Vec<Arc<TimeInterval>>,
+    active: Vec<Arc<TimeInterval>>,
 }
 
 /// How a receiver was found.
@@ -65,12 +79,15 @@ impl Plan {
                 return Err(Error::new(ErrorKind::InvalidConfig, name, "must be at least 1"));
             }
         }
-        let receivers = Receivers::compile(&config.receivers)?;
+        let topology = config.topology.as_ref().map(Topology::compile).transpose()?;
+        let receivers = Receivers::compile(&config.receivers, topology.as_ref())?;
         let tree = RouteTree::compile(&config.route, &Names::new(&receivers.names()))?;
-        let (health, tiers) = (config.health.clone(), config.sla_tiers.clone());
-        let endpoints = Endpoints::new(receivers.endpoints(), health, tiers);
+        let intervals = intervals(config, &tree)?;
+        let tiers = config.sla_tiers.clone();
+        let endpoints = Endpoints::new(receivers.endpoints(), &config.health, tiers)?;
         let plan = Self {
             tree,
+            intervals,
             receivers,
             compat: config.compat,
             flap: match config.compat {
@@ -83,7 +100,7 @@ impl Plan {
             external_url: config.external_url.clone(),
             limits: config.limits.clone(),
         };
-        for (index, route) in plan.tree.iter() {
+        for (index, route) in (0..).zip(plan.tree.routes()) {
             let pools = plan.pools(index, Named::ByTree).count();
             if pools > MAX_POOLS {
                 let message = format!(
@@ -96,26 +113,29 @@ impl Plan {
     }
 
     /// The groups that an alert belongs to, in the order of the routes; at least one.
-    pub(crate) fn group_keys(&self, alert: &Alert) -> SmallVec<[GroupKey; 2]> {
-        let root = self.tree.root();
+    pub(crate) fn group_keys(
+        &self,
+        alert: &Alert,
+        scratch: &mut RouteScratch,
+    ) -> SmallVec<[GroupKey; 2]> {
+        let root = ROOT;
         if let Some(name) = &alert.receiver {
             let named = self.receivers.by_name(name).and_then(|index| u32::try_from(index).ok());
             let named = named.map_or(Named::Unknown, Named::Receiver);
-            let labels = self.tree.get(root).group_labels(&alert.labels);
+            let labels = self.route(root).group_labels(&alert.labels);
             return SmallVec::from_iter([GroupKey { route: root, named, labels }]);
         }
-        let mut scratch = RouteScratch::default();
-        let found = self.tree.find_into(&alert.labels, &mut scratch);
-        let keys = found.iter().map(|&route| {
-            let labels = self.tree.get(route).group_labels(&alert.labels);
-            GroupKey { route, named: Named::ByTree, labels }
+        let found = self.tree.find_into(&alert.labels, scratch).iter();
+        let keys = found.map(|route| {
+            let labels = self.route(*route).group_labels(&alert.labels);
+            GroupKey { route: *route, named: Named::ByTree, labels }
         });
         keys.collect()
     }
 
     /// The pools that are told of what `route` takes.
     pub(crate) fn pools(&self, route: u32, named: Named) -> impl Iterator<Item = &PoolId> {
-        let route = self.tree.get(route);
+        let route = self.route(route);
         let by_name = match named {
             Named::Receiver(index) => Some(index as usize),
             _ => None,
@@ -135,7 +155,7 @@ impl Plan {
                 repeat: Duration::MAX,
             };
         }
-        let route = self.tree.get(group.key.route);
+        let route = self.route(group.key.route);
         // What has to arrive within milliseconds cannot wait for company.
         let first_tier = route.sla == Some(SlaTier::One);
         let wait = if first_tier { Duration::ZERO } else { route.group_wait };
@@ -143,8 +163,24 @@ impl Plan {
     }
 
     /// Does a time interval mute the group's route, and when may that change?
-    pub(crate) fn time_muted(&self, _group: &Group, _now: Stamp) -> (bool, Stamp) {
-        (false, Stamp::NEVER)
+    pub(crate) fn time_muted(&self, group: &Group, now: Stamp) -> (bool, Stamp) {
+        let route = group.key.route as usize;
+        let Some(Intervals { mute, active }) = self.intervals.get(route) else {
+            return (false, Stamp::NEVER);
+        };
+        if group.retired.is_some() || (mute.is_empty() && active.is_empty()) {
+            return (false, Stamp::NEVER);
+        }
+        let now = now.to_system_time();
+        let muted = mute.iter().any(|interval| interval.contains(now))
+            || (!active.is_empty() && !active.iter().any(|interval| interval.contains(now)));
+        let changes = mute.iter().chain(active).filter_map(|interval| interval.next_change(now));
+        (muted, changes.min().map_or(Stamp::NEVER, Stamp::of))
+    }
+
+    /// A route by its number; the root for one that there is not.
+    pub(crate) fn route(&self, number: u32) -> &Route {
+        self.tree.routes().get(number as usize).unwrap_or_else(|| self.tree.root())
     }
 
     pub(crate) fn rate_limit(&self, pool: &str) -> Option<RateLimit> {
@@ -152,13 +188,13 @@ impl Plan {
     }
 
     pub(crate) fn sla(&self, group: &Group) -> Option<SlaTier> {
-        let route = group.retired.is_none().then(|| self.tree.get(group.key.route))?;
+        let route = group.retired.is_none().then(|| self.route(group.key.route))?;
         route.sla
     }
 
     /// Alertmanager's name for the conversation: the route's key, and the labels that it groups by.
     pub(crate) fn group_key(&self, key: &GroupKey) -> String {
-        format!("{}:{}", self.tree.get(key.route).key, key.labels)
+        format!("{}:{}", self.route(key.route).key, key.labels)
     }
 
     /// Why the receivers of `group` are told; `name` is the receiver that its alert names.
@@ -167,10 +203,28 @@ impl Plan {
             _ if group.retired.is_some() => Why::Retired,
             Named::Receiver(_) => Why::Named,
             Named::Unknown => Why::UnknownName(name.unwrap_or_default()),
-            Named::ByTree if group.key.route == self.tree.root() => Why::Default,
-            Named::ByTree => Why::Matched(self.tree.get(group.key.route)),
+            Named::ByTree if group.key.route == ROOT => Why::Default,
+            Named::ByTree => Why::Matched(self.route(group.key.route)),
         }
     }
+}
+
+/// The time intervals that the routes name.
+fn intervals(config: &Config, tree: &RouteTree) -> Result<Vec<Intervals>, Error> {
+    let (newer, older) = (&config.time_intervals, &config.mute_time_intervals);
+    let all = TimeIntervals::compile_with_older(newer, older)?;
+    let found = |path: &str, list: &str, names: &[String]| {
+        let names = names.iter().enumerate();
+        names.map(|(i, name)| all.find(format_args!("{path}.{list}[{i}]"), name).cloned()).collect()
+    };
+    let by_route = tree.routes().iter().map(|route| {
+        let mute: Result<_, Error> =
+            found(&route.path, "mute_time_intervals", &route.mute_time_intervals);
+        let active: Result<_, Error> =
+            found(&route.path, "active_time_intervals", &route.active_time_intervals);
+        Ok(Intervals { mute: mute?, active: active? })
+    });
+    by_route.collect()
 }
 
 impl Route {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::RateLimit;
 use crate::config::{EndpointConfig, ReceiverConfig, StdoutConfig, WebhookConfig};
-use crate::endpoint::{Candidate, EndpointId};
+use crate::endpoint::{Candidate, EndpointId, arrange};
 use crate::error::{Error, ErrorKind};
+use crate::topology::{Distance, Topology};
 
 /// Names a pool across configurations.
 pub(crate) type PoolId = Arc<str>;
@@ -33,6 +34,8 @@ pub(crate) struct Receivers {
     all: Vec<Receiver>,
     by_name: HashMap<Arc<str>, usize>,
     pools: HashMap<PoolId, (usize, usize)>,
+    /// By [`Candidate::slot`].
+    endpoints: Vec<EndpointId>,
 }
 
 /// How one endpoint is reached, as configured.
@@ -44,13 +47,20 @@ pub(crate) enum Transport<'a> {
 }
 
 impl Receivers {
-    pub(crate) fn compile(configs: &[ReceiverConfig]) -> Result<Self, Error> {
-        let mut receivers =
-            Self { all: Vec::new(), by_name: HashMap::new(), pools: HashMap::new() };
+    pub(crate) fn compile(
+        configs: &[ReceiverConfig],
+        topology: Option<&Topology>,
+    ) -> Result<Self, Error> {
+        let mut receivers = Self {
+            all: Vec::new(),
+            by_name: HashMap::new(),
+            pools: HashMap::new(),
+            endpoints: Vec::new(),
+        };
         let mut ids = HashSet::new();
         for (i, config) in configs.iter().enumerate() {
             let place = format!("receivers[{i}]");
-            let receiver = compile_receiver(config, &place)?;
+            let receiver = compile_receiver(config, &place, topology, &mut receivers.endpoints)?;
             for (j, pool) in receiver.pools.iter().enumerate() {
                 for candidate in &pool.firing {
                     if !ids.insert(candidate.id.clone()) {
@@ -90,13 +100,18 @@ impl Receivers {
         Some((receiver, receiver.pools.get(pool)?))
     }
 
+    /// All endpoints, in the order of their slots.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = EndpointId> {
-        let pools = self.all.iter().flat_map(|receiver| &receiver.pools);
-        pools.flat_map(|pool| pool.firing.iter().map(|candidate| candidate.id.clone()))
+        self.endpoints.iter().cloned()
     }
 }
 
-fn compile_receiver(config: &ReceiverConfig, place: &str) -> Result<Receiver, Error> {
+fn compile_receiver(
+    config: &ReceiverConfig,
+    place: &str,
+    topology: Option<&Topology>,
+    endpoints: &mut Vec<EndpointId>,
+) -> Result<Receiver, Error> {
     let invalid = |message: String| Err(Error::new(ErrorKind::InvalidConfig, place, message));
     if config.name.is_empty() {
         return invalid("the receiver's name is missing: `name: NAME`".into());
@@ -110,16 +125,16 @@ fn compile_receiver(config: &ReceiverConfig, place: &str) -> Result<Receiver, Er
                     "endpoints[{i}] needs exactly one of `webhook`, `stdout` and `host`"
                 ));
             };
-            let id = endpoint_id(config, i, endpoint);
-            let candidate = Candidate { id, distance: endpoint.distance };
+            let (distance, way) = reach(endpoint, &format!("{place}.endpoints[{i}]"), topology)?;
+            let mut candidate = candidate(endpoint_id(config, i, endpoint), endpoints);
+            (candidate.distance, candidate.way) = (distance, way);
             if send_resolved {
                 resolved.push(candidate.clone());
             }
             firing.push(candidate);
         }
-        // Stable: of two at one distance the first in the file is asked first.
-        firing.sort_by_key(|candidate| candidate.distance);
-        resolved.sort_by_key(|candidate| candidate.distance);
+        arrange(&mut firing);
+        arrange(&mut resolved);
         pools.push(Pool { id: Arc::from(&*config.name), firing, resolved });
     }
     let webhooks = config.webhook_configs.iter().map(|webhook| webhook.send_resolved);
@@ -128,11 +143,42 @@ fn compile_receiver(config: &ReceiverConfig, place: &str) -> Result<Receiver, Er
     let stdouts = stdouts.enumerate().map(|(i, send)| (stdout_id(config, i), send));
     for (id, send_resolved) in webhooks.chain(stdouts) {
         let pool_id = Arc::from(id.as_str());
-        let firing = vec![Candidate { id, distance: 0 }];
+        let firing = vec![candidate(id, endpoints)];
         let resolved = if send_resolved { firing.clone() } else { Vec::new() };
         pools.push(Pool { id: pool_id, firing, resolved });
     }
     Ok(Receiver { name: Arc::from(&*config.name), rate_limit: config.rate_limit, pools })
+}
+
+/// The next candidate, which is here.
+fn candidate(id: EndpointId, endpoints: &mut Vec<EndpointId>) -> Candidate {
+    let slot = endpoints.len();
+    endpoints.push(id.clone());
+    Candidate { id, slot, distance: Distance::Known(0), way: None, equals: 1 }
+}
+
+/// How far an endpoint is, and by which way.
+fn reach(
+    endpoint: &EndpointConfig,
+    place: &str,
+    topology: Option<&Topology>,
+) -> Result<(Distance, Option<Arc<str>>), Error> {
+    let invalid = |at: &str, message: &str| Err(Error::new(ErrorKind::InvalidConfig, at, message));
+    let (key, name) = match (&endpoint.zone, &endpoint.region) {
+        (None, None) => return Ok((Distance::Known(endpoint.distance.into()), None)),
+        (Some(_), Some(_)) => return invalid(place, "write either `zone` or `region`, not both"),
+        (Some(zone), None) => ("zone", zone),
+        (None, Some(region)) => ("region", region),
+    };
+    let at = format!("{place}.{key}");
+    let Some(topology) = topology else {
+        return invalid(
+            &at,
+            "there is no `topology` with zones: add one, or write `distance` alone",
+        );
+    };
+    let (distance, way) = topology.reach(name, endpoint.distance, &at)?;
+    Ok((distance, Some(Arc::from(way))))
 }
 
 /// `None` unless exactly one way is configured.

@@ -70,7 +70,7 @@ impl Router {
         known: &mut Vec<Known>,
     ) {
         let Some(tracked) = self.alerts.get(slot) else { return };
-        let keys = self.teller.plan.group_keys(&tracked.alert);
+        let keys = self.teller.plan.group_keys(&tracked.alert, &mut self.scratch);
         let again = tracked.groups.clone();
         let mut seen: SmallVec<[PoolId; 4]> = SmallVec::new();
         let mut joined: SmallVec<[Slot; 2]> = SmallVec::new();
@@ -103,11 +103,13 @@ impl Router {
                 if is_new {
                     *place = member;
                 } else {
-                    // A new episode: who was told of the last one is told of this one, whether it was over or not.
+                    // A new episode: who was told of the last one is told of this one, whether it was over or not, and
+                    // whether the resolve that is on its way arrives or not.
                     place.skip = member.skip;
-                    place.told &= !place.pending;
-                    place.again =
-                        if self.teller.plan.compat == Compat::Birl { place.told } else { 0 };
+                    place.again |= match self.teller.plan.compat {
+                        Compat::Birl => place.told,
+                        Compat::Alertmanager => place.told & place.pending,
+                    };
                     place.pending = 0;
                 }
             }
@@ -118,8 +120,9 @@ impl Router {
             joined.push(group);
             if untold || found.logs.is_empty() {
                 self.touch(group, now);
-            } else {
-                self.groups.due_by(group, now);
+            } else if let Some(found) = self.groups.get(group) {
+                let (muted, _) = self.teller.plan.time_muted(found, now);
+                self.remind(group, muted, now);
             }
         }
         let epoch = self.teller.epoch;

@@ -23,6 +23,8 @@ pub struct DeliveryReport {
     pub attempts: u32,
     /// How long the last attempt took; `None` if there was none.
     pub rtt: Option<Duration>,
+    /// The pause that the endpoint asked for, if it did: it is spared for so long.
+    pub retry_after: Option<Duration>,
     /// When this was known.
     pub at: SystemTime,
 }
@@ -116,6 +118,7 @@ impl DeliveryReport {
             result,
             attempts: 0,
             rtt: None,
+            retry_after: None,
             at,
         }
     }

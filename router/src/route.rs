@@ -101,18 +101,14 @@ impl RouteTree {
         &self.routes
     }
 
-    /// The number of the root, which matches everything.
-    pub(crate) fn root(&self) -> u32 {
-        0
-    }
-
     /// The node of this number, which is one of this tree's.
-    pub(crate) fn get(&self, number: u32) -> &Route {
+    fn get(&self, number: u32) -> &Route {
         &self.routes[number as usize]
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Route)> {
-        (0..).zip(&self.routes)
+    /// The root, which matches everything.
+    pub fn root(&self) -> &Route {
+        &self.routes[0]
     }
 
     /// The numbers of the nodes that take an alert with these labels, at least one, in the order of the walk. Allocates

@@ -9,6 +9,7 @@ use crate::group::Groups;
 use crate::outstanding::Outstanding;
 use crate::plan::Plan;
 use crate::report::{DeliveryReport, Reported};
+use crate::route::RouteScratch;
 use crate::state::{AlertState, Word};
 use crate::storm::Storm;
 use crate::teller::Teller;
@@ -37,6 +38,7 @@ pub struct Router {
     pub(crate) groups: Groups,
     pub(crate) storm: Storm,
     pub(crate) clock: Clock,
+    pub(crate) scratch: RouteScratch,
     pub(crate) teller: Teller,
     /// An alert was told without being remembered: from then on an unknown resolve may be one of those.
     pub(crate) told_unremembered: bool,
@@ -95,6 +97,7 @@ impl Router {
             groups: Groups::new(),
             storm: Storm::default(),
             clock: Clock::new(),
+            scratch: RouteScratch::default(),
             teller,
             told_unremembered: false,
         })

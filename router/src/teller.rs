@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use smallvec::SmallVec;
 
-use crate::endpoint::{Choice, Endpoints};
+use crate::endpoint::{Candidate, Choice, Endpoints};
 use crate::flush::Findings;
 use crate::group::Group;
 use crate::labels::Fnv;
@@ -14,7 +14,7 @@ use crate::receiver::PoolId;
 use crate::table::Slot;
 use crate::time::Stamp;
 use crate::tracked::Alerts;
-use crate::{Alert, Compat, EndpointId, Labels, Metrics, Notification, Status};
+use crate::{Alert, Compat, EndpointId, Labels, Metrics, Notification, SlaTier, Status};
 
 /// Most reasons are shorter, and so written without growing.
 const ROOM_FOR_A_REASON: usize = 160;
@@ -63,7 +63,7 @@ impl Teller {
         let sla = self.plan.sla(first.group);
         let at = now.to_system_time();
         let behind = self.outstanding.behind(log.last, status, ways);
-        let choice = behind.or_else(|| self.endpoints.choose(ways, sla, &[], at))?;
+        let choice = behind.or_else(|| self.choose(ways, sla, &[], now))?;
 
         let (told, truncated) = self.content(all, wants_resolved, alerts);
         let group_key = match (all, &first.group.retired) {
@@ -100,6 +100,7 @@ impl Teller {
             parts: all.iter().map(|says| says.part(wants_resolved)).collect(),
             hash,
             tells_resolved: wants_resolved,
+            pending: None,
         })
     }
 
@@ -186,13 +187,25 @@ impl Teller {
             Status::Firing => &pool.firing,
             Status::Resolved => &pool.resolved,
         };
-        let now = now.to_system_time();
-        let choice = self.endpoints.choose(candidates, lost.sla, &lost.tried, now)?;
+        let choice = self.choose(candidates, lost.sla, &lost.tried, now)?;
         Some((choice.id.clone(), choice.why.to_string()))
     }
 
+    /// Among equals it is drawn by what has been told so far, so that the same story is the same choices.
+    fn choose<'a>(
+        &'a self,
+        pool: &'a [Candidate],
+        sla: Option<SlaTier>,
+        tried: &[EndpointId],
+        now: Stamp,
+    ) -> Option<Choice<'a>> {
+        let random = self.outstanding.count() ^ self.version.rotate_left(32);
+        self.endpoints.choose(pool, sla, tried, now.to_system_time(), random)
+    }
+
     /// Remembers what is on its way, and counts what is pushed out of the memory.
-    pub(crate) fn remember(&mut self, on_the_way: OnTheWay) {
+    pub(crate) fn remember(&mut self, mut on_the_way: OnTheWay) {
+        on_the_way.pending = self.endpoints.pending(&on_the_way.notification.endpoint);
         let evicted = self.outstanding.insert(on_the_way, self.plan.limits.max_outstanding);
         if evicted > 0 {
             self.metrics.count_dropped("unreported", evicted);
@@ -205,11 +218,17 @@ impl Says<'_> {
         let slots = |places: &[usize]| {
             places.iter().filter_map(|place| Some(self.group.members.get(*place)?.alert)).collect()
         };
+        let bit = 1 << self.pool;
+        let told = |place: &&usize| {
+            self.group.members.get(**place).is_some_and(|member| member.told & bit != 0)
+        };
+        let (renewed, fresh): (Vec<usize>, Vec<usize>) = self.found.fresh.iter().partition(told);
         Part {
             group: self.slot,
             number: self.group.number,
             pool: self.pool,
-            fresh: slots(&self.found.fresh),
+            fresh: slots(&fresh),
+            renewed: slots(&renewed),
             over: if wants_resolved { slots(&self.found.over) } else { SmallVec::new() },
         }
     }

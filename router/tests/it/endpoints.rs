@@ -1,23 +1,30 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use birl_router::{
-    DeliveryReport, DeliveryResult, EndpointId, Health, LostCause, Notification, Router,
+    DeliveryReport, DeliveryResult, EndpointId, EndpointStatus, Health, LostCause, Notification,
+    Router,
 };
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::{alert, at, router, told};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// Three ways to one receiver: near at 1, middle at 5, far at 9.
-fn pool(sla: serde_json::Value) -> Router {
+fn pool(sla: Value) -> Router {
+    pool_of(&[("far", 9), ("near", 1), ("middle", 5)], sla, json!({}))
+}
+
+fn pool_of(endpoints: &[(&str, u32)], sla: Value, health: Value) -> Router {
+    let endpoint =
+        |(name, distance): &(&str, u32)| json!({ "name": name, "distance": distance, "host": {} });
+    let endpoints: Vec<Value> = endpoints.iter().map(endpoint).collect();
     router(json!({
         "route": { "receiver": "oncall", "sla": sla },
-        "receivers": [{ "name": "oncall", "endpoints": [
-            { "name": "far", "distance": 9, "host": {} },
-            { "name": "near", "distance": 1, "host": {} },
-            { "name": "middle", "distance": 5, "host": {} }
-        ] }]
+        "receivers": [{ "name": "oncall", "endpoints": endpoints }],
+        "health": health
     }))
 }
 
@@ -49,9 +56,21 @@ fn lose(r: &mut Router, n: &Notification, now: u64) -> birl_router::Reported {
     r.report(&DeliveryReport::lost(n, LostCause::DeadlineOver, "503", at(now)), at(now))
 }
 
-fn health(r: &Router, name: &str, now: u64) -> Health {
+/// One failed attempt, after which the endpoint asks to be spared for so many seconds.
+fn refuse(r: &mut Router, n: &Notification, retry_after: u64, now: u64) {
+    let mut report = DeliveryReport::lost(n, LostCause::Permanent, "429", at(now));
+    report.result = DeliveryResult::Retrying { error: "429".into(), pause: MS(1) };
+    report.retry_after = Some(Duration::from_secs(retry_after));
+    assert!(r.report(&report, at(now)).resend.is_empty());
+}
+
+fn status(r: &Router, name: &str, now: u64) -> EndpointStatus {
     let all = r.endpoints(at(now));
-    all.into_iter().find(|status| status.id == id(name)).unwrap().health
+    all.into_iter().find(|status| status.id == id(name)).unwrap()
+}
+
+fn health(r: &Router, name: &str, now: u64) -> Health {
+    status(r, name, now).health
 }
 
 #[test]
@@ -107,13 +126,19 @@ fn failures_in_a_row_take_it_down_and_a_delivery_brings_it_back() {
     fail_once(&mut r, &n, 2);
     fail_once(&mut r, &n, 3);
     assert_eq!(health(&r, "near", 3), Health::Down);
-    // After a while it is on trial: one failure more and it is down again, one delivery and it is up.
+    // After a while it is on trial: one failure more and it is down again, two deliveries in a row and it is up.
     assert_eq!(health(&r, "near", 33), Health::Degraded);
     fail_once(&mut r, &n, 33);
     assert_eq!(health(&r, "near", 34), Health::Down);
     deliver(&mut r, &n, MS(10), 35);
-    assert_eq!(health(&r, "near", 35), Health::Up);
-    assert_eq!(tell(&mut r, "C", 36).endpoint, id("near"));
+    assert_eq!(health(&r, "near", 35), Health::Degraded, "one swallow does not make a summer");
+    fail_once(&mut r, &n, 36);
+    assert_eq!(health(&r, "near", 36), Health::Down);
+    for now in [37, 38] {
+        deliver(&mut r, &n, MS(10), now);
+    }
+    assert_eq!(health(&r, "near", 38), Health::Up);
+    assert_eq!(tell(&mut r, "C", 39).endpoint, id("near"));
 }
 
 #[test]
@@ -335,4 +360,432 @@ fn reports_that_never_come_are_bounded_and_counted() {
         let _ = r.route(alert(&format!("A{i}"), 0), at(0));
     }
     assert_eq!(r.metrics().dropped("unreported"), 2);
+}
+
+/// Around its budget an endpoint does not flap: it is good again below a lower mark.
+#[test]
+fn a_slow_endpoint_comes_back_when_it_is_well_below_its_budget() {
+    let mut r = pool(json!(null));
+    for (now, ms, expected) in [
+        (0, 900, Health::Up),
+        (100, 1100, Health::Degraded), // nearly all of the average is the newest by now
+        (200, 900, Health::Degraded),
+        (300, 820, Health::Degraded),
+        (400, 780, Health::Up),
+        (500, 900, Health::Up),
+    ] {
+        r.heartbeat(&id("near"), Some(MS(ms)), at(now));
+        assert_eq!(health(&r, "near", now), expected, "{ms} ms at {now}");
+    }
+}
+
+/// The longer nothing was measured the more the newest counts; and of many at once each counts for something.
+#[test]
+fn the_average_is_weighted_by_time() {
+    let mut r = pool(json!(null));
+    let rtt = |r: &Router, now| status(r, "near", now).rtt.unwrap().as_millis();
+    r.heartbeat(&id("near"), Some(MS(100)), at(0));
+    r.heartbeat(&id("near"), Some(MS(200)), at(0));
+    assert_eq!(rtt(&r, 0), 130);
+    r.heartbeat(&id("near"), Some(MS(200)), at(30)); // once the decay: 130 + 70 × (1 − 1/e)
+    assert_eq!(rtt(&r, 30), 174);
+    r.heartbeat(&id("near"), Some(MS(20)), at(330));
+    assert_eq!(rtt(&r, 330), 20);
+}
+
+#[test]
+fn probes_without_an_answer_in_a_row_take_it_down_and_one_answer_does_not_bring_it_back() {
+    let mut r = pool(json!(null));
+    r.heartbeat(&id("near"), Some(MS(10)), at(0));
+    for now in [1, 2] {
+        r.heartbeat(&id("near"), None, at(now));
+        assert_eq!(health(&r, "near", now), Health::Degraded);
+    }
+    r.heartbeat(&id("near"), None, at(3));
+    assert_eq!(health(&r, "near", 3), Health::Down);
+    r.heartbeat(&id("near"), Some(MS(10)), at(4));
+    assert_eq!(health(&r, "near", 4), Health::Degraded);
+    r.heartbeat(&id("near"), Some(MS(10)), at(5));
+    assert_eq!(health(&r, "near", 5), Health::Up);
+}
+
+/// It is there, and refuses all the same.
+#[test]
+fn an_answered_probe_between_refusals_does_not_hide_them() {
+    let mut r = pool(json!(null));
+    let n = tell(&mut r, "A", 0);
+    for now in 1..=3 {
+        r.heartbeat(&id("near"), Some(MS(10)), at(now));
+        fail_once(&mut r, &n, now);
+    }
+    assert_eq!(health(&r, "near", 3), Health::Down);
+}
+
+#[test]
+fn an_endpoint_that_asks_for_a_pause_is_spared_until_it_is_over() {
+    let mut r = pool(json!(null));
+    let n = tell(&mut r, "A", 0);
+    let version = r.version();
+    refuse(&mut r, &n, 60, 0);
+    assert!(r.version() > version);
+    assert_eq!(status(&r, "near", 10).spared_for, Some(Duration::from_secs(50)));
+    let to_middle = tell(&mut r, "B", 10);
+    assert_eq!(to_middle.endpoint, id("middle"));
+    assert!(
+        to_middle.reason.ends_with("passed over: oncall/near (asked to be spared))"),
+        "{}",
+        to_middle.reason
+    );
+    // The other two fail: what asked for a pause is better than nothing, and alive.
+    for (name, now) in [("middle", 11), ("far", 12)] {
+        let mut n = tell(&mut r, name, now);
+        n.endpoint = id(name);
+        (0..3).for_each(|_| fail_once(&mut r, &n, now));
+    }
+    let n = tell(&mut r, "C", 13);
+    assert_eq!(n.endpoint, id("near"));
+    assert!(n.reason.contains("none is alive but what asked to be spared"), "{}", n.reason);
+    // The pause is over; it is degraded by its failure, as before.
+    assert_eq!(status(&r, "near", 60).spared_for, None);
+    assert!(tell(&mut r, "D", 60).reason.contains("nearest degraded: distance 1"));
+    // A delivery ends a pause as well.
+    refuse(&mut r, &n, 60, 61);
+    deliver(&mut r, &n, MS(5), 62);
+    assert_eq!(status(&r, "near", 62).spared_for, None);
+}
+
+#[test]
+fn nobody_is_spared_for_longer_than_five_minutes() {
+    let mut r = pool(json!(null));
+    let n = tell(&mut r, "A", 0);
+    refuse(&mut r, &n, u64::MAX, 0);
+    assert_eq!(status(&r, "near", 0).spared_for, Some(Duration::from_secs(300)));
+    let mut r = pool_of(&[("only", 1)], json!(null), json!({ "retry_after_max": "10s" }));
+    let n = tell(&mut r, "A", 0);
+    refuse(&mut r, &n, 60, 0);
+    assert_eq!(status(&r, "only", 0).spared_for, Some(Duration::from_secs(10)));
+    assert_eq!(tell(&mut r, "B", 1).endpoint, id("only"), "never silence");
+}
+
+/// Most are down, and none is up: perhaps it is the measurement. Then the nearest is asked, down or not.
+#[test]
+fn when_most_are_down_and_none_is_up_health_is_ignored() {
+    for (percent, expected, how) in [
+        (
+            50,
+            "near",
+            "none is up and most are down, so health is ignored; nearest: distance 1, down",
+        ),
+        (100, "far", "none is up; nearest degraded: distance 9, degraded"),
+    ] {
+        let mut r = pool_of(
+            &[("near", 1), ("middle", 5), ("far", 9)],
+            json!(null),
+            json!({ "panic_percent": percent }),
+        );
+        for (name, failures) in [("near", 3), ("middle", 3), ("far", 1)] {
+            let mut n = tell(&mut r, name, 0);
+            n.endpoint = id(name);
+            (0..failures).for_each(|_| fail_once(&mut r, &n, 0));
+        }
+        let n = tell(&mut r, "A", 1);
+        assert_eq!(n.endpoint, id(expected), "{}", n.reason);
+        assert!(n.reason.contains(how), "{}", n.reason);
+    }
+}
+
+/// Of one pool: how often each endpoint is used by so many tellings, of which nobody hears the end.
+fn shares(r: &mut Router, tellings: u64, now: u64) -> BTreeMap<EndpointId, u64> {
+    let mut shares = BTreeMap::new();
+    for i in 0..tellings {
+        *shares.entry(tell(r, &format!("{now}-{i}"), now).endpoint).or_default() += 1;
+    }
+    shares
+}
+
+#[test]
+fn equally_near_endpoints_share_the_load_and_the_same_story_is_the_same_choices() {
+    let run = || {
+        let mut r = pool_of(&[("a", 1), ("b", 1), ("c", 1), ("far", 2)], json!(null), json!({}));
+        let ends: Vec<EndpointId> =
+            (0..300).map(|i| tell(&mut r, &format!("A{i}"), 0).endpoint).collect();
+        let pending: Vec<u64> = r.endpoints(at(0)).iter().map(|status| status.pending).collect();
+        (ends, pending)
+    };
+    let (ends, pending) = run();
+    assert!(pending[..3].iter().all(|n| (95..=105).contains(n)), "{pending:?}");
+    assert_eq!(pending[3], 0, "farther away");
+    assert_eq!(run(), (ends, pending));
+}
+
+#[test]
+fn of_equally_near_endpoints_the_faster_gets_more() {
+    let mut r = pool_of(&[("slow", 1), ("fast", 1)], json!(null), json!({}));
+    r.heartbeat(&id("slow"), Some(MS(90)), at(0));
+    r.heartbeat(&id("fast"), Some(MS(30)), at(0));
+    // 90 × (pending + 1) against 30 × (pending + 1): three times as many.
+    let shares = shares(&mut r, 100, 0);
+    assert!((24..=26).contains(&shares[&id("slow")]), "{shares:?}");
+}
+
+/// One slow answer counts at once, and is forgotten slowly.
+#[test]
+fn a_peak_counts_at_once_and_sinks_with_time() {
+    let mut r = pool_of(&[("peak", 1), ("even", 1)], json!(null), json!({}));
+    for _ in 0..50 {
+        r.heartbeat(&id("peak"), Some(MS(10)), at(0));
+        r.heartbeat(&id("even"), Some(MS(20)), at(0));
+    }
+    assert_eq!(tell(&mut r, "A", 0).endpoint, id("peak"), "it is the faster one");
+    r.heartbeat(&id("peak"), Some(MS(800)), at(0));
+    for _ in 0..20 {
+        r.heartbeat(&id("peak"), Some(MS(10)), at(0));
+    }
+    assert_eq!(tell(&mut r, "B", 0).endpoint, id("even"), "its average is good, its peak is not");
+    for now in 1..=20 {
+        r.heartbeat(&id("peak"), Some(MS(10)), at(now * 15));
+        r.heartbeat(&id("even"), Some(MS(20)), at(now * 15));
+    }
+    let to_peak = shares(&mut r, 30, 300)[&id("peak")];
+    assert!(to_peak >= 18, "{to_peak} of 30");
+}
+
+/// An endpoint that refuses at once answers fast; it must not get more for it.
+#[test]
+fn a_fast_error_does_not_attract() {
+    let mut r = pool_of(&[("refuses", 1), ("works", 1)], json!(null), json!({}));
+    r.heartbeat(&id("refuses"), Some(MS(1)), at(0));
+    r.heartbeat(&id("works"), Some(MS(100)), at(0));
+    let mut n = tell(&mut r, "A", 0);
+    assert_eq!(n.endpoint, id("refuses"));
+    fail_once(&mut r, &n, 0);
+    deliver(&mut r, &n, MS(1), 1);
+    r.heartbeat(&id("refuses"), Some(MS(1)), at(1));
+    assert_eq!(health(&r, "refuses", 1), Health::Up, "so only the penalty keeps it away");
+    let shares = shares(&mut r, 20, 2);
+    assert_eq!(shares.get(&id("refuses")), None, "{shares:?}");
+    // And it comes back by itself: after five times the decay 5 s are 30 ms.
+    n = tell(&mut r, "B", 200);
+    r.heartbeat(&id("works"), Some(MS(100)), at(200));
+    r.heartbeat(&id("refuses"), Some(MS(1)), at(200));
+    assert_eq!(n.endpoint, id("refuses"), "{}", n.reason);
+}
+
+#[test]
+fn what_is_on_its_way_counts_until_its_fate_is_known() {
+    let mut r = router(json!({
+        "route": { "receiver": "oncall" },
+        "receivers": [{ "name": "oncall", "endpoints": [
+            { "name": "near", "distance": 1, "host": {} }, { "name": "far", "distance": 2, "host": {} }
+        ] }],
+        "limits": { "max_outstanding": 3 }
+    }));
+    let pending = |r: &Router| (status(r, "near", 0).pending, status(r, "far", 0).pending);
+    let first = tell(&mut r, "A", 0);
+    let second = tell(&mut r, "B", 0);
+    assert_eq!(pending(&r), (2, 0));
+    deliver(&mut r, &first, MS(1), 0);
+    assert_eq!(pending(&r), (1, 0));
+    let moved = lose(&mut r, &second, 0).resend.remove(0);
+    assert_eq!((pending(&r), &moved.endpoint), ((0, 1), &id("far")));
+    assert!(lose(&mut r, &moved, 0).dead_letter.is_some());
+    assert_eq!(pending(&r), (0, 0));
+    // What is pushed out of the memory, and so never reported, does not count for ever.
+    for i in 0..10 {
+        let _ = tell(&mut r, &format!("C{i}"), 0);
+    }
+    assert_eq!(pending(&r).0 + pending(&r).1, 3);
+}
+
+#[test]
+fn what_was_passed_over_is_named_up_to_eight() {
+    let names: Vec<String> = (0..20).map(|i| format!("e{i:02}")).collect();
+    let endpoints: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(0..).collect();
+    let mut r = pool_of(&endpoints, json!(1), json!({}));
+    for (i, name) in names.iter().enumerate().take(11) {
+        let rtt = if i == 1 { None } else { Some(MS(80)) };
+        r.heartbeat(&id(name), rtt, at(0));
+    }
+    let n = tell(&mut r, "A", 0);
+    assert!(
+        n.reason.ends_with(
+            "(nearest healthy: distance 11, up, rtt not measured yet, within tier 1 (50 ms); passed over: \
+             oncall/e00 (rtt 80 ms), oncall/e01 (degraded), oncall/e02 (rtt 80 ms), oncall/e03 (rtt 80 ms), \
+             oncall/e04 (rtt 80 ms), oncall/e05 (rtt 80 ms), oncall/e06 (rtt 80 ms), oncall/e07 (rtt 80 ms) \
+             and 3 more)"
+        ),
+        "{}",
+        n.reason
+    );
+    // The one that is chosen in the end, for want of a better, is not passed over.
+    let mut r = pool(json!(1));
+    for (name, rtt) in [("near", 90), ("middle", 70), ("far", 80)] {
+        r.heartbeat(&id(name), Some(MS(rtt)), at(0));
+    }
+    let n = tell(&mut r, "A", 0);
+    assert!(
+        n.reason.ends_with("passed over: oncall/near (rtt 90 ms), oncall/far (rtt 80 ms))"),
+        "{}",
+        n.reason
+    );
+}
+
+#[test]
+fn marks_that_contradict_each_other_are_refused() {
+    for (health, expected) in [
+        (json!({ "successes": 0 }), "health.successes: must be at least 1"),
+        (
+            json!({ "panic_percent": 101 }),
+            "health.panic_percent: must be at most 100, which is never",
+        ),
+        (
+            json!({ "rtt_budget": "1s", "rtt_recovery": "2s" }),
+            "health.rtt_recovery: must not be above `rtt_budget`",
+        ),
+    ] {
+        let config = crate::config(json!({
+            "route": { "receiver": "all" }, "receivers": [{ "name": "all" }], "health": health
+        }));
+        assert_eq!(Router::new(config).expect_err("a contradiction").to_string(), expected);
+    }
+}
+
+/// What happens to an endpoint, or to the time.
+#[derive(Debug, Clone)]
+enum Step {
+    Probe(usize, Option<u64>),
+    Delivered(usize, u64),
+    Failed(usize, Option<u64>),
+    Wait(u64),
+    /// A telling, and how many endpoints lose it.
+    Tell(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rtt = || prop::sample::select(vec![5_u64, 40, 60, 150, 250, 700, 900, 1500]);
+    let endpoint = || 0_usize..6;
+    prop_oneof![
+        3 => (endpoint(), prop::option::weighted(0.6, rtt())).prop_map(|(e, rtt)| Step::Probe(e, rtt)),
+        3 => (endpoint(), rtt()).prop_map(|(e, rtt)| Step::Delivered(e, rtt)),
+        6 => (endpoint(), prop::option::weighted(0.3, 0_u64..400)).prop_map(|(e, pause)| Step::Failed(e, pause)),
+        2 => prop::sample::select(vec![1_u64, 10, 29, 31, 300, 601]).prop_map(Step::Wait),
+        6 => (0_usize..4).prop_map(Step::Tell),
+    ]
+}
+
+/// An endpoint to the twin: its distance, what the router says of its health, and a round trip that is not too old.
+struct Plain {
+    distance: u32,
+    status: EndpointStatus,
+    rtt: Option<Duration>,
+}
+
+/// Sorts and filters plainly: all endpoints that may be chosen, and the words for why.
+fn plainly(mut all: Vec<Plain>, limit: Option<Duration>) -> (Vec<EndpointId>, &'static str) {
+    all.sort_by_key(|it| it.distance);
+    let inside = |it: &&Plain| it.rtt.is_none_or(|rtt| limit.is_none_or(|limit| rtt <= limit));
+    let spared = |it: &&Plain| it.status.spared_for.is_some();
+    let is = |health| move |it: &&Plain| it.status.health == health;
+    let nearest = |found: Vec<&Plain>| -> Vec<EndpointId> {
+        let least = found.first().map(|it| it.distance);
+        let found = found.into_iter().filter(|it| Some(it.distance) == least);
+        found.map(|it| it.status.id.clone()).collect()
+    };
+    let kept: Vec<&Plain> = all.iter().filter(inside).collect();
+    let ready = || kept.iter().copied().filter(|it| !spared(it));
+    let up: Vec<&Plain> = ready().filter(is(Health::Up)).collect();
+    if !up.is_empty() {
+        return (nearest(up), "(nearest healthy: ");
+    }
+    let down = kept.iter().filter(|it| it.status.health == Health::Down).count();
+    if down * 2 > kept.len() && ready().any(|it| it.status.health == Health::Degraded) {
+        return (nearest(ready().collect()), "health is ignored; nearest: ");
+    }
+    let degraded: Vec<&Plain> = ready().filter(is(Health::Degraded)).collect();
+    if !degraded.is_empty() {
+        return (nearest(degraded), "nearest degraded: ");
+    }
+    let best = |found: Vec<&Plain>, rank: &dyn Fn(&Plain) -> Duration| -> Vec<EndpointId> {
+        let least = found.iter().map(|it| rank(it)).min();
+        let found = found.into_iter().filter(|it| Some(rank(it)) == least);
+        found.map(|it| it.status.id.clone()).collect()
+    };
+    let alive: Vec<&Plain> = all.iter().filter(|it| it.status.health != Health::Down).collect();
+    let (resting, awake): (Vec<&Plain>, Vec<&Plain>) = alive.into_iter().partition(spared);
+    if !awake.is_empty() {
+        return (best(awake, &|it| it.rtt.unwrap_or_default()), "fastest that is alive: ");
+    }
+    if !resting.is_empty() {
+        return (best(resting, &|it| it.status.spared_for.unwrap()), "the first to be ready: ");
+    }
+    let failures = |it: &Plain| Duration::from_secs(it.status.failures.into());
+    (best(all.iter().collect(), &failures), "least bad: ")
+}
+
+proptest! {
+    /// In any story every choice is one that the plain twin would allow, and has its words.
+    #[test]
+    fn agrees_with_its_naive_twin(
+        distances in prop::collection::vec(0_u32..3, 1..6),
+        tier in prop::option::of(1_u8..=3),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let names: Vec<String> = (0..distances.len()).map(|i| format!("e{i}")).collect();
+        let endpoints: Vec<_> = names.iter().map(String::as_str).zip(distances.iter().copied()).collect();
+        let mut r = pool_of(&endpoints, json!(tier), json!({}));
+        let limit = tier.map(|tier| MS([50, 200, 1000][usize::from(tier) - 1]));
+        let mut measured: Vec<Option<u64>> = vec![None; names.len()];
+        let (mut now, mut told) = (0, 0);
+        let sample = tell(&mut r, "sample", 0);
+        let about = |e: usize| {
+            let mut n = sample.clone();
+            n.endpoint = id(&names[e]);
+            n
+        };
+        for step in steps {
+            match step {
+                Step::Probe(e, ..) | Step::Delivered(e, _) | Step::Failed(e, _) if e >= names.len() => {}
+                Step::Probe(e, rtt) => {
+                    r.heartbeat(&id(&names[e]), rtt.map(MS), at(now));
+                    measured[e] = rtt.map(|_| now).or(measured[e]);
+                }
+                Step::Delivered(e, rtt) => {
+                    deliver(&mut r, &about(e), MS(rtt), now);
+                    measured[e] = Some(now);
+                }
+                Step::Failed(e, None) => fail_once(&mut r, &about(e), now),
+                Step::Failed(e, Some(pause)) => refuse(&mut r, &about(e), pause, now),
+                Step::Wait(seconds) => now += seconds,
+                Step::Tell(losses) => {
+                    told += 1;
+                    let allowed = |r: &Router, tried: &[EndpointId]| {
+                        let all = r.endpoints(at(now)).into_iter().enumerate();
+                        let all = all.map(|(i, status)| Plain {
+                            distance: distances[i],
+                            rtt: status.rtt.filter(|_| measured[i].is_some_and(|at| now - at <= 600)),
+                            status,
+                        });
+                        plainly(all.filter(|it| !tried.contains(&it.status.id)).collect(), limit)
+                    };
+                    let (ids, how) = allowed(&r, &[]);
+                    let mut n = tell(&mut r, &format!("A{told}"), now);
+                    prop_assert!(ids.contains(&n.endpoint), "{:?} {}", ids, n.reason);
+                    prop_assert!(n.reason.contains(how), "{} {}", how, n.reason);
+                    let mut tried = Vec::new();
+                    for _ in 0..losses {
+                        let reported = lose(&mut r, &n, now);
+                        tried.push(n.endpoint.clone());
+                        let (ids, how) = allowed(&r, &tried);
+                        let Some(next) = reported.resend.into_iter().next() else {
+                            prop_assert!(tried.len() == names.len() && reported.dead_letter.is_some());
+                            break;
+                        };
+                        n = next;
+                        prop_assert!(ids.contains(&n.endpoint), "{:?} {}", ids, n.reason);
+                        prop_assert!(n.reason.contains(how), "{} {}", how, n.reason);
+                    }
+                }
+            }
+        }
+    }
 }

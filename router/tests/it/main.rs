@@ -11,6 +11,7 @@ mod config; // what a configuration may say, and what is said about a bad one
 mod dedup; // the window, against a naive twin
 mod delivery; // queues, retries, reports, on a paused clock
 mod endpoints; // which way is chosen, and what happens when it fails
+mod groups; // what is told together, when, and when again
 mod intervals; // the calendar, and time zones against a second library
 mod life; // an alert fires, goes on, is over: who hears of it
 mod matchers; // labels and matchers
@@ -19,12 +20,19 @@ mod routes; // the tree, against a naive twin
 #[cfg(feature = "rules")]
 mod rules; // from a record to a notification
 mod state; // the table of the state word, whole
+mod storms; // storms, flapping, reloads, clocks that jump
+mod topology; // regions, zones, links: shortest paths, against a naive twin
 mod webhook; // a real server on the other end
 mod wire; // the JSON, byte by byte
 
 use std::time::{Duration, SystemTime};
 
 use birl_router::{Alert, Config, Routed, Router};
+
+/// How many random cases a test plays: some, or as many as a soak asks for.
+fn cases(few: u64) -> u64 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(few)
+}
 
 /// A time, in seconds after an arbitrary beginning.
 fn at(seconds: u64) -> SystemTime {
