@@ -9,6 +9,7 @@
 //! label is hashed once for each alert, however many conjunctions and scopes there are.
 
 mod file;
+mod key;
 mod vocabulary;
 
 use std::sync::Arc;
