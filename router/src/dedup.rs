@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
+use crate::bloom::Bloom;
 use crate::table::{Slot, Table};
 use crate::{Labels, Status, time};
 
@@ -32,6 +33,7 @@ pub struct DedupWindow {
     window: Duration,
     capacity: usize,
     key: RandomState,
+    bloom: Option<Bloom>,
     entries: Table<Entry>,
     /// In order of admission, oldest first. A slot whose entry has another number was used again since.
     queue: VecDeque<(Slot, u64)>,
@@ -56,11 +58,21 @@ impl DedupWindow {
             window,
             capacity: capacity.max(1),
             key: RandomState::new(),
+            bloom: None,
             entries: Table::new(),
             queue: VecDeque::new(),
             admissions: 0,
             evicted: 0,
         }
+    }
+
+    /// With a Bloom filter in front, of 24 bits for each key of the capacity: most keys that are new are known to be so
+    /// without a look at the exact table, which pays when that is out of the cache and most keys are new. It never
+    /// decides that a key is a duplicate.
+    #[must_use]
+    pub fn with_bloom_filter(mut self) -> Self {
+        self.bloom = Some(Bloom::new(self.window, self.capacity));
+        self
     }
 
     /// How long ago `key` was admitted, if that is inside the window. Changes nothing.
@@ -96,17 +108,15 @@ impl DedupWindow {
         self.evicted
     }
 
-    /// Changes length and capacity; what is inside stays.
-    pub(crate) fn reshape(&mut self, window: Duration, capacity: usize) {
-        (self.window, self.capacity) = (window, capacity.max(1));
-    }
-
     pub(crate) fn seen_hashed(
         &self,
         hash: u64,
         key: DedupKey<'_>,
         now: SystemTime,
     ) -> Option<Duration> {
+        if self.bloom.as_ref().is_some_and(|bloom| !bloom.may_know(hash)) {
+            return None;
+        }
         let slot = self.entries.find(hash, |entry| entry.is(key))?;
         let age = time::since(self.entries.get(slot)?.admitted, now);
         (age < self.window).then_some(age)
@@ -117,6 +127,9 @@ impl DedupWindow {
             self.entries.remove(slot);
         }
         self.expire(now);
+        if let Some(bloom) = &mut self.bloom {
+            bloom.insert(hash, now);
+        }
         while self.entries.len() >= self.capacity {
             if !self.remove_oldest() {
                 break;
@@ -143,17 +156,8 @@ impl DedupWindow {
         }
     }
 
-    /// The parts of a key other than its labels, mixed into the labels' hash.
-    pub(crate) fn hash_with(&self, labels_hash: u64, key: DedupKey<'_>) -> u64 {
-        self.key.hash_one((labels_hash, key.receiver, key.status, key.episode))
-    }
-
     fn hash(&self, key: DedupKey<'_>) -> u64 {
-        self.hash_with(key.labels.keyed_hash(&self.key), key)
-    }
-
-    pub(crate) fn hash_labels(&self, labels: &Labels) -> u64 {
-        labels.keyed_hash(&self.key)
+        self.key.hash_one((key.labels, key.receiver, key.status, key.episode))
     }
 
     /// Drops what has left the window. Amortized constant: each entry is dropped once.
@@ -208,12 +212,13 @@ mod tests {
         assert_eq!(window.len(), 1, "what has left the window is still found");
     }
 
-    /// Two alerts whose hashes are made to collide: neither hides the other.
+    /// Two alerts whose hashes are made to collide, so that the filter knows both when it knows one: neither hides the
+    /// other.
     #[test]
     fn a_collision_hides_nobody() {
         let (a, b) = (Labels::from([("alertname", "A")]), Labels::from([("alertname", "B")]));
         let key = |labels| DedupKey { labels, receiver: None, status: Status::Firing, episode: "" };
-        let mut window = DedupWindow::new(Duration::from_secs(300), 10);
+        let mut window = DedupWindow::new(Duration::from_secs(300), 10).with_bloom_filter();
         let now = SystemTime::UNIX_EPOCH;
         window.admit_hashed(7, key(&a), now);
         assert_eq!(window.seen_hashed(7, key(&b), now), None);

@@ -26,6 +26,14 @@ pub enum ErrorKind {
     InvalidConfig,
     /// The URL of a webhook cannot be used.
     InvalidUrl,
+    /// A silence cannot be kept as it is.
+    InvalidSilence,
+    /// There is nothing with this name.
+    NotFound,
+    /// Somebody else has changed it in the meantime.
+    Conflict,
+    /// There is no room for more: a bound is reached.
+    LimitReached,
     /// The operation needs a runtime that is not running.
     NoRuntime,
     /// The operating system refused something, such as reading its certificates.

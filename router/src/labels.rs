@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -110,11 +109,6 @@ impl Labels {
     /// The bytes of [`text`](Self::text).
     pub(crate) fn bytes(&self, place: Range<usize>) -> &[u8] {
         self.0.as_bytes().get(place).unwrap_or_default()
-    }
-
-    /// A keyed hash of names and values, for the router's own tables.
-    pub(crate) fn keyed_hash(&self, key: &impl BuildHasher) -> u64 {
-        key.hash_one(&self.0)
     }
 
     pub(crate) fn same(&self, other: &Self) -> bool {

@@ -120,6 +120,10 @@ mod receiver;
 mod route;
 mod topology;
 
+mod bloom;
+mod inhibit;
+mod silence;
+
 mod clock;
 mod dedup;
 mod flap;
@@ -139,6 +143,7 @@ mod outstanding;
 mod regroup;
 mod routed;
 mod router;
+mod snapshot;
 mod teller;
 
 mod notification;
@@ -185,6 +190,9 @@ pub use crate::dispatch::{
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::flap::FlapConfig;
+pub use crate::inhibit::{
+    InhibitOptions, InhibitRuleConfig, InhibitScratch, InhibitedBy, Inhibition,
+};
 pub use crate::interval::{
     TimeInterval, TimeIntervalConfig, TimeIntervalSpec, TimeIntervals, TimeRangeConfig,
 };
@@ -200,6 +208,11 @@ pub use crate::retry::RetryPolicy;
 pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
 pub use crate::routed::{Outcome, Reason, Routed};
 pub use crate::router::{AlertView, GroupView, Router};
+pub use crate::snapshot::{Decision, DecisionTarget, EndpointReason, Snapshot};
+pub use crate::silence::{
+    Silence, SilenceChange, SilenceEdit, SilenceLimits, SilenceScratch, SilenceSet, SilenceSlot,
+    SilenceState, SilenceStatus, SilenceView, Silences,
+};
 pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};
 pub use crate::storm::RateLimit;
 pub use crate::topology::{LinkConfig, RegionConfig, Topology, TopologyConfig};

@@ -1,6 +1,7 @@
 //! Which groups an alert is in, and what becomes of groups when the configuration is another one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -9,8 +10,9 @@ use crate::group::{Group, GroupKey, Log, Member};
 use crate::plan::{OVERFLOW, Plan};
 use crate::receiver::PoolId;
 use crate::table::Slot;
+use crate::teller::Teller;
 use crate::time::Stamp;
-use crate::{Compat, Config, Error, Labels, Router};
+use crate::{Compat, Config, Error, Labels, Router, Snapshot};
 
 impl Router {
     /// Swaps the configuration. Alerts, what was told, timers, and the health of endpoints that stay are kept: nobody
@@ -35,8 +37,11 @@ impl Router {
         }
         let before = std::mem::replace(&mut self.teller.endpoints, endpoints);
         self.teller.endpoints.inherit(before);
-        self.teller.plan = plan;
+        self.teller.plan = Arc::new(plan);
         self.teller.epoch += 1;
+        let version = u64::from(self.teller.epoch);
+        let Teller { plan, endpoints, .. } = &self.teller;
+        self.published.publish(Snapshot::of(plan, endpoints, version));
         self.teller.version += 1;
         self.storm.reset_groups(|pool| self.teller.plan.receivers.pool(pool).is_some());
         for slot in self.alerts.slots() {

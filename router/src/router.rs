@@ -16,7 +16,8 @@ use crate::teller::Teller;
 use crate::time::Stamp;
 use crate::tracked::{Alerts, Tracked};
 use crate::{
-    Alert, Config, EndpointId, Error, Labels, Metrics, Notification, Routed, State, Status,
+    Alert, Config, EndpointId, Error, Labels, Metrics, Notification, Published, Reader, Routed,
+    Snapshot, State, Status,
 };
 
 /// Decides who is told of an alert, once, by the nearest healthy way.
@@ -40,6 +41,7 @@ pub struct Router {
     pub(crate) clock: Clock,
     pub(crate) scratch: RouteScratch,
     pub(crate) teller: Teller,
+    pub(crate) published: Published<Snapshot>,
     /// An alert was told without being remembered: from then on an unknown resolve may be one of those.
     pub(crate) told_unremembered: bool,
 }
@@ -91,6 +93,8 @@ impl Router {
     pub fn with_metrics(config: Config, metrics: Metrics) -> Result<Self, Error> {
         let (plan, endpoints) = Plan::compile(&config)?;
         let outstanding = Outstanding::new();
+        let plan = Arc::new(plan);
+        let published = Published::new(Snapshot::of(&plan, &endpoints, 1));
         let teller = Teller { plan, epoch: 1, version: 1, endpoints, outstanding, metrics };
         Ok(Self {
             alerts: Alerts::new(),
@@ -99,6 +103,7 @@ impl Router {
             clock: Clock::new(),
             scratch: RouteScratch::default(),
             teller,
+            published,
             told_unremembered: false,
         })
     }
@@ -196,6 +201,12 @@ impl Router {
     pub fn watch(&mut self, alert: &Alert) -> Option<Arc<AlertState>> {
         let slot = self.alerts.find(self.alerts.hash(alert), alert)?;
         self.alerts.get_mut(slot).map(Tracked::watched)
+    }
+
+    /// A view of the configuration and of the health of its endpoints, for decisions in another thread that change
+    /// nothing and wait for nobody. It follows [`replace`](Self::replace).
+    pub fn reader(&self) -> Reader<Snapshot> {
+        self.published.reader()
     }
 
     /// The health of all endpoints, sorted by name.

@@ -25,6 +25,12 @@ struct Node<T> {
     value: T,
 }
 
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Table<T> {
     pub(crate) fn new() -> Self {
         Self { index: HashTable::new(), pieces: Vec::new(), free: Vec::new(), len: 0 }

@@ -1,6 +1,7 @@
 //! Telling: from what a group has to say to a notification, by an endpoint, with a reason.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -26,7 +27,7 @@ const DIGEST: &str = "__digest__";
 /// Everything that telling needs besides the group.
 #[derive(Debug)]
 pub(crate) struct Teller {
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     /// Counts configurations.
     pub(crate) epoch: u32,
     /// Counts everything that can make the same alert go another way: configurations, and changes of health.

@@ -15,6 +15,7 @@ mod idle_files;
 mod loop_latency;
 mod machine;
 mod monotonic;
+mod mutes;
 mod one_pass;
 mod pace;
 mod route_decision;
@@ -37,7 +38,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 19] = [
+const ALL: [(&str, Measure); 21] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -55,6 +56,8 @@ const ALL: [(&str, Measure); 19] = [
     ("rules_compile", |_| rules::compile()),
     ("route_decision", |_| route_decision::tree()),
     ("route_10000", |_| route_decision::flat()),
+    ("inhibition", |_| mutes::inhibition()),
+    ("silences", |_| mutes::silences()),
     ("decide", |_| decide::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];

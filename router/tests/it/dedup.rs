@@ -84,9 +84,13 @@ proptest! {
     #[test]
     fn agrees_with_its_naive_twin(
         reports in prop::collection::vec((0_u8..6, any::<bool>(), 0_u8..3, 0_u64..120), 1..200),
+        filtered in any::<bool>(),
     ) {
-        let (mut window, mut naive) = (DedupWindow::new(WINDOW, 10_000), Naive::default());
-        let mut now = 0;
+        let mut window = DedupWindow::new(WINDOW, 10_000);
+        if filtered {
+            window = window.with_bloom_filter();
+        }
+        let (mut naive, mut now) = (Naive::default(), 0);
         for (name, firing, episode, pause) in reports {
             now += pause;
             let labels = Labels::from([("alertname", name.to_string())]);

@@ -12,6 +12,7 @@ mod dedup; // the window, against a naive twin
 mod delivery; // queues, retries, reports, on a paused clock
 mod endpoints; // which way is chosen, and what happens when it fails
 mod groups; // what is told together, when, and when again
+mod inhibition; // who is muted by what fires, against a naive twin
 mod intervals; // the calendar, and time zones against a second library
 mod life; // an alert fires, goes on, is over: who hears of it
 mod matchers; // labels and matchers
@@ -19,6 +20,7 @@ mod metrics; // the counters, as Prometheus sees them
 mod routes; // the tree, against a naive twin
 #[cfg(feature = "rules")]
 mod rules; // from a record to a notification
+mod silences; // who has asked not to hear of what, against a naive twin
 mod state; // the table of the state word, whole
 mod storms; // storms, flapping, reloads, clocks that jump
 mod topology; // regions, zones, links: shortest paths, against a naive twin
