@@ -208,11 +208,11 @@ pub use crate::retry::RetryPolicy;
 pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
 pub use crate::routed::{Outcome, Reason, Routed};
 pub use crate::router::{AlertView, GroupView, Router};
-pub use crate::snapshot::{Decision, DecisionTarget, EndpointReason, Snapshot};
 pub use crate::silence::{
     Silence, SilenceChange, SilenceEdit, SilenceLimits, SilenceScratch, SilenceSet, SilenceSlot,
     SilenceState, SilenceStatus, SilenceView, Silences,
 };
+pub use crate::snapshot::{Decision, DecisionTarget, EndpointReason, Snapshot};
 pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};
 pub use crate::storm::RateLimit;
 pub use crate::topology::{LinkConfig, RegionConfig, Topology, TopologyConfig};

@@ -30,8 +30,8 @@ enum Test {
     },
     Regex {
         regex: Regex,
-        heads: Box<[Box<[u8]>]>,
-        tails: Box<[Box<[u8]>]>,
+        heads: shape::Ends,
+        tails: shape::Ends,
     },
 }
 
