@@ -44,7 +44,9 @@ impl Labels {
     /// The value of `name`; a missing label is the empty string.
     pub fn get(&self, name: &str) -> &str {
         // A handful of short names: a plain scan beats a binary search's unpredictable branches.
-        self.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v)
+        let wanted = name.as_bytes();
+        let found = self.places().find(|(name, _)| *name == wanted);
+        found.map_or("", |(_, place)| self.text(place))
     }
 
     /// Is the label `name` there, which means: not empty?

@@ -30,8 +30,8 @@ enum Test {
     },
     Regex {
         regex: Regex,
-        heads: Box<[Box<[u8]>]>,
-        tails: Box<[Box<[u8]>]>,
+        heads: shape::Ends,
+        tails: shape::Ends,
     },
 }
 
@@ -197,6 +197,32 @@ mod tests {
         ] {
             let compiled = Pattern::compile(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
             assert_eq!(compiled.is_match(text), expected, "{pattern} on {text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever shape it takes, it means what the regular expression means, and its needs are met by what it
+        /// matches.
+        #[test]
+        fn a_shape_is_the_regular_expression(
+            pattern in "(\\^|\\(\\?i\\))?([abB]|ab|\\.\\*|\\.\\+|\\||\\(a\\|b\\)|\\(\\.\\*\\|a\\)|\\(\\?s:\\.\\*\\)|[ab]\\?|\\[ab\\]|\\[\\^a\\]|\\\\n|\\\\b){0,5}\\$?",
+            texts in proptest::collection::vec("[abB\\n]{0,5}", 1..20),
+        ) {
+            let ours = Pattern::compile(&pattern).unwrap();
+            let theirs = Regex::new(&format!("^(?:{pattern})$")).unwrap();
+            for text in texts {
+                let expected = theirs.is_match(text.as_bytes());
+                proptest::prop_assert_eq!(ours.is_match(&text), expected, "{} on {:?}", pattern, text);
+                let needs = ours.needs();
+                let known = !(needs.exact.is_empty() && needs.heads.is_empty() && needs.tails.is_empty());
+                if expected && known {
+                    let met = needs.exact.contains(&&*text)
+                        || needs.heads.iter().any(|head| text.as_bytes().starts_with(head))
+                        || needs.tails.iter().any(|tail| text.as_bytes().ends_with(tail));
+                    proptest::prop_assert!(met, "{} needs {:?}, on {:?}", pattern, needs, text);
+                }
+                proptest::prop_assert!(!(expected && needs.nothing));
+            }
         }
     }
 

@@ -126,8 +126,13 @@ impl RouteTree {
     fn walk(&self, number: u32, labels: &Labels, scratch: &mut RouteScratch) {
         let before = scratch.found.len();
         let children = self.children(number);
-        if children.len() < INDEX_FROM {
-            for child in children {
+        let few = if children.len() < INDEX_FROM {
+            Some(children)
+        } else {
+            self.index.one_list(number, &scratch.index)
+        };
+        if let Some(few) = few {
+            for child in few {
                 if self.ask(*child, labels, scratch) {
                     break;
                 }

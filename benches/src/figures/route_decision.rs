@@ -1,8 +1,9 @@
 //! `route_decision` and `route_10000`: which route takes an alert, beside a plain walk of the same routes.
 //!
-//! The walk is what one writes without an index: nodes with their matchers, labels in a sorted list, strings compared,
-//! patterns compiled beforehand.
+//! The walk is what one writes without an index, and what Alertmanager does: nodes with their matchers, an alert's labels
+//! in a map, strings compared, patterns compiled beforehand.
 
+use std::collections::HashMap;
 use std::hint::black_box;
 
 use anyhow::Context;
@@ -63,13 +64,11 @@ pub(crate) fn flat() -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Eight labels: these, and what alerts have besides.
-fn labels(n: usize, own: &[(&str, String)]) -> Vec<(String, String)> {
+fn labels(n: usize, own: &[(&str, String)]) -> HashMap<String, String> {
     let others = ["alertname", "cluster", "instance", "job", "region"];
     let others = others.iter().map(|name| ((*name).to_owned(), format!("{name}-value-{}", n % 7)));
     let own = own.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-    let mut all: Vec<_> = own.chain(others).collect();
-    all.sort();
-    all
+    own.chain(others).collect()
 }
 
 /// Numbers without a pattern that a branch predictor could learn.
@@ -80,13 +79,14 @@ fn scattered(n: usize) -> usize {
 fn compare(
     name: &'static str,
     root: RouteConfig,
-    alerts: &[Vec<(String, String)>],
+    alerts: &[HashMap<String, String>],
     target: Target,
 ) -> anyhow::Result<Vec<Figure>> {
     let mut numbers = 0;
     let plain = Plain::of(&root, &mut numbers)?;
     let tree = RouteTree::new(&Config::new(root, [ReceiverConfig::new("r")]))?;
-    let ours: Vec<Labels> = alerts.iter().map(|labels| labels.iter().cloned().collect()).collect();
+    let ours: Vec<Labels> =
+        alerts.iter().map(|labels| labels.clone().into_iter().collect()).collect();
     let (mut scratch, mut found) = (RouteScratch::default(), Vec::new());
     for (labels, ours) in alerts.iter().zip(&ours) {
         found.clear();
@@ -149,9 +149,9 @@ impl Plain {
         })
     }
 
-    fn matches(&self, labels: &[(String, String)]) -> bool {
+    fn matches(&self, labels: &HashMap<String, String>) -> bool {
         self.matchers.iter().all(|(name, condition)| {
-            let value = labels.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value);
+            let value = labels.get(name).map_or("", String::as_str);
             match condition {
                 Condition::Is(wanted) => value == wanted,
                 Condition::Matches(regex) => regex.is_match(value),
@@ -159,7 +159,7 @@ impl Plain {
         })
     }
 
-    fn walk(&self, labels: &[(String, String)], found: &mut Vec<u32>) {
+    fn walk(&self, labels: &HashMap<String, String>, found: &mut Vec<u32>) {
         let before = found.len();
         for child in &self.children {
             if child.matches(labels) {

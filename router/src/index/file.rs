@@ -164,6 +164,17 @@ impl Scope {
         tails.iter().for_each(|end| act(postings.tails.list(end)));
     }
 
+    /// The candidates, if they stand in one list already: all conjunctions are filed under exact values of one label.
+    #[inline]
+    pub(super) fn one_list(&self, scratch: &IndexScratch) -> Option<&[u32]> {
+        let [(name, postings)] = &self.labels[..] else { return None };
+        if !(self.always.is_empty() && postings.present.is_empty() && postings.has_no_ends()) {
+            return None;
+        }
+        let value = scratch.seen(*name).map_or(NO_VALUE, |seen| seen.value);
+        Some(postings.exact.get(&value).map_or(&[], Vec::as_slice))
+    }
+
     pub(super) fn candidates(&self, labels: &Labels, scratch: &IndexScratch, found: &mut Vec<u32>) {
         let start = found.len();
         let mut gather = Gather { found, lists: 0 };
@@ -210,11 +221,12 @@ impl Gather<'_> {
 }
 
 impl Postings {
+    fn has_no_ends(&self) -> bool {
+        self.heads.lengths.is_empty() && self.tails.lengths.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
-        self.exact.is_empty()
-            && self.heads.lengths.is_empty()
-            && self.tails.lengths.is_empty()
-            && self.present.is_empty()
+        self.exact.is_empty() && self.has_no_ends() && self.present.is_empty()
     }
 
     fn candidates(
@@ -231,7 +243,7 @@ impl Postings {
         {
             gather.take(list);
         }
-        if self.heads.lengths.is_empty() && self.tails.lengths.is_empty() {
+        if self.has_no_ends() {
             return;
         }
         let value = labels.bytes(seen.place());

@@ -11,6 +11,11 @@ const MAX_TEXT: usize = 4096;
 const MAX_ENDS: usize = 64;
 const MAX_DEPTH: u8 = 8;
 
+/// Whole texts, sorted.
+pub(super) type Texts = Box<[Box<str>]>;
+/// Beginnings or ends, as bytes: a class may be cut in the middle of a character.
+pub(super) type Ends = Box<[Box<[u8]>]>;
+
 /// `web-.*` or `.*\.example\.com` or `a.*b`: a text with gaps, which is all that some patterns are.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Glob {
@@ -59,7 +64,7 @@ impl Glob {
 }
 
 /// All that the pattern matches, if it can be told so: texts, sorted, and texts with gaps.
-pub(super) fn plain(hir: &Hir) -> Option<(Box<[Box<str>]>, Box<[Glob]>)> {
+pub(super) fn plain(hir: &Hir) -> Option<(Texts, Box<[Glob]>)> {
     let (mut exact, mut globs) = (Vec::new(), Vec::new());
     collect(hir, &mut exact, &mut globs, MAX_DEPTH)?;
     exact.sort_unstable();
@@ -83,7 +88,7 @@ fn collect(hir: &Hir, exact: &mut Vec<Box<str>>, globs: &mut Vec<Glob>, depth: u
 }
 
 /// What each match begins with, and what it ends in; empty when that is not known.
-pub(super) fn ends(hir: &Hir) -> (Box<[Box<[u8]>]>, Box<[Box<[u8]>]>) {
+pub(super) fn ends(hir: &Hir) -> (Ends, Ends) {
     let of_kind = |kind| {
         let mut extractor = Extractor::new();
         extractor.kind(kind).limit_total(MAX_ENDS);
@@ -92,11 +97,10 @@ pub(super) fn ends(hir: &Hir) -> (Box<[Box<[u8]>]>, Box<[Box<[u8]>]>) {
     (of_kind(ExtractKind::Prefix), of_kind(ExtractKind::Suffix))
 }
 
-fn literals(seq: &Seq) -> Option<Box<[Box<[u8]>]>> {
+fn literals(seq: &Seq) -> Option<Ends> {
     let literals = seq.literals()?;
     let mut ends: Vec<Box<[u8]>> = literals.iter().map(|l| l.as_bytes().into()).collect();
     ends.sort_unstable();
-    // `web` stands for `web-1` as well.
     ends.dedup();
     (!ends.is_empty() && ends.iter().all(|end| !end.is_empty())).then(|| ends.into())
 }

@@ -1,8 +1,11 @@
-use birl_router::{Alert, Config, Labels, Matcher, Outcome, ReceiverConfig, RouteConfig, Router};
+use birl_router::{
+    Alert, Config, GroupBy, Labels, Matcher, Outcome, ReceiverConfig, RouteConfig, RouteScratch,
+    RouteStep, RouteTree, RouteVerdict, Router,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{at, router, told_by};
+use crate::{at, config, router, told_by};
 
 fn receivers(of: &mut Router, labels: &[(&str, &str)]) -> Vec<String> {
     let labels: Labels = labels.iter().copied().collect();
@@ -137,7 +140,13 @@ fn naive<'a>(route: &'a RouteConfig, labels: &Labels, inherited: &'a str) -> Vec
     if found.is_empty() { vec![receiver] } else { found }
 }
 
-const MATCHERS: [&str; 12] = [
+const MATCHERS: [&str; 18] = [
+    "a=~\"1.*\"",
+    "a=~\".*2\"",
+    "b:1*",
+    "b=~\"[0-9]+\"",
+    "c=~\"1.*|3\"",
+    "a=~\"(1|2)3?\"",
     "a=\"1\"",
     "a=\"2\"",
     "a=\"3\"",
@@ -181,6 +190,160 @@ fn any_node() -> impl Strategy<Value = RouteConfig> {
         route.continue_matching = c;
         route
     })
+}
+
+/// The walk as it is defined, with the numbers of the nodes: depth first, as they stand.
+fn walk(route: &RouteConfig, labels: &Labels, number: &mut u32, asked: bool) -> Vec<u32> {
+    let own = *number;
+    *number += 1;
+    let (mut found, mut asked_on) = (Vec::new(), asked);
+    for child in &route.routes {
+        let matches = asked_on && child.matchers.matches(labels);
+        found.extend(walk(child, labels, number, matches));
+        asked_on &= !matches || child.continue_matching;
+    }
+    if asked && found.is_empty() { vec![own] } else { found }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
+
+    #[test]
+    fn the_tree_agrees_with_the_naive_walk_and_so_does_its_explanation(
+        children in prop::collection::vec(any_route(), 0..20),
+        alerts in prop::collection::vec(prop::collection::btree_map("[abc]", "[0-3]{1,2}", 0..4), 1..12),
+    ) {
+        let mut root = RouteConfig::to("r0");
+        root.routes = children;
+        let receivers = (0..5).map(|i| ReceiverConfig::new(format!("r{i}")));
+        let tree = RouteTree::new(&Config::new(root.clone(), receivers)).unwrap();
+        let mut scratch = RouteScratch::default();
+        for labels in alerts {
+            let labels = Labels::from(labels);
+            let expected = walk(&root, &labels, &mut 0, true);
+            prop_assert_eq!(tree.find_into(&labels, &mut scratch), &expected[..], "{}", labels);
+
+            let steps = tree.explain(&labels);
+            let takes = |step: &&RouteStep| matches!(step.verdict, RouteVerdict::Takes { .. });
+            let taken: Vec<u32> = steps.iter().filter(takes).map(|step| step.route).collect();
+            let mut sorted = expected.clone();
+            sorted.sort_unstable();
+            prop_assert_eq!(&taken, &sorted);
+            for step in &steps {
+                let route = &tree.routes()[step.route as usize];
+                prop_assert_eq!(&step.path, route.path());
+                if let Some(matched) = step.verdict.matched() {
+                    prop_assert_eq!(route.matchers().matches(&labels), matched);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_explanation_says_why_of_each_node() {
+    let tree = RouteTree::new(&config(json!({
+        "route": { "receiver": "all", "routes": [
+            { "matchers": ["severity=critical"], "continue": true },
+            { "matchers": ["team:web"] },
+            { "matchers": ["team:api"], "routes": [
+                { "matchers": ["env!=prod"] },
+                { "matchers": ["tier:db"] },
+            ] },
+            { "matchers": ["team=~a.*"] },
+        ] },
+        "receivers": [{ "name": "all" }]
+    })))
+    .unwrap();
+    let told = |labels: &[(&str, &str)]| -> Vec<String> {
+        let labels: Labels = labels.iter().copied().collect();
+        tree.explain(&labels).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        told(&[("team", "api"), ("env", "prod"), ("severity", "critical")]),
+        [
+            r#"route {}: matches, some below take it"#,
+            r#"route.routes[0] {severity="critical"}: takes it, and goes on to its siblings"#,
+            r#"route.routes[1] {team="web"}: team="web" does not hold: it is "api""#,
+            r#"route.routes[2] {team="api"}: takes it"#,
+            r#"route.routes[2].routes[0] {env!="prod"}: env!="prod" does not hold: it is "prod""#,
+            r#"route.routes[2].routes[1] {tier="db"}: tier="db" does not hold: the label is missing"#,
+            r#"route.routes[3] {team=~"a.*"}: not asked: route.routes[2] matches, without `continue`"#,
+        ]
+    );
+    assert_eq!(told(&[])[0], "route {}: takes it");
+    assert_eq!(told(&[("team", "api")])[0], "route {}: matches, one below takes it");
+    let steps = tree.explain(&Labels::from([("team", "web")]));
+    assert_eq!(
+        serde_json::to_value(&steps[0]).unwrap(),
+        json!({ "route": 0, "depth": 0, "path": "route", "matchers": "{}", "verdict": "below", "taken_by": [2], "continues": false })
+    );
+    assert_eq!(
+        serde_json::to_value(&steps[1]).unwrap(),
+        json!({ "route": 1, "parent": 0, "depth": 1, "path": "route.routes[0]", "matchers": "{severity=\"critical\"}",
+            "verdict": "differs", "matcher": "severity=\"critical\"", "value": "" })
+    );
+}
+
+#[test]
+fn a_route_inherits_what_alertmanagers_does() {
+    let tree = RouteTree::new(&config(json!({
+        "route": { "receiver": "a", "group_by": ["b", "a"], "group_wait": "1s", "sla": 2, "routes": [
+            { "matchers": ["x=1,y!=2"], "receivers": ["b", "c", "b"], "group_interval": "7m", "group_by": [],
+              "mute_time_intervals": ["night"], "active_time_intervals": ["day"], "routes": [
+                { "match": { "z": "1" }, "match_re": { "a": "b|c" }, "matchers": ["q:*"], "repeat_interval": "1h", "sla": 1 },
+                { "receiver": "a", "receivers": ["c"], "group_by": ["..."] },
+            ] },
+        ] },
+        "receivers": [{ "name": "a" }, { "name": "b" }, { "name": "c" }]
+    })))
+    .unwrap();
+    let [root, child, first, second] = tree.routes() else { panic!("four nodes") };
+    let labels = |labels: &[&str]| GroupBy::Labels(labels.iter().map(|l| l.to_string()).collect());
+    assert_eq!((root.key(), root.parent(), root.children()), ("{}", None, &[1][..]));
+    assert_eq!((root.receivers(), root.group_by()), (&[0][..], &labels(&["a", "b"])));
+    let minutes = |n: u64| std::time::Duration::from_secs(n * 60);
+    assert_eq!((root.group_interval(), root.repeat_interval()), (minutes(5), minutes(240)));
+    assert_eq!((child.receivers(), child.group_by()), (&[1, 2][..], &labels(&[])));
+    assert_eq!((child.children(), child.parent()), (&[2, 3][..], Some(0)));
+    assert_eq!(child.mute_time_intervals(), ["night"]);
+    assert_eq!(child.active_time_intervals(), ["day"]);
+    assert_eq!(first.key(), r#"{}/{x="1",y!="2"}/{a=~"b|c",q!="",z="1"}"#);
+    assert_eq!(first.path(), "route.routes[0].routes[0]");
+    assert_eq!((first.receivers(), first.group_by()), (&[1, 2][..], &labels(&[])));
+    assert_eq!((first.group_wait(), first.group_interval()), (minutes(1) / 60, minutes(7)));
+    assert_eq!(first.repeat_interval(), minutes(60));
+    assert!(first.mute_time_intervals().is_empty() && first.active_time_intervals().is_empty());
+    let tiers = [root, child, first, second].map(|route| route.sla().map(|tier| tier.number()));
+    assert_eq!(tiers, [Some(2), Some(2), Some(1), Some(2)]);
+    assert_eq!((second.receivers(), second.group_by()), (&[0, 2][..], &GroupBy::All));
+}
+
+#[test]
+fn a_bad_group_by_or_interval_of_the_root_is_refused() {
+    let complaint = |change: &dyn Fn(&mut RouteConfig)| {
+        let mut root = RouteConfig::to("a");
+        change(&mut root);
+        RouteTree::new(&Config::new(root, [ReceiverConfig::new("a")])).unwrap_err().to_string()
+    };
+    let group_by = |labels: &[&str]| {
+        let labels: Vec<String> = labels.iter().map(|l| l.to_string()).collect();
+        complaint(&move |route| route.group_by = Some(labels.clone()))
+    };
+    assert_eq!(group_by(&["a", "a"]), "route: `group_by` names `a` twice: remove one");
+    assert_eq!(
+        group_by(&["a", "..."]),
+        "route: `group_by`: \"...\" is all labels: leave the others out"
+    );
+    assert_eq!(group_by(&[""]), "route: `group_by` names an empty label: remove it");
+    assert_eq!(
+        complaint(&|route| route.mute_time_intervals = vec!["night".into()]),
+        "route: the root route is never muted: move its time intervals to a child"
+    );
+    assert_eq!(
+        complaint(&|route| route.receivers = vec!["b".into()]),
+        "route: there is no receiver `b`: did you mean `a`?"
+    );
 }
 
 proptest! {
