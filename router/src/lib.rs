@@ -171,7 +171,7 @@ pub use crate::dedup::{DedupKey, DedupWindow};
 pub use crate::dispatch::{
     DispatchConfig, Dispatcher, DispatcherBuilder, Receipt, Refused, Reports,
 };
-pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig};
+pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig, Way, Ways};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::labels::{Fingerprint, LabelPairs, Labels};
 pub use crate::matcher::{MatchOp, Matcher};

@@ -9,6 +9,7 @@ mod append_latency;
 mod backlog;
 mod child;
 mod decide;
+mod endpoint;
 mod file_fields;
 mod file_read;
 mod idle_files;
@@ -37,7 +38,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 18] = [
+const ALL: [(&str, Measure); 19] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -54,6 +55,7 @@ const ALL: [(&str, Measure); 18] = [
     ("rules_threads", |_| rules_threads::measure()),
     ("rules_compile", |_| rules::compile()),
     ("route_decision", |_| route_decision::measure()),
+    ("endpoint", |_| endpoint::measure()),
     ("decide", |_| decide::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];
