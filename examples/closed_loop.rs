@@ -57,7 +57,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
 
     // Routes: who is told, and the tasks that deliver it.
     let config = serde_json::from_value(json!({
-        "route": { "receiver": "on-call" },
+        "route": { "receiver": "on-call", "group_by": ["..."], "group_wait": "0s", "group_interval": "0s" },
         "receivers": [{ "name": "on-call", "webhook_configs": [{ "url": url }] }],
     }))?;
     let notifiers = notifiers_for(&config, Arc::new(WriterNotifier::new(std::io::stdout())))?;

@@ -54,7 +54,7 @@ fn rules(criterion: &mut Criterion) {
 }
 
 fn route(criterion: &mut Criterion) {
-    let config = json!({ "route": { "receiver": "r" }, "receivers": [{ "name": "r", "stdout_configs": [{}] }] });
+    let config = json!({ "route": { "receiver": "r", "group_by": ["..."], "group_wait": "0s", "group_interval": "0s" }, "receivers": [{ "name": "r", "stdout_configs": [{}] }] });
     let mut router = Router::new(serde_json::from_value(config).unwrap()).unwrap();
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let labels = [("alertname", "slow"), ("service", "shop"), ("env", "prod")];

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::HealthConfig;
 use crate::topology::TopologyConfig;
-use crate::{Matcher, duration};
+use crate::{FlapConfig, Matcher, Matchers, RateLimit, TimeIntervalConfig, duration};
 
 /// Who is told what, and how fast.
 ///
@@ -57,12 +57,41 @@ pub struct Config {
     /// When an endpoint is up, degraded or down.
     #[serde(default)]
     pub health: HealthConfig,
+    /// Times of day, week, month and year, by name, for routes to be muted or active in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub time_intervals: Vec<TimeIntervalConfig>,
+    /// The same, under its older name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mute_time_intervals: Vec<TimeIntervalConfig>,
+    /// When an alert flaps, and how often it is told then.
+    #[serde(default)]
+    pub flap: FlapConfig,
+    /// Tells what still fires when a mute (a silence, an inhibition, a time interval) ends, though its receivers were
+    /// told before the mute. Default: they hear of it when `repeat_interval` is over.
+    #[serde(default)]
+    pub notify_on_unmute: bool,
+    /// Whose rules hold where birl's differ from Alertmanager's on purpose.
+    #[serde(default)]
+    pub compat: Compat,
     /// How far regions and zones are from each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<TopologyConfig>,
     /// The bounds.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Whose rules hold where birl's differ from Alertmanager's on purpose; the crate's documentation lists the
+/// differences.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Compat {
+    /// Whoever was told "firing" is told "resolved", through any mute; a receiver is told once; flapping is told less.
+    #[default]
+    Birl,
+    /// As Alertmanager does.
+    Alertmanager,
 }
 
 /// Settings for all alerts.
@@ -90,8 +119,8 @@ pub struct RouteConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receiver: Option<String>,
     /// All of these must hold. Not on the root, which matches everything.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub matchers: Vec<Matcher>,
+    #[serde(skip_serializing_if = "Matchers::is_empty")]
+    pub matchers: Matchers,
     /// The older way to write `=` matchers.
     #[serde(rename = "match", skip_serializing_if = "BTreeMap::is_empty")]
     pub match_equal: BTreeMap<String, String>,
@@ -143,6 +172,9 @@ pub struct RouteConfig {
 pub struct ReceiverConfig {
     /// What routes call it.
     pub name: String,
+    /// How much it may be told. None by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     /// A pool: one of these is used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<EndpointConfig>,
@@ -251,6 +283,9 @@ pub struct SlaTiers {
 pub struct Limits {
     /// Alerts that are remembered. One more is told without being remembered, and counted. Default 100,000.
     pub max_alerts: usize,
+    /// Groups. Alerts for which there is none, and no room for another, share one with a label `__overflow__` for each
+    /// route, and are counted. Default 100,000.
+    pub max_groups: usize,
     /// Keys in the de-duplication window. Default 200,000.
     pub max_dedup_keys: usize,
     /// Notifications that wait for the report of their delivery. Default 10,000.
@@ -271,6 +306,11 @@ impl Config {
             external_url: String::new(),
             sla_tiers: SlaTiers::default(),
             health: HealthConfig::default(),
+            time_intervals: Vec::new(),
+            mute_time_intervals: Vec::new(),
+            flap: FlapConfig::default(),
+            notify_on_unmute: false,
+            compat: Compat::default(),
             topology: None,
             limits: Limits::default(),
         }
@@ -281,6 +321,17 @@ impl RouteConfig {
     /// A route to this receiver.
     pub fn to(receiver: impl Into<String>) -> Self {
         Self { receiver: Some(receiver.into()), ..Self::default() }
+    }
+
+    /// Tells each alert by itself, and at once: no grouping, no waiting. Inherited by the routes below.
+    ///
+    /// Without it Alertmanager's defaults hold: all alerts of the route in one group, told after 30 seconds, and again
+    /// when something changes, every 5 minutes.
+    #[must_use]
+    pub fn immediate(mut self) -> Self {
+        self.group_by = Some(vec!["...".to_owned()]);
+        (self.group_wait, self.group_interval) = (Some(Duration::ZERO), Some(Duration::ZERO));
+        self
     }
 
     /// Adds a condition.
@@ -427,6 +478,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_alerts: 100_000,
+            max_groups: 100_000,
             max_dedup_keys: 200_000,
             max_outstanding: 10_000,
             max_label_bytes: 64 * 1024,

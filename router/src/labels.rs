@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap;
@@ -92,6 +93,22 @@ impl Labels {
             return self.clone();
         }
         self.iter().filter(|(n, v)| other.get(n) == *v).collect_sorted()
+    }
+
+    /// The pairs, each with the place of its value in the [`text`](Self::text) of the set.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str, Range<u32>)> {
+        let mut pairs = self.iter();
+        std::iter::from_fn(move || {
+            let (name, value) = pairs.next()?;
+            // Label sets beyond 4 GiB have no place; nothing here can hold one.
+            let end = u32::try_from(self.0.len() - pairs.rest.len()).unwrap_or(0);
+            Some((name, value, end.saturating_sub(value.len() as u32)..end))
+        })
+    }
+
+    /// What stands at a place of [`places`](Self::places).
+    pub(crate) fn text(&self, place: Range<u32>) -> &str {
+        self.0.get(place.start as usize..place.end as usize).unwrap_or_default()
     }
 
     /// A keyed hash of names and values, for the router's own tables.
@@ -281,7 +298,15 @@ impl Default for Fnv {
 
 impl Fnv {
     pub(crate) fn field(&mut self, text: &str) -> &mut Self {
-        for byte in text.bytes().chain([0xff]) {
+        self.bytes(text.bytes().chain([0xff]))
+    }
+
+    pub(crate) fn number(&mut self, number: u64) -> &mut Self {
+        self.bytes(number.to_le_bytes().into_iter())
+    }
+
+    fn bytes(&mut self, bytes: impl Iterator<Item = u8>) -> &mut Self {
+        for byte in bytes {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         self

@@ -20,7 +20,7 @@
 //!
 //! let config: Config = serde_json::from_str(r#"{
 //!     "route": {
-//!         "receiver": "everybody",
+//!         "receiver": "everybody", "group_by": ["..."], "group_wait": "0s", "group_interval": "0s",
 //!         "routes": [{ "matchers": ["team=\"api\""], "receiver": "api-oncall" }]
 //!     },
 //!     "receivers": [
@@ -108,24 +108,35 @@
 )]
 
 mod alert;
+mod index;
 mod labels;
 mod matcher;
 mod pattern;
 
 mod config;
+mod interval;
 mod plan;
 mod receiver;
 mod route;
 mod topology;
 
+mod clock;
 mod dedup;
+mod flap;
+mod group;
 mod state;
+mod storm;
 mod table;
 mod tracked;
+mod wheel;
 
+mod delivery;
 mod endpoint;
+mod flush;
 mod life;
+mod muted;
 mod outstanding;
+mod regroup;
 mod routed;
 mod router;
 mod teller;
@@ -163,8 +174,8 @@ pub use async_trait::async_trait;
 
 pub use crate::alert::{Alert, Status};
 pub use crate::config::{
-    Config, EndpointConfig, GlobalConfig, HostConfig, Limits, ReceiverConfig, RouteConfig, SlaTier,
-    SlaTiers, StdoutConfig, WebhookConfig,
+    Compat, Config, EndpointConfig, GlobalConfig, HostConfig, Limits, ReceiverConfig, RouteConfig,
+    SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
 };
 pub use crate::dedup::{DedupKey, DedupWindow};
 #[cfg(feature = "dispatch")]
@@ -173,8 +184,12 @@ pub use crate::dispatch::{
 };
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig, Way, Ways};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::flap::FlapConfig;
+pub use crate::interval::{
+    TimeInterval, TimeIntervalConfig, TimeIntervalSpec, TimeIntervals, TimeRangeConfig,
+};
 pub use crate::labels::{Fingerprint, LabelPairs, Labels};
-pub use crate::matcher::{MatchOp, Matcher};
+pub use crate::matcher::{MatchOp, Matcher, Matchers};
 pub use crate::metrics::Metrics;
 pub use crate::notification::{Notification, WebhookV4};
 pub use crate::notifier::{NamedNotifier, Notifier, NotifyError, WriterNotifier, notifiers_for};
@@ -182,9 +197,11 @@ pub use crate::published::{Published, Reader};
 pub use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, Reported};
 #[cfg(feature = "dispatch")]
 pub use crate::retry::RetryPolicy;
-pub use crate::routed::{Outcome, Routed};
-pub use crate::router::{AlertView, Router};
-pub use crate::state::{AlertState, Effect, Event, State, Word};
+pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
+pub use crate::routed::{Outcome, Reason, Routed};
+pub use crate::router::{AlertView, GroupView, Router};
+pub use crate::state::{AlertState, Effect, Event, Quiet, State, Word};
+pub use crate::storm::RateLimit;
 pub use crate::topology::{LinkConfig, RegionConfig, Topology, TopologyConfig};
 #[cfg(feature = "webhook")]
 pub use crate::webhook::WebhookNotifier;

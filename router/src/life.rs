@@ -1,320 +1,311 @@
-//! The steps of an alert's life inside the router: it fires, goes on, fires anew, is over, is lost on the way.
+//! The steps of an alert's life inside the router: it fires, goes on, fires anew, is over, is forgotten.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::dedup::DedupKey;
-use crate::outstanding::OnTheWay;
-use crate::report::{DeadLetter, LostCause, Reported};
-use crate::state::{Effect, Event, Word};
+use crate::flush::Rules;
+use crate::group::{Group, Member};
+use crate::state::{Event, Quiet, State, Word};
 use crate::table::Slot;
+use crate::teller::Says;
+use crate::time::Stamp;
 use crate::tracked::Tracked;
-use crate::{Alert, EndpointId, Notification, Outcome, Routed, Router, Status, duration, time};
+use crate::{Alert, Notification, Outcome, Routed, Router, Status, duration};
 
-/// A dead letter is not tried again sooner than this, however short the de-duplication window.
-const MIN_REDELIVERY: Duration = Duration::from_secs(30);
+/// How long an alert that is over is remembered while somebody who was told "firing" could not be told "resolved".
+const KEEP_UNDELIVERED: Duration = Duration::from_secs(60 * 60);
 
 impl Router {
     /// A firing report of an alert that is not remembered.
-    pub(crate) fn fires_first(&mut self, hash: u64, alert: Alert, now: SystemTime) -> Routed {
-        let episode: Arc<str> = episode_of(&alert).into();
-        if let Some(reason) = self.no_room_for(&alert) {
-            return self.tell_unremembered(Tracked::new(alert, episode, now), reason, now);
+    pub(crate) fn fires_first(&mut self, hash: u64, alert: Alert, now: Stamp) -> Routed {
+        if let Some(reason) = self.no_room_for(&alert, now) {
+            return self.tell_unremembered(hash, alert, reason, now);
         }
-        let seen = self.admit(hash, &alert, Status::Firing, &episode, now);
-        let slot = self.alerts.insert(hash, Tracked::new(alert, episode, now));
-        match seen {
-            Some(age) => self.duplicate(slot, age),
-            None => self.tell(slot, Event::Fire, now),
-        }
+        let slot = self.alerts.insert(hash, Tracked::new(alert, now));
+        self.join(slot, now);
+        self.settle(slot);
+        self.answer_firing(slot, now)
     }
 
     /// A firing report of an alert that is remembered.
-    pub(crate) fn fires_again(
-        &mut self,
-        hash: u64,
-        slot: Slot,
-        alert: Alert,
-        now: SystemTime,
-    ) -> Routed {
-        let Some(tracked) = self.alerts.get(slot) else {
-            return self.fires_first(hash, alert, now);
-        };
-        let over = tracked.resolved_at.is_some();
-        let named = !alert.episode.is_empty();
+    pub(crate) fn fires_again(&mut self, slot: Slot, alert: Alert, now: Stamp) -> Routed {
+        let window = self.teller.plan.dedup_window;
+        let Some(tracked) = self.alerts.get_mut(slot) else { return self.lost_track(now) };
+        let over = tracked.is_over();
         // Without a name, and while it fires, any report is one more of the same episode.
-        let same = (!named && !over) || *episode_of(&alert) == *tracked.episode;
+        let unnamed = alert.episode.is_empty() && tracked.alert.episode.is_empty();
+        let same = (unnamed && !over) || tracked.is_episode(&alert);
+        let age = now.since(tracked.admitted);
         if same && !over {
-            let episode = Arc::clone(&tracked.episode);
-            let seen = self.admit(hash, &alert, Status::Firing, &episode, now);
-            return self.goes_on(slot, alert, seen, now);
+            tracked.update(alert, now);
+            return self.goes_on(slot, age, now);
         }
-        let episode: Arc<str> = episode_of(&alert).into();
-        let seen = self.admit(hash, &alert, Status::Firing, &episode, now);
-        if let Some(age) = seen {
-            let reason =
-                format!("a late copy of a firing told {} ago, and over since", spoken(age));
+        let late = same && age < window && !tracked.timed_out;
+        if late || self.is_previous(slot, &alert) {
+            let age = spoken(age);
+            let reason = format!("a late copy of a firing told {age} ago, and over since");
             return self.quiet(slot, Outcome::Deduped, reason);
         }
-        self.fires_anew(slot, alert, episode, now)
+        self.fires_anew(slot, alert, now)
     }
 
     /// A resolve of an alert that is remembered.
-    pub(crate) fn is_over(
-        &mut self,
-        hash: u64,
-        slot: Slot,
-        alert: Alert,
-        now: SystemTime,
-    ) -> Routed {
-        let Some(tracked) = self.alerts.get(slot) else { return self.unknown_is_over(alert, now) };
-        let other = !alert.episode.is_empty() && *alert.episode != *tracked.episode;
-        let before = alert.ends_at.is_some_and(|end| end < tracked.alert.starts_at);
-        if other || (alert.episode.is_empty() && before) {
-            let current = &tracked.episode;
-            let reason = format!("a resolve of another episode than the current one, {current}");
+    pub(crate) fn is_over(&mut self, slot: Slot, alert: Alert, now: Stamp) -> Routed {
+        let Some(tracked) = self.alerts.get_mut(slot) else { return self.lost_track(now) };
+        let other = !alert.episode.is_empty() && alert.episode != tracked.alert.episode;
+        let end = alert.ends_at.map_or(now, Stamp::of);
+        if other || (alert.episode.is_empty() && end < Stamp::of(tracked.alert.starts_at)) {
+            let reason = "a resolve of another episode than the current one".to_owned();
             self.teller.metrics.count_dropped("stale_resolve", 1);
             return self.quiet(slot, Outcome::Stale, reason);
         }
-        let (over, episode) = (tracked.resolved_at.is_some(), Arc::clone(&tracked.episode));
-        if let Some(age) = self.admit(hash, &alert, Status::Resolved, &episode, now) {
-            let reason = format!("a repeat: it was resolved {} ago", spoken(age));
-            return self.quiet(slot, Outcome::Deduped, reason);
+        if tracked.is_over() {
+            let age = now.since(tracked.resolved_at);
+            return if age < self.teller.plan.dedup_window {
+                let reason = format!("a repeat: it was resolved {} ago", spoken(age));
+                self.quiet(slot, Outcome::Deduped, reason)
+            } else {
+                self.quiet(slot, Outcome::NothingToResolve, "it is over already".to_owned())
+            };
         }
-        if over {
-            let reason = "it is over already".to_owned();
+        tracked.update(alert, now);
+        let told = self.is_told(slot);
+        self.resolve(slot, now);
+        if !told {
+            let reason = "it is over, and nobody was told that it fires".to_owned();
+            self.flush_due(slot, now);
             return self.quiet(slot, Outcome::NothingToResolve, reason);
         }
-        if let Some(tracked) = self.alerts.get_mut(slot) {
-            tracked.update(alert, now);
+        let notifications = self.flush_due(slot, now);
+        if !notifications.is_empty() {
+            return self.answer(self.word(slot), notifications);
         }
-        match self.resolve(slot, now) {
-            (Effect::TellResolved, notifications) if !notifications.is_empty() => {
-                self.answer(self.word(slot), notifications)
-            }
-            (Effect::TellResolved, _) => {
-                let reason = "it is over; its receivers want no resolves, or are gone".to_owned();
-                self.quiet(slot, Outcome::NothingToResolve, reason)
+        match self.told_at(slot).known() {
+            Some(at) if self.is_told(slot) => {
+                let wait = spoken(at.since(now));
+                let reason = format!("it is over; its receivers are told so in {wait}");
+                self.quiet(slot, Outcome::Grouped, reason)
             }
             _ => {
-                let reason = "it is over, and nobody was told that it fires".to_owned();
+                let reason = "it is over; its receivers want no resolves, or are gone".to_owned();
                 self.quiet(slot, Outcome::NothingToResolve, reason)
             }
         }
     }
 
     /// A resolve of an alert that is not remembered.
-    pub(crate) fn unknown_is_over(&mut self, alert: Alert, now: SystemTime) -> Routed {
+    pub(crate) fn unknown_is_over(&mut self, hash: u64, alert: Alert, now: Stamp) -> Routed {
         let word = Word::ACTIVE.next(Event::Resolve).0;
         if self.told_unremembered {
             // It may be one of those that were told without being remembered. A resolve too many does no harm.
-            let episode: Arc<str> = episode_of(&alert).into();
-            let mut tracked = Tracked::new(alert, episode, now);
-            let notifications = self.teller.tell_resolved_by_routes(&mut tracked, now);
+            let notifications = self.tell_alone(hash, alert, Status::Resolved, now);
             return self.answer(word, notifications);
         }
-        Routed {
-            notifications: Vec::new(),
-            state: word.state(),
-            outcome: Outcome::NothingToResolve,
-            reason: "it is over, and it was not known to fire".to_owned(),
-            version: self.teller.version,
-        }
+        let reason = "it is over, and it was not known to fire".to_owned();
+        self.nothing(word.state(), Outcome::NothingToResolve, reason)
     }
 
     /// One alert whose deadline has come.
-    pub(crate) fn look_at(&mut self, slot: Slot, now: SystemTime) -> Vec<Notification> {
-        let Some(tracked) = self.alerts.get_mut(slot) else { return Vec::new() };
-        if tracked.resolved_at.is_some() {
-            if tracked.forget_at().is_some_and(|at| at <= now) {
-                self.alerts.remove(slot);
-                return Vec::new();
+    pub(crate) fn look_at(&mut self, slot: Slot, now: Stamp) {
+        let Some(tracked) = self.alerts.get_mut(slot) else { return };
+        if tracked.is_over() {
+            let (forget_at, over_since) = (tracked.forget_at(), tracked.resolved_at);
+            // Somebody who was told "firing" could not be told "resolved" yet, or waits for the group's next beat.
+            let keep = over_since.max(self.told_at(slot).known().unwrap_or(over_since));
+            let keep = keep.plus(KEEP_UNDELIVERED);
+            if forget_at > now {
+                self.settle(slot);
+            } else if self.is_told(slot) && keep > now {
+                self.alerts.postpone(slot, keep);
+            } else {
+                self.forget(slot);
             }
-            return self.teller.retell_resolved(tracked, now);
+            return;
         }
-        let ends = tracked.ends(self.teller.plan.resolve_timeout);
-        let Some(end) = ends.filter(|end| *end <= now) else {
-            return self.tell(slot, Event::Repeat, now).notifications;
-        };
-        tracked.alert.ends_at = Some(end);
-        let (alert, episode) = (tracked.alert.clone(), Arc::clone(&tracked.episode));
-        let hash = self.dedup.hash_labels(&alert.labels);
-        // It ended for want of reports: it may be reported again as if nothing had happened, and has to be told then.
-        self.dedup.forget(dedup_key(&alert, Status::Firing, &episode));
-        self.admit(hash, &alert, Status::Resolved, &episode, now);
-        self.resolve(slot, now).1
-    }
-
-    /// A lost notification goes to the next endpoint of its pool, or nowhere.
-    pub(crate) fn send_elsewhere(
-        &mut self,
-        mut lost: OnTheWay,
-        endpoint: &EndpointId,
-        cause: LostCause,
-        error: &str,
-        now: SystemTime,
-    ) -> Reported {
-        let slot = lost.notification.alerts.first().and_then(|alert| {
-            let hash = self.dedup.hash_labels(&alert.labels);
-            self.alerts.find(hash, alert)
-        });
-        if slot.is_some_and(|slot| self.is_overtaken(slot, &lost)) {
-            // Sent now, it would say "firing" after "resolved", or the other way around.
-            self.teller.metrics.count_dropped("overtaken", 1);
-            return Reported::default();
-        }
-        lost.tried.push(endpoint.clone());
-        // A dispatcher that shuts down takes nothing for another endpoint either.
-        let shut_down = cause == LostCause::Shutdown;
-        let next = if shut_down { None } else { self.teller.next_endpoint(&lost, now) };
-        if let Some((next, why)) = next {
-            lost.notification.reason = format!("{endpoint} failed ({error}), so by {next} ({why})");
-            lost.notification.endpoint = next;
-            let resend = vec![lost.notification.clone()];
-            self.teller.remember(lost);
-            return Reported { resend, dead_letter: None };
-        }
-        self.teller.metrics.count_dropped("dead_letter", 1);
-        let pause = self.teller.plan.dedup_window.max(MIN_REDELIVERY);
-        let what_next = match slot {
-            None => "the alert is not remembered, so it is given up".to_owned(),
-            Some(slot) if self.retry_at(slot, &lost, time::after(now, pause)) => {
-                format!("it is told again in {}", duration::format(pause))
-            }
-            Some(_) => "it is over, so it is given up".to_owned(),
-        };
-        let reason = format!("no endpoint is left ({endpoint}: {cause}, {error}); {what_next}");
-        let OnTheWay { notification, tried, .. } = lost;
-        Reported {
-            resend: Vec::new(),
-            dead_letter: Some(DeadLetter { notification, tried, reason }),
+        let end = tracked.ends(self.teller.plan.resolve_timeout);
+        if end > now {
+            self.settle(slot);
+        } else if let Some(until) = self.clock.distrusts_ends(now) {
+            // The clock has jumped: who sends reports has had no time to send them.
+            self.alerts.postpone(slot, until);
+        } else {
+            tracked.alert.ends_at = Some(end.to_system_time());
+            tracked.timed_out = true;
+            self.resolve(slot, now);
         }
     }
 
-    /// Notes when an alert has to be looked at again, after whatever changed.
-    pub(crate) fn settle(&mut self, slot: Slot) {
-        self.alerts.settle(slot, self.teller.plan.resolve_timeout);
-    }
-
-    /// Another report of the episode that fires.
-    fn goes_on(
-        &mut self,
-        slot: Slot,
-        alert: Alert,
-        seen: Option<Duration>,
-        now: SystemTime,
-    ) -> Routed {
-        let epoch = self.teller.epoch;
-        let (mut told, mut due) = (false, false);
+    /// The alert is over: its groups tell whoever was told that it fires.
+    fn resolve(&mut self, slot: Slot, now: Stamp) {
+        self.alerts.mark_resolved(slot, now);
+        let flap = self.teller.plan.flap.clone();
         if let Some(tracked) = self.alerts.get_mut(slot) {
-            tracked.update(alert, now);
-            told = tracked.word.is_told();
-            due = tracked.planned_under != epoch || tracked.next_due().is_some_and(|at| at <= now);
+            tracked.set_word(tracked.word.next(Event::Resolve).0);
+            tracked.flaps.change(&flap, now);
         }
-        if told && due {
-            let routed = self.tell(slot, Event::Repeat, now);
-            if routed.outcome == Outcome::Notified {
-                return routed;
+        self.inhibits_no_more(slot, now);
+        let groups = self.alerts.get(slot).map(|t| t.groups.clone()).unwrap_or_default();
+        for group in groups {
+            let told =
+                self.groups.get(group).and_then(|g| g.member(slot)).is_some_and(|m| m.told != 0);
+            // Alertmanager tells of what was over before it was told, in the next message of the group.
+            if told || self.teller.plan.compat == crate::Compat::Alertmanager {
+                self.touch(group, now);
+            } else if let Some(group_now) = self.groups.get(group) {
+                let timing = self.teller.plan.timing(group_now);
+                if group_now.anchor != Stamp::NEVER {
+                    self.tidy(group, &timing, now);
+                }
             }
         }
-        match seen {
-            Some(age) => self.duplicate(slot, age),
-            None if !told => self.tell(slot, Event::Fire, now),
-            None => {
-                self.step(slot, Event::WindowOver);
-                let again = self.alerts.get(slot).and_then(Tracked::next_due);
-                let reason = match again {
-                    Some(at) => {
-                        format!("it goes on; told again in {}", spoken(time::since(now, at)))
-                    }
-                    None => "it goes on; its receivers have no endpoints".to_owned(),
-                };
-                self.quiet(slot, Outcome::Ongoing, reason)
-            }
-        }
+        self.settle(slot);
     }
 
     /// It fires after it was over, or in a new episode before the last one was.
-    fn fires_anew(
-        &mut self,
-        slot: Slot,
-        alert: Alert,
-        episode: Arc<str>,
-        now: SystemTime,
-    ) -> Routed {
+    fn fires_anew(&mut self, slot: Slot, alert: Alert, now: Stamp) -> Routed {
         self.alerts.unmark_resolved(slot);
-        // If it is the episode that was over, its next resolve is no repeat of the last one.
-        self.dedup.forget(dedup_key(&alert, Status::Resolved, &episode));
-        let mut event = Event::Fire;
-        if let Some(tracked) = self.alerts.get_mut(slot) {
-            if tracked.word.is_told() {
-                event = Event::Repeat;
-            }
-            tracked.reopen(alert, episode, now);
+        let Some(tracked) = self.alerts.get_mut(slot) else { return self.lost_track(now) };
+        let was_over = tracked.word.holds(State::Resolved);
+        tracked.reopen(alert, now);
+        tracked.set_word(tracked.word.next(Event::Reopen).0);
+        if was_over {
+            let flap = self.teller.plan.flap.clone();
+            tracked.flaps.change(&flap, now);
         }
-        self.tell(slot, event, now)
+        self.join(slot, now);
+        self.settle(slot);
+        self.answer_firing(slot, now)
+    }
+
+    /// Another report of the episode that fires.
+    fn goes_on(&mut self, slot: Slot, age: Duration, now: Stamp) -> Routed {
+        let window = self.teller.plan.dedup_window;
+        let duplicate = age < window;
+        if let Some(tracked) = self.alerts.get_mut(slot) {
+            let event = if duplicate { Event::Duplicate } else { Event::WindowOver };
+            let word = tracked.word.next(event).0;
+            if !duplicate {
+                tracked.admitted = now;
+            }
+            if word != tracked.word {
+                tracked.set_word(word);
+            }
+        }
+        self.settle(slot);
+        let notifications = self.flush_due(slot, now);
+        if !notifications.is_empty() {
+            return self.answer(self.word(slot), notifications);
+        }
+        if duplicate {
+            let reason = crate::Reason::repeat(age, window);
+            return self.quiet(slot, Outcome::Deduped, reason);
+        }
+        if !self.is_told(slot) {
+            return self.answer_firing(slot, now);
+        }
+        let reason = match self.told_at(slot).known() {
+            Some(at) => format!("it goes on; told again in {}", spoken(at.since(now))),
+            None => "it goes on; its receivers have no endpoints".to_owned(),
+        };
+        self.quiet(slot, Outcome::Ongoing, reason)
+    }
+
+    /// What a report of an alert that is to be told has led to.
+    fn answer_firing(&mut self, slot: Slot, now: Stamp) -> Routed {
+        let notifications = self.flush_due(slot, now);
+        if !notifications.is_empty() {
+            return self.answer(self.word(slot), notifications);
+        }
+        if let Some(why) = self.why_muted(slot) {
+            return self.quiet(slot, Outcome::Muted, why);
+        }
+        let groups = self.alerts.get(slot).map(|t| t.groups.clone()).unwrap_or_default();
+        let mut groups = groups.iter().filter_map(|group| Some((*group, self.groups.get(*group)?)));
+        let Some((group, found)) = groups.find(|(_, group)| !group.logs.is_empty()) else {
+            let reason = "its receivers have no endpoints".to_owned();
+            return self.quiet(slot, Outcome::NoEndpoint, reason);
+        };
+        let wait = spoken(self.groups.due_at(group).since(now));
+        let reason = match self.groups.due_at(group).known() {
+            Some(_) => format!("told in {wait}, with the group {}", found.key.labels),
+            None => "its receivers know".to_owned(),
+        };
+        self.quiet(slot, Outcome::Grouped, reason)
+    }
+
+    /// Why an alert that fires is told to nobody, if a mute is why.
+    fn why_muted(&self, slot: Slot) -> Option<String> {
+        let word = self.alerts.get(slot)?.word;
+        let mut reasons: Vec<String> = Vec::new();
+        for quiet in word.quiets() {
+            reasons.push(match quiet {
+                Quiet::Silenced => self.silenced_by(slot),
+                Quiet::Inhibited => self.inhibited_by(slot),
+                Quiet::TimeMuted => "its route is muted at this time".to_owned(),
+                Quiet::RateLimited => "its receiver is told as much as it may be told".to_owned(),
+                Quiet::Deduped => continue,
+            });
+        }
+        (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
     /// Never silence: what cannot be remembered is told each time it is reported.
     fn tell_unremembered(
         &mut self,
-        mut tracked: Tracked,
+        hash: u64,
+        alert: Alert,
         reason: &'static str,
-        now: SystemTime,
+        now: Stamp,
     ) -> Routed {
         self.told_unremembered = true;
         self.teller.metrics.count_dropped(reason, 1);
-        let notifications = self.teller.tell_firing(&mut tracked, now);
+        let notifications = self.tell_alone(hash, alert, Status::Firing, now);
         let mut routed = self.answer(Word::ACTIVE.next(Event::Fire).0, notifications);
-        routed.reason += match reason {
+        routed.reason.add(match reason {
             "untracked_large" => "; its labels are too large to be remembered",
             _ => "; too many alerts are firing for it to be remembered",
-        };
+        });
         routed
     }
 
-    /// The alert is over: whoever was told that it fires is told.
-    fn resolve(&mut self, slot: Slot, now: SystemTime) -> (Effect, Vec<Notification>) {
-        self.alerts.mark_resolved(slot, now);
-        let effect = self.step(slot, Event::Resolve);
-        let notifications = match (effect, self.alerts.get_mut(slot)) {
-            (Effect::TellResolved, Some(tracked)) => self.teller.tell_resolved(tracked, now),
-            _ => Vec::new(),
-        };
-        self.settle(slot);
-        (effect, notifications)
-    }
-
-    /// Steps the alert's state, and tells the receivers if the table says so.
-    fn tell(&mut self, slot: Slot, event: Event, now: SystemTime) -> Routed {
-        let effect = self.step(slot, event);
-        let epoch = self.teller.epoch;
-        let mut notifications = Vec::new();
-        if let Some(tracked) = self.alerts.get_mut(slot) {
-            tracked.planned_under = epoch;
-            if effect == Effect::TellFiring {
-                notifications = self.teller.tell_firing(tracked, now);
+    /// Tells of one alert by itself, past its groups, and remembers nothing.
+    fn tell_alone(
+        &mut self,
+        hash: u64,
+        alert: Alert,
+        status: Status,
+        now: Stamp,
+    ) -> Vec<Notification> {
+        let keys = self.teller.plan.group_keys(&alert, &mut self.scratch);
+        let mut tracked = Tracked::new(alert, now);
+        if status == Status::Resolved {
+            tracked.resolved_at = now;
+        }
+        let slot = self.alerts.insert(hash, tracked);
+        let mut sent = Vec::new();
+        for mut key in keys {
+            key.labels = self.alerts.get(slot).map(|t| t.alert.labels.clone()).unwrap_or_default();
+            let pools = self.teller.plan.pools(key.route, key.named);
+            let mut group = Group::new(key, pools, now);
+            let mut member = Member::new(slot);
+            member.told = if status == Status::Resolved { u32::MAX } else { 0 };
+            group.members.push(member);
+            let rules = Rules {
+                now,
+                compat: crate::Compat::Birl,
+                flap: &self.teller.plan.flap,
+                muted: false,
+            };
+            for pool in 0..group.logs.len() {
+                let found = rules.look(&group, pool, &self.alerts);
+                let says = Says { slot: Slot::MAX, group: &group, pool, found: &found };
+                sent.extend(self.teller.tell(&[says], &self.alerts, now));
             }
         }
-        self.settle(slot);
-        self.answer(self.word(slot), notifications)
+        self.alerts.remove(slot);
+        sent.into_iter().map(|sent| self.teller.send(sent)).collect()
     }
 
-    fn duplicate(&mut self, slot: Slot, age: Duration) -> Routed {
-        self.step(slot, Event::Duplicate);
-        let window = &self.teller.plan.dedup_window_text;
-        let reason = format!("a repeat after {}, inside the window of {window}", spoken(age));
-        self.quiet(slot, Outcome::Deduped, reason)
-    }
-
-    fn quiet(&mut self, slot: Slot, outcome: Outcome, reason: String) -> Routed {
-        self.settle(slot);
-        let (state, version) = (self.word(slot).state(), self.teller.version);
-        Routed { notifications: Vec::new(), state, outcome, reason, version }
-    }
-
-    fn answer(&self, word: Word, notifications: Vec<Notification>) -> Routed {
+    pub(crate) fn answer(&self, word: Word, notifications: Vec<Notification>) -> Routed {
         let (outcome, reason) = match &notifications[..] {
             [] => (Outcome::NoEndpoint, "its receivers have no endpoints".to_owned()),
             [one] => (Outcome::Notified, one.reason.clone()),
@@ -323,72 +314,69 @@ impl Router {
                 (Outcome::Notified, reasons.join("; "))
             }
         };
+        let reason = reason.into();
         Routed { notifications, state: word.state(), outcome, reason, version: self.teller.version }
     }
 
-    /// How long ago the same was admitted; if it was not, it is now.
-    fn admit(
-        &mut self,
-        labels_hash: u64,
-        alert: &Alert,
-        status: Status,
-        episode: &str,
-        now: SystemTime,
-    ) -> Option<Duration> {
-        let key = dedup_key(alert, status, episode);
-        let hash = self.dedup.hash_with(labels_hash, key);
-        let seen = self.dedup.seen_hashed(hash, key, now);
-        if seen.is_none() {
-            let before = self.dedup.evicted();
-            self.dedup.admit_hashed(hash, key, now);
-            let evicted = self.dedup.evicted() - before;
-            if evicted > 0 {
-                self.teller.metrics.count_dropped("dedup_evicted", evicted);
-            }
-        }
-        seen
+    fn quiet(&self, slot: Slot, outcome: Outcome, reason: impl Into<crate::Reason>) -> Routed {
+        self.nothing(self.word(slot).state(), outcome, reason)
+    }
+
+    fn nothing(&self, state: State, outcome: Outcome, reason: impl Into<crate::Reason>) -> Routed {
+        let (reason, version) = (reason.into(), self.teller.version);
+        Routed { notifications: Vec::new(), state, outcome, reason, version }
+    }
+
+    /// An index without what it points to: it cannot be, and must not end the host.
+    fn lost_track(&mut self, _now: Stamp) -> Routed {
+        self.teller.metrics.count_dropped("inconsistent", 1);
+        self.nothing(State::Active, Outcome::Stale, "the alert was not found again".to_owned())
     }
 
     /// Why an alert cannot be remembered, if it cannot.
-    fn no_room_for(&mut self, alert: &Alert) -> Option<&'static str> {
+    fn no_room_for(&mut self, alert: &Alert, now: Stamp) -> Option<&'static str> {
         let limits = &self.teller.plan.limits;
         if alert.labels.size() > limits.max_label_bytes {
             return Some("untracked_large");
         }
-        let full = self.alerts.len() >= limits.max_alerts;
-        (full && !self.alerts.forget_one_resolved()).then_some("untracked_full")
-    }
-
-    /// Has its pool been sent something later about the same alert?
-    fn is_overtaken(&self, slot: Slot, lost: &OnTheWay) -> bool {
-        let told = self.alerts.get(slot).map_or(&[][..], |tracked| &tracked.told);
-        let of_pool = told.iter().find(|told| told.pool == lost.pool);
-        of_pool.is_some_and(|told| told.last_id != lost.notification.id)
-    }
-
-    /// Sees to it that a dead letter is told again, as the same telling with the same key; `false` if it is a firing,
-    /// and over.
-    fn retry_at(&mut self, slot: Slot, lost: &OnTheWay, at: SystemTime) -> bool {
-        let Some(tracked) = self.alerts.get_mut(slot) else { return false };
-        let Some(told) = tracked.told.iter_mut().find(|told| told.pool == lost.pool) else {
-            return false;
-        };
-        if told.status != lost.notification.status {
-            return false;
+        if self.alerts.len() < limits.max_alerts {
+            return None;
         }
-        told.due = Some(told.due.map_or(at, |due| due.min(at)));
-        if told.status == Status::Firing {
-            told.count = told.count.saturating_sub(1);
+        match self.alerts.oldest_resolved() {
+            Some(slot) => {
+                // Were it reported again now, nobody would know that it was told.
+                let over_since = self.alerts.get(slot).map_or(now, |tracked| tracked.resolved_at);
+                if now.since(over_since) < self.teller.plan.dedup_window {
+                    self.teller.metrics.count_dropped("dedup_evicted", 1);
+                }
+                self.forget(slot);
+                None
+            }
+            None => Some("untracked_full"),
         }
-        self.settle(slot);
-        true
     }
 
-    fn step(&mut self, slot: Slot, event: Event) -> Effect {
-        let Some(tracked) = self.alerts.get_mut(slot) else { return Effect::None };
-        let (word, effect) = tracked.word.next(event);
-        tracked.word = word;
-        effect
+    /// Notes when an alert has to be looked at again, after whatever changed.
+    pub(crate) fn settle(&mut self, slot: Slot) {
+        self.alerts.settle(slot, self.teller.plan.resolve_timeout);
+    }
+
+    fn is_previous(&self, slot: Slot, alert: &Alert) -> bool {
+        let previous = self.alerts.get(slot).and_then(|tracked| tracked.previous.as_deref());
+        !alert.episode.is_empty() && previous == Some(&*alert.episode)
+    }
+
+    /// Does anybody believe that it fires?
+    fn is_told(&self, slot: Slot) -> bool {
+        let groups = self.alerts.get(slot).map(|tracked| &tracked.groups[..]).unwrap_or_default();
+        let members = groups.iter().filter_map(|group| self.groups.get(*group)?.member(slot));
+        members.into_iter().any(|member| member.told & !member.pending != 0)
+    }
+
+    /// When the first of its groups is told next.
+    fn told_at(&self, slot: Slot) -> Stamp {
+        let groups = self.alerts.get(slot).map(|tracked| &tracked.groups[..]).unwrap_or_default();
+        groups.iter().map(|group| self.groups.due_at(*group)).min().unwrap_or(Stamp::NEVER)
     }
 
     fn word(&self, slot: Slot) -> Word {
@@ -396,22 +384,8 @@ impl Router {
     }
 }
 
-/// The host's name for the occurrence, or one made from when it began.
-fn episode_of(alert: &Alert) -> Cow<'_, str> {
-    if alert.episode.is_empty() {
-        let began = time::since(SystemTime::UNIX_EPOCH, alert.starts_at);
-        Cow::Owned(format!("@{}", began.as_nanos()))
-    } else {
-        Cow::Borrowed(&alert.episode)
-    }
-}
-
-fn dedup_key<'a>(alert: &'a Alert, status: Status, episode: &'a str) -> DedupKey<'a> {
-    DedupKey { labels: &alert.labels, receiver: alert.receiver.as_deref(), status, episode }
-}
-
 /// A duration for a sentence: whole seconds, or milliseconds below ten of them.
-fn spoken(duration: Duration) -> String {
+pub(crate) fn spoken(duration: Duration) -> String {
     let step = if duration < Duration::from_secs(10) { 1 } else { 1000 };
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     duration::format(Duration::from_millis(ms / step * step))

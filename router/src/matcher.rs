@@ -1,15 +1,24 @@
 //! Matchers: what an alert's labels must be.
 
+mod classic;
+mod list;
+mod quote;
+mod read;
+mod shorthand;
+mod utf8;
+
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use regex::Regex;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use self::list::Matchers;
 use crate::error::{Error, ErrorKind};
-use crate::{Labels, pattern};
+use crate::pattern::Pattern;
+use crate::{Labels, matcher::quote::Quoted};
 
-/// One condition on one label, in Alertmanager's syntax.
+/// One condition on one label.
 ///
 /// | written | holds when the label |
 /// | --- | --- |
@@ -19,17 +28,40 @@ use crate::{Labels, pattern};
 /// | `team!~"a\|b"` | does not |
 ///
 /// A missing label is the empty string: `env=""` holds for an alert without `env`, and so do `env!="prod"` and
-/// `env=~".*"`. A value may hold the escapes `\"`, `\\` and `\n`; a name that is not a plain word is quoted.
+/// `env=~".*"`.
+///
+/// # Alertmanager has two syntaxes
+///
+/// The classic one has plain names (`[a-zA-Z_:][a-zA-Z0-9_:]*`); a value, quoted or not, may hold the escapes `\"`, `\\`
+/// and `\n`, and any other backslash stands for itself: `path=~"\d+"`. The UTF-8 one, since Alertmanager 0.27, takes any
+/// name, in double quotes where it holds one of ``{}!=~,\"'` `` or a space, and Go's escapes. A text that both can read
+/// means what the classic one says, which is Alertmanager's rule too.
+///
+/// # birl's shorthand
+///
+/// | written | the same as |
+/// | --- | --- |
+/// | `env:prod` | `env="prod"` |
+/// | `team:*` | `team!=""`: it is there |
+/// | `host:web-*` | `host=~"web-.*"`; a `*` may stand anywhere |
+/// | `env:"a b"` | `env="a b"`; in quotes a `*` is itself |
+///
+/// Several are joined by `+`, in [`Matchers`]: `env:prod+team:api`. Whatever Alertmanager can read is not a shorthand:
+/// `job:up=1` asks the label `job:up`.
+///
+/// # The pattern
+///
+/// Go's dialect (RE2), anchored at both ends: `.` does not match a line feed, `\d`, `\w`, `\s` and `\b` are ASCII.
 #[derive(Debug, Clone)]
 pub struct Matcher {
     name: String,
     op: MatchOp,
     value: String,
-    regex: Option<Regex>,
+    pattern: Option<Arc<Pattern>>,
 }
 
 /// The comparison of a [`Matcher`]. The order is Alertmanager's, which sorts the matchers in a group key by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MatchOp {
     /// `=`
     Equal,
@@ -55,41 +87,37 @@ impl Matcher {
         if name.is_empty() {
             return Err(invalid(&value, "the label's name is missing: write name=\"value\""));
         }
-        let regex = match op {
+        let pattern = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(
-                pattern::compile(&value)
-                    .map_err(|e| invalid(&format!("{name}{op}{value:?}"), e.trim()))?,
-            ),
+            MatchOp::Regex | MatchOp::NotRegex => {
+                let compiled = Pattern::compile(&value);
+                Some(Arc::new(
+                    compiled.map_err(|e| invalid(&format!("{name}{op}{value:?}"), e.trim()))?,
+                ))
+            }
         };
-        Ok(Self { name, op, value, regex })
+        Ok(Self { name, op, value, pattern })
     }
 
-    /// Reads one matcher, such as `team=~"api|web"`.
+    /// Reads one matcher, such as `team=~"api|web"`, in any of the syntaxes.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidMatcher`], with what was expected.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let trimmed = text.trim();
-        let (name, rest) = split_name(text, trimmed)?;
-        let rest = rest.trim_start();
-        // The longer operators first: `=~` begins with `=`.
-        let (op, value) = [MatchOp::Regex, MatchOp::NotRegex, MatchOp::NotEqual, MatchOp::Equal]
-            .into_iter()
-            .find_map(|op| Some((op, rest.strip_prefix(op.as_str())?)))
-            .ok_or_else(|| {
-                invalid(text, "expected =, !=, =~ or !~ after the label's name, as in env=\"prod\"")
-            })?;
-        Self::new(name, op, unquote(text, value.trim())?)
+        read::one(text)
     }
 
     /// Does the condition hold for `labels`?
     pub fn matches(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.name);
-        match (self.op, &self.regex) {
+        self.matches_value(labels.get(&self.name))
+    }
+
+    /// Does it hold for this value of its label? A missing label is the empty string.
+    pub fn matches_value(&self, value: &str) -> bool {
+        match (self.op, &self.pattern) {
             (MatchOp::NotEqual, _) => value != self.value,
-            (MatchOp::Regex, Some(regex)) => regex.is_match(value),
-            (MatchOp::NotRegex, Some(regex)) => !regex.is_match(value),
+            (MatchOp::Regex, Some(pattern)) => pattern.is_match(value),
+            (MatchOp::NotRegex, Some(pattern)) => !pattern.is_match(value),
             _ => value == self.value,
         }
     }
@@ -107,6 +135,11 @@ impl Matcher {
     /// The value or pattern that it compares with, without quotes.
     pub fn value(&self) -> &str {
         &self.value
+    }
+
+    /// The compiled pattern of `=~` and `!~`.
+    pub(crate) fn pattern(&self) -> Option<&Arc<Pattern>> {
+        self.pattern.as_ref()
     }
 }
 
@@ -128,20 +161,16 @@ impl fmt::Display for MatchOp {
     }
 }
 
-/// As Alertmanager prints it, in its group keys too: `name="value"`, with `"`, `\` and line feeds escaped.
+/// As Alertmanager prints it, in its group keys too: `name="value"`, with `"`, `\` and line feeds escaped. A name that
+/// only the UTF-8 syntax can read is quoted, and then the value has Go's escapes.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_plain(&self.name) {
-            write!(f, "{}{}\"{}\"", self.name, self.op, escaped(&self.value))
+        if self.name.contains(utf8::is_reserved) {
+            write!(f, "{}{}{}", Quoted::go(&self.name), self.op, Quoted::go(&self.value))
         } else {
-            write!(f, "\"{}\"{}\"{}\"", escaped(&self.name), self.op, escaped(&self.value))
+            write!(f, "{}{}{}", self.name, self.op, Quoted::open_metrics(&self.value))
         }
     }
-}
-
-/// What [`unquote`] undoes, and nothing more: whatever else a text holds stands as it is.
-fn escaped(text: &str) -> String {
-    text.replace('\\', r"\\").replace('\n', r"\n").replace('"', "\\\"")
 }
 
 impl PartialEq for Matcher {
@@ -173,74 +202,27 @@ impl<'de> Deserialize<'de> for Matcher {
     }
 }
 
+/// The parts of a matcher, before its pattern is compiled.
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
+    name: String,
+    op: MatchOp,
+    value: String,
+}
+
+impl Parts {
+    fn compile(self) -> Result<Matcher, Error> {
+        Matcher::new(self.name, self.op, self.value)
+    }
+}
+
 fn invalid(text: &str, message: impl fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidMatcher, format_args!("matcher `{text}`"), message)
 }
 
+/// A name that the classic syntax can read, and Prometheus' data model before UTF-8.
 fn is_plain(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | ':'))
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
-}
-
-/// The label's name, plain or quoted, and what follows it.
-fn split_name<'t>(whole: &str, text: &'t str) -> Result<(String, &'t str), Error> {
-    if text.starts_with('"') {
-        let end = closing_quote(text)
-            .ok_or_else(|| invalid(whole, "the quote around the label's name is not closed"))?;
-        return Ok((unquote(whole, &text[..=end])?, &text[end + 1..]));
-    }
-    let end = text
-        .find(|c: char| c.is_whitespace() || matches!(c, '=' | '!' | '~'))
-        .unwrap_or(text.len());
-    let name = &text[..end];
-    if !name.is_empty() && !is_plain(name) {
-        return Err(invalid(
-            whole,
-            format_args!("`{name}` is not a plain label name: write it in double quotes"),
-        ));
-    }
-    Ok((name.to_owned(), &text[end..]))
-}
-
-/// Where the quoted text that begins `text` ends.
-fn closing_quote(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.char_indices().skip(1).find_map(|(i, c)| {
-        let closes = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        closes.then_some(i)
-    })
-}
-
-/// The value without its quotes and escapes. Alertmanager's rules: quotes are optional, but a lone one is an error.
-fn unquote(whole: &str, raw: &str) -> Result<String, Error> {
-    let inner = match raw.strip_prefix('"') {
-        None => raw,
-        Some(_) => match closing_quote(raw) {
-            Some(end) if end + 1 == raw.len() => &raw[1..end],
-            Some(_) => return Err(invalid(whole, "there is text after the closing quote")),
-            None => return Err(invalid(whole, "the closing quote is missing")),
-        },
-    };
-    let mut out = String::with_capacity(inner.len());
-    let mut chars = inner.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('\\', Some('n')) => {
-                chars.next();
-                out.push('\n');
-            }
-            ('\\', Some(&next @ ('"' | '\\'))) => {
-                chars.next();
-                out.push(next);
-            }
-            ('"', _) => {
-                return Err(invalid(whole, "a double quote inside the value is written \\\""));
-            }
-            // Any other escape stays as it is: `\d` belongs to the pattern.
-            (other, _) => out.push(other),
-        }
-    }
-    Ok(out)
 }

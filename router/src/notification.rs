@@ -1,11 +1,9 @@
 //! Notifications: what goes out, and its form on the wire.
 
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use crate::labels::Fnv;
 use crate::{Alert, EndpointId, Fingerprint, Labels, Status, time};
 
 /// One message to one endpoint of one receiver. Made by the [`Router`](crate::Router), delivered by a
@@ -13,8 +11,8 @@ use crate::{Alert, EndpointId, Fingerprint, Labels, Status, time};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Notification {
-    /// The idempotency key. The same for every attempt and for every endpoint that is tried; another one for a resolve,
-    /// for a new episode, and for each telling after `repeat_interval`.
+    /// The idempotency key. The same for every attempt and for every endpoint that is tried; another one for everything
+    /// else that is told, and for each telling after `repeat_interval`.
     pub id: String,
     /// Who is told.
     pub receiver: String,
@@ -22,8 +20,10 @@ pub struct Notification {
     pub endpoint: EndpointId,
     /// Firing, or resolved when all alerts are.
     pub status: Status,
-    /// What is told. One alert for now: each is told on its own.
+    /// What is told: the alerts of the group that fire, and those that are over since it was last told.
     pub alerts: Vec<Alert>,
+    /// How many more alerts there are that are not in `alerts`: in a digest, of many groups at once.
+    pub truncated_alerts: u64,
     /// Alertmanager's name for the conversation: a firing and its resolve share it.
     pub group_key: String,
     /// The labels that the alerts were grouped by.
@@ -51,21 +51,6 @@ impl Notification {
     pub fn to_webhook_v4(&self) -> WebhookV4<'_> {
         WebhookV4(self)
     }
-}
-
-/// Everything that tells one notification from another one apart from the endpoint.
-pub(crate) fn notification_id(
-    fingerprint: Fingerprint,
-    pool: &str,
-    episode: &str,
-    status: Status,
-    told: u32,
-) -> String {
-    let mut fnv = Fnv::default();
-    fnv.field(pool).field(episode).field(status.as_str()).field(&told.to_string());
-    let mut id = String::with_capacity(33);
-    let _ = write!(id, "{fingerprint}-{:016x}", fnv.0); // a string takes everything
-    id
 }
 
 /// The keys in the order in which Alertmanager writes them.
@@ -112,7 +97,7 @@ impl Serialize for WebhookV4<'_> {
             external_url: &n.external_url,
             version: "4",
             group_key: &n.group_key,
-            truncated_alerts: 0,
+            truncated_alerts: n.truncated_alerts,
         };
         message.serialize(serializer)
     }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::RateLimit;
 use crate::config::{EndpointConfig, ReceiverConfig, StdoutConfig, WebhookConfig};
 use crate::endpoint::{Candidate, EndpointId, arrange};
 use crate::error::{Error, ErrorKind};
@@ -14,6 +15,7 @@ pub(crate) type PoolId = Arc<str>;
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) name: Arc<str>,
+    pub(crate) rate_limit: Option<RateLimit>,
     /// Each of these is told; of the endpoints inside one, one.
     pub(crate) pools: Vec<Pool>,
 }
@@ -145,7 +147,7 @@ fn compile_receiver(
         let resolved = if send_resolved { firing.clone() } else { Vec::new() };
         pools.push(Pool { id: pool_id, firing, resolved });
     }
-    Ok(Receiver { name: Arc::from(&*config.name), pools })
+    Ok(Receiver { name: Arc::from(&*config.name), rate_limit: config.rate_limit, pools })
 }
 
 /// The next candidate, which is here.

@@ -1,251 +1,232 @@
-//! The route tree, compiled.
+//! The route tree: which nodes take an alert.
 
-use std::collections::HashMap;
+mod compile;
+mod explain;
+
 use std::time::Duration;
 
-use crate::config::{RouteConfig, SlaTier};
-use crate::error::{Error, ErrorKind, nearest};
-use crate::{Labels, MatchOp, Matcher};
+pub(crate) use self::compile::Names;
+pub use self::explain::{RouteStep, RouteVerdict};
+use crate::config::SlaTier;
+use crate::index::{IndexScratch, MatcherIndex};
+use crate::{Labels, Matchers};
 
-const DEFAULT_REPEAT_INTERVAL: Duration = Duration::from_secs(4 * 3600);
-/// Deep enough for anybody, shallow enough for the stack.
-const MAX_DEPTH: usize = 64;
-/// With fewer children than this a scan is as fast as a look-up.
-const INDEX_FROM: usize = 8;
+/// With fewer children than this, asking each is as fast as a look-up.
+const INDEX_FROM: usize = 6;
 
-/// The whole tree; it cannot be empty, and its root matches everything.
+/// The route tree of a configuration, compiled to be asked often.
+///
+/// The walk is Alertmanager's: an alert goes to the first child that matches, and to those behind it only past a child
+/// that says `continue`; what no child takes, the node takes itself. The nodes are numbered depth first, the root is 0,
+/// and a number stays what it is as long as the tree.
+///
+/// ```
+/// use birl_router::{Config, Labels, RouteScratch, RouteTree};
+///
+/// let config: Config = serde_json::from_str(r#"{
+///     "route": { "receiver": "all", "routes": [{ "matchers": ["team:api"], "receiver": "oncall" }] },
+///     "receivers": [{ "name": "all" }, { "name": "oncall" }]
+/// }"#)?;
+/// let tree = RouteTree::new(&config)?;
+/// let mut scratch = RouteScratch::default();
+/// let found = tree.find_into(&Labels::from([("team", "api")]), &mut scratch);
+/// assert_eq!(found, [1]);
+/// assert_eq!(tree.routes()[1].path(), "route.routes[0]");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct RouteTree {
-    root: Route,
+pub struct RouteTree {
+    routes: Vec<Route>,
+    /// Every node by its number; those with many siblings are filed, in the scope of their parent.
+    index: MatcherIndex,
 }
 
-/// One node with what it inherited.
+/// One node of a [`RouteTree`], with what it inherited.
 #[derive(Debug)]
-pub(crate) struct Route {
+pub struct Route {
     /// Where it stands: `route`, `route.routes[2]`. Unlike the key this is unique.
     pub(crate) path: String,
     /// Alertmanager's key: the matchers from the root to here, `{}/{team="api"}`.
     pub(crate) key: String,
     /// The last part of the key: this node's matchers alone.
     pub(crate) own_key: String,
-    /// Index into the receivers.
-    pub(crate) receiver: usize,
+    pub(crate) parent: Option<u32>,
+    pub(crate) children: Box<[u32]>,
+    /// Sorted as Alertmanager sorts them.
+    pub(crate) matchers: Matchers,
+    pub(crate) continue_matching: bool,
+    /// Indexes into the receivers, at least one, each once.
+    pub(crate) receivers: Box<[usize]>,
+    pub(crate) group_by: GroupBy,
+    pub(crate) group_wait: Duration,
+    pub(crate) group_interval: Duration,
     pub(crate) repeat_interval: Duration,
+    pub(crate) mute_time_intervals: Vec<String>,
+    pub(crate) active_time_intervals: Vec<String>,
     pub(crate) sla: Option<SlaTier>,
-    matchers: Vec<Matcher>,
-    continue_matching: bool,
-    children: Vec<Self>,
-    index: Option<ChildIndex>,
 }
 
-/// Finds the children that may match without asking each: by the value of the one label that most of them compare with
-/// `=`. It only leaves out children that cannot match; order and `continue` are the scan's business.
-#[derive(Debug)]
-struct ChildIndex {
-    label: String,
-    by_value: HashMap<String, Vec<usize>>,
-    /// Children that say nothing exact about the label, in order.
-    others: Vec<usize>,
+/// By which labels alerts are gathered into one notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupBy {
+    /// `["..."]`: by all of them, so that each alert is told on its own.
+    All,
+    /// By these, sorted; by none everything that the route takes is one group.
+    Labels(Vec<String>),
 }
 
-/// Resolves receiver names while the tree is compiled.
-pub(crate) struct Names<'a>(pub(crate) &'a [&'a str]);
+/// What [`RouteTree::find_into`] works with. One serves any number of trees; a thread should have its own.
+#[derive(Debug, Default, Clone)]
+pub struct RouteScratch {
+    index: IndexScratch,
+    /// The children that may match, of all nodes on the way down.
+    candidates: Vec<u32>,
+    found: Vec<u32>,
+}
 
 impl RouteTree {
-    pub(crate) fn compile(config: &RouteConfig, names: &Names<'_>) -> Result<Self, Error> {
-        let invalid = |message| Err(Error::new(ErrorKind::InvalidConfig, "route", message));
-        if !config.matchers.is_empty()
-            || !config.match_equal.is_empty()
-            || !config.match_re.is_empty()
-        {
-            return invalid("the root route takes every alert: move its matchers to a child");
-        }
-        if config.continue_matching {
-            return invalid("the root route has no siblings: remove `continue`");
-        }
-        let Some(name) = &config.receiver else {
-            return invalid("name the default receiver: `receiver: NAME`");
-        };
-        let inherited = Inherited {
-            key: String::new(),
-            receiver: names.find("route", name)?,
-            repeat_interval: DEFAULT_REPEAT_INTERVAL,
-            sla: None,
-        };
-        Ok(Self { root: Route::compile(config, "route".to_owned(), &inherited, names, 0)? })
+    /// All nodes, by number; the root first, and each node before its children.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
-    /// The nodes that take an alert with these labels, in order; at least one.
+    /// The root, which matches everything.
+    pub fn root(&self) -> &Route {
+        &self.routes[0]
+    }
+
+    /// The nodes that take an alert with these labels, at least one, in the order of the walk.
     pub(crate) fn find(&self, labels: &Labels) -> Vec<&Route> {
-        let mut found = Vec::with_capacity(1);
-        self.root.collect(labels, &mut found);
-        found
+        let mut scratch = RouteScratch::default();
+        let found = self.find_into(labels, &mut scratch);
+        found.iter().filter_map(|number| self.routes.get(*number as usize)).collect()
     }
 
-    pub(crate) fn root(&self) -> &Route {
-        &self.root
+    /// The numbers of the nodes that take an alert with these labels, at least one, in the order of the walk. Allocates
+    /// nothing once the scratch has grown.
+    pub fn find_into<'s>(&self, labels: &Labels, scratch: &'s mut RouteScratch) -> &'s [u32] {
+        scratch.found.clear();
+        scratch.candidates.clear();
+        self.index.look_up(labels, &mut scratch.index);
+        self.walk(0, labels, scratch);
+        &scratch.found
     }
-}
 
-impl Names<'_> {
-    fn find(&self, place: &str, name: &str) -> Result<usize, Error> {
-        self.0.iter().position(|known| *known == name).ok_or_else(|| {
-            let hint = match nearest(name, self.0.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the receivers are: {}", self.0.join(", ")),
-            };
-            Error::new(
-                ErrorKind::InvalidConfig,
-                place,
-                format_args!("there is no receiver `{name}`: {hint}"),
-            )
-        })
+    /// Children first, in order, up to the first that matches without `continue`; the node itself if none did. The
+    /// caller has checked that this node matches. It is as deep as the tree, which has a bound.
+    fn walk(&self, number: u32, labels: &Labels, scratch: &mut RouteScratch) {
+        let before = scratch.found.len();
+        let children = &self.route(number).children;
+        if children.len() < INDEX_FROM {
+            for child in children {
+                if self.ask(*child, labels, scratch) {
+                    break;
+                }
+            }
+        } else {
+            let start = scratch.candidates.len();
+            let RouteScratch { index, candidates, .. } = scratch;
+            self.index.candidates(number, labels, index, candidates);
+            let end = scratch.candidates.len();
+            for at in start..end {
+                if self.ask(scratch.candidates[at], labels, scratch) {
+                    break;
+                }
+            }
+            scratch.candidates.truncate(start);
+        }
+        if scratch.found.len() == before {
+            scratch.found.push(number);
+        }
     }
-}
 
-/// What a child takes from its parent unless it says otherwise.
-struct Inherited {
-    key: String,
-    receiver: usize,
-    repeat_interval: Duration,
-    sla: Option<SlaTier>,
+    /// Takes what the child takes. True: that was the last one.
+    fn ask(&self, child: u32, labels: &Labels, scratch: &mut RouteScratch) -> bool {
+        if !self.index.holds(child, labels, &scratch.index) {
+            return false;
+        }
+        let route = self.route(child);
+        if route.children.is_empty() {
+            scratch.found.push(child);
+        } else {
+            self.walk(child, labels, scratch);
+        }
+        !route.continue_matching
+    }
+
+    fn route(&self, number: u32) -> &Route {
+        &self.routes[number as usize]
+    }
 }
 
 impl Route {
-    fn compile(
-        config: &RouteConfig,
-        path: String,
-        from: &Inherited,
-        names: &Names<'_>,
-        depth: usize,
-    ) -> Result<Self, Error> {
-        let invalid = |m: String| Err(Error::new(ErrorKind::InvalidConfig, &path, m));
-        if depth > MAX_DEPTH {
-            return invalid(format!("routes nest deeper than {MAX_DEPTH}"));
-        }
-        if config.group_by.as_ref().is_some_and(|by| *by != ["..."]) {
-            return invalid(
-                "each alert is told on its own: leave `group_by` out, or write [\"...\"]".into(),
-            );
-        }
-        if config.repeat_interval.is_some_and(|interval| interval.is_zero()) {
-            return invalid("`repeat_interval` must be longer than zero".into());
-        }
-        let matchers = all_matchers(config).map_err(|e| e.within(&path))?;
-        let own_key = key_part(&matchers);
-        let inherited = Inherited {
-            key: format!("{}{own_key}", from.key),
-            receiver: match &config.receiver {
-                Some(name) => names.find(&path, name)?,
-                None => from.receiver,
-            },
-            repeat_interval: config.repeat_interval.unwrap_or(from.repeat_interval),
-            sla: config.sla.or(from.sla),
-        };
-        let below = Inherited { key: format!("{}/", inherited.key), ..inherited };
-        let children = config.routes.iter().enumerate().map(|(i, child)| {
-            Self::compile(child, format!("{path}.routes[{i}]"), &below, names, depth + 1)
-        });
-        let children = children.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            key: inherited.key,
-            own_key,
-            receiver: inherited.receiver,
-            repeat_interval: inherited.repeat_interval,
-            sla: inherited.sla,
-            continue_matching: config.continue_matching,
-            index: ChildIndex::build(&children),
-            path,
-            matchers,
-            children,
-        })
+    /// Where it stands in the configuration: `route.routes[2]`. Unique.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
-    fn matches(&self, labels: &Labels) -> bool {
-        self.matchers.iter().all(|matcher| matcher.matches(labels))
+    /// Alertmanager's key: the matchers from the root to here, `{}/{team="api"}`. Not unique.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
-    /// Alertmanager's walk: children first, in order, up to the first that matches without `continue`; the node itself
-    /// if none did. The caller has checked that this node matches.
-    fn collect<'a>(&'a self, labels: &Labels, found: &mut Vec<&'a Self>) {
-        let before = found.len();
-        let mut ask = |child: &'a Self| {
-            let matches = child.matches(labels);
-            if matches {
-                child.collect(labels, found);
-            }
-            matches && !child.continue_matching // true: that was the last one
-        };
-        match &self.index {
-            None => {
-                self.children.iter().any(&mut ask);
-            }
-            Some(index) => {
-                index.candidates(labels).any(|i| ask(&self.children[i]));
-            }
-        }
-        if found.len() == before {
-            found.push(self);
-        }
-    }
-}
-
-impl ChildIndex {
-    fn build(children: &[Route]) -> Option<Self> {
-        if children.len() < INDEX_FROM {
-            return None;
-        }
-        // An `=` matcher with an empty value means "missing", and that is no value to look up.
-        let exact = |child: &'_ Route, label: Option<&str>| {
-            let mut equal = child.matchers.iter().filter(|m| m.op() == MatchOp::Equal);
-            let found =
-                equal.find(|m| !m.value().is_empty() && label.is_none_or(|l| l == m.name()));
-            found.map(|m| (m.name().to_owned(), m.value().to_owned()))
-        };
-        let mut uses: HashMap<String, usize> = HashMap::new();
-        for (name, _) in children.iter().filter_map(|child| exact(child, None)) {
-            *uses.entry(name).or_default() += 1;
-        }
-        // Of two labels used equally often the first by name, so that two loads build the same index.
-        let (label, _) = uses.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?;
-        let (mut by_value, mut others) = (HashMap::<String, Vec<usize>>::new(), Vec::new());
-        for (i, child) in children.iter().enumerate() {
-            match exact(child, Some(&label)) {
-                Some((_, value)) => by_value.entry(value).or_default().push(i),
-                None => others.push(i),
-            }
-        }
-        Some(Self { label, by_value, others })
+    /// The number of the node above; none for the root.
+    pub fn parent(&self) -> Option<u32> {
+        self.parent
     }
 
-    /// The children that may match, in their order: two sorted lists, merged.
-    fn candidates(&self, labels: &Labels) -> impl Iterator<Item = usize> {
-        let exact = self.by_value.get(labels.get(&self.label)).map_or(&[][..], Vec::as_slice);
-        let (mut exact, mut others) = (exact.iter().peekable(), self.others.iter().peekable());
-        std::iter::from_fn(move || {
-            let exact_first = match (exact.peek(), others.peek()) {
-                (Some(a), Some(b)) => a < b,
-                (a, _) => a.is_some(),
-            };
-            if exact_first { exact.next() } else { others.next() }.copied()
-        })
+    /// The numbers of the nodes below, in the order in which they are asked.
+    pub fn children(&self) -> &[u32] {
+        &self.children
     }
-}
 
-/// All conditions of a node, the older forms included, in Alertmanager's order.
-fn all_matchers(config: &RouteConfig) -> Result<Vec<Matcher>, Error> {
-    let mut matchers = config.matchers.clone();
-    for (name, value) in &config.match_equal {
-        matchers.push(Matcher::new(name, MatchOp::Equal, value)?);
+    /// Its own conditions.
+    pub fn matchers(&self) -> &Matchers {
+        &self.matchers
     }
-    for (name, value) in &config.match_re {
-        matchers.push(Matcher::new(name, MatchOp::Regex, value)?);
-    }
-    matchers.sort_by(|a, b| (a.name(), a.value(), a.op()).cmp(&(b.name(), b.value(), b.op())));
-    Ok(matchers)
-}
 
-fn key_part(matchers: &[Matcher]) -> String {
-    let parts: Vec<String> = matchers.iter().map(Matcher::to_string).collect();
-    format!("{{{}}}", parts.join(","))
+    /// Does the walk go on to its siblings after it has matched?
+    pub fn continues(&self) -> bool {
+        self.continue_matching
+    }
+
+    /// Who is told: positions in the configuration's `receivers`, at least one.
+    pub fn receivers(&self) -> &[usize] {
+        &self.receivers
+    }
+
+    /// How alerts are gathered.
+    pub fn group_by(&self) -> &GroupBy {
+        &self.group_by
+    }
+
+    /// How long a new group waits for more.
+    pub fn group_wait(&self) -> Duration {
+        self.group_wait
+    }
+
+    /// How long what is new in a group waits after the group was told.
+    pub fn group_interval(&self) -> Duration {
+        self.group_interval
+    }
+
+    /// When what goes on is told again.
+    pub fn repeat_interval(&self) -> Duration {
+        self.repeat_interval
+    }
+
+    /// The time intervals in which nobody is told. Not inherited.
+    pub fn mute_time_intervals(&self) -> &[String] {
+        &self.mute_time_intervals
+    }
+
+    /// The time intervals outside of which nobody is told. Not inherited.
+    pub fn active_time_intervals(&self) -> &[String] {
+        &self.active_time_intervals
+    }
+
+    /// The round trip that the chosen endpoint must keep.
+    pub fn sla(&self) -> Option<SlaTier> {
+        self.sla
+    }
 }

@@ -18,6 +18,12 @@ const SUPPRESSED: u64 = 1 << 2;
 const DEDUPED: u64 = 1 << 3;
 /// Somebody has been told that it fires, and nobody yet that it is over.
 const TOLD: u64 = 1 << 4;
+/// A time interval of its route holds.
+const TIME_MUTED: u64 = 1 << 5;
+/// Its receiver is told as much as it may be told, or it flaps.
+const RATE_LIMITED: u64 = 1 << 6;
+/// Everything that puts telling off, and that a new episode does not end.
+const MUTES: u64 = SILENCED | SUPPRESSED | TIME_MUTED | RATE_LIMITED;
 const FLAGS: u64 = (1 << 8) - 1;
 /// The rest of the word counts the transitions, so that a word is never seen twice (no ABA).
 const GENERATION_SHIFT: u32 = 8;
@@ -31,7 +37,7 @@ pub enum State {
     Resolved,
     /// A silence holds.
     Silenced,
-    /// Another alert inhibits it.
+    /// Another alert inhibits it, a time interval mutes its route, or its receiver has been told too much.
     Suppressed,
     /// The last report of it was a repeat inside the de-duplication window.
     Deduped,
@@ -39,6 +45,23 @@ pub enum State {
     Firing,
     /// It is known, and nobody has been told.
     Active,
+}
+
+/// Why nobody is told of an alert that fires. Any number of these hold at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Quiet {
+    /// A silence holds.
+    Silenced,
+    /// Another alert inhibits it.
+    Inhibited,
+    /// A time interval mutes its route, or none of those in which it is active lasts.
+    TimeMuted,
+    /// The last report of it was a repeat inside the de-duplication window.
+    Deduped,
+    /// Its receiver is told as much as it may be told, or the alert flaps.
+    RateLimited,
 }
 
 /// What can happen to an alert.
@@ -61,6 +84,16 @@ pub enum Event {
     Suppress,
     /// The last inhibition is over.
     Unsuppress,
+    /// A time interval begins to mute its route.
+    Mute,
+    /// No time interval mutes it any more.
+    Unmute,
+    /// Its receiver may not be told any more for now, or it flaps.
+    Limit,
+    /// Its receiver may be told again.
+    Unlimit,
+    /// It fires anew, and telling is for later: a new episode, of which nobody has been told.
+    Reopen,
     /// It is over.
     Resolve,
 }
@@ -100,7 +133,7 @@ impl Word {
         match self.0 {
             w if w & RESOLVED != 0 => State::Resolved,
             w if w & SILENCED != 0 => State::Silenced,
-            w if w & SUPPRESSED != 0 => State::Suppressed,
+            w if w & MUTES != 0 => State::Suppressed,
             w if w & DEDUPED != 0 => State::Deduped,
             w if w & TOLD != 0 => State::Firing,
             _ => State::Active,
@@ -117,12 +150,26 @@ impl Word {
         let bit = match reason {
             State::Resolved => RESOLVED,
             State::Silenced => SILENCED,
-            State::Suppressed => SUPPRESSED,
+            State::Suppressed => SUPPRESSED | TIME_MUTED | RATE_LIMITED,
             State::Deduped => DEDUPED,
             State::Firing => TOLD,
             State::Active => return self.0 & FLAGS == 0,
         };
         self.0 & bit != 0
+    }
+
+    /// Why nobody is told of it: all reasons that hold, the shown one and those behind it.
+    pub fn quiets(self) -> impl Iterator<Item = Quiet> {
+        QUIETS.into_iter().filter(move |(_, bit)| self.0 & bit != 0).map(|(quiet, _)| quiet)
+    }
+
+    /// The same word with this reason set or lifted, and nobody told: for whoever tells later, and asks then whether
+    /// any reason holds.
+    #[must_use]
+    pub fn with(self, quiet: Quiet, holds: bool) -> Self {
+        let bit = QUIETS.iter().find(|(q, _)| *q == quiet).map_or(0, |(_, bit)| *bit);
+        let old = self.0 & FLAGS;
+        self.changed_to(if holds { old | bit } else { old & !bit })
     }
 
     /// How many transitions changed something; wraps after 2⁵⁶.
@@ -139,10 +186,15 @@ impl Word {
         let resolved = old & RESOLVED != 0;
         let (flags, effect) = match event {
             // A new episode forgets what the last one was told; a mute outlives episodes.
-            Event::Fire if resolved => enter_firing(old & (SILENCED | SUPPRESSED)),
+            Event::Fire if resolved => enter_firing(old & MUTES),
+            Event::Reopen => (old & MUTES, Effect::None),
             Event::Fire => enter_firing(old & !DEDUPED),
             Event::Unsilence => lift(old, SILENCED),
             Event::Unsuppress => lift(old, SUPPRESSED),
+            Event::Unmute => lift(old, TIME_MUTED),
+            Event::Unlimit => lift(old, RATE_LIMITED),
+            Event::Mute => (old | TIME_MUTED, Effect::None),
+            Event::Limit => (old | RATE_LIMITED, Effect::None),
             Event::Silence => (old | SILENCED, Effect::None),
             Event::Suppress => (old | SUPPRESSED, Effect::None),
             // What is over stays over until it fires anew.
@@ -154,20 +206,33 @@ impl Word {
             // was told before the alert was known. The next report decides.
             Event::WindowOver => (old & !DEDUPED, Effect::None),
             // While it is muted the telling is put off, and the receivers keep what they were told.
-            Event::Repeat if old & (SILENCED | SUPPRESSED) != 0 => (old & !DEDUPED, Effect::None),
+            Event::Repeat if old & MUTES != 0 => (old & !DEDUPED, Effect::None),
             Event::Repeat => enter_firing(old & !(TOLD | DEDUPED)),
             Event::Resolve => {
                 let effect = if old & TOLD != 0 { Effect::TellResolved } else { Effect::None };
                 ((old | RESOLVED) & !(TOLD | DEDUPED), effect)
             }
         };
-        if flags == old && effect == Effect::None {
-            return (self, effect);
-        }
+        (if effect == Effect::None { self.changed_to(flags) } else { self.counted(flags) }, effect)
+    }
+
+    fn changed_to(self, flags: u64) -> Self {
+        if flags == self.0 & FLAGS { self } else { self.counted(flags) }
+    }
+
+    fn counted(self, flags: u64) -> Self {
         let generation = self.generation().wrapping_add(1) << GENERATION_SHIFT;
-        (Self(generation | flags), effect)
+        Self(generation | flags)
     }
 }
+
+const QUIETS: [(Quiet, u64); 5] = [
+    (Quiet::Silenced, SILENCED),
+    (Quiet::Inhibited, SUPPRESSED),
+    (Quiet::TimeMuted, TIME_MUTED),
+    (Quiet::Deduped, DEDUPED),
+    (Quiet::RateLimited, RATE_LIMITED),
+];
 
 /// A mute ends: what it hid is told now. If nothing was muted nothing ends.
 fn lift(flags: u64, mute: u64) -> (u64, Effect) {
@@ -176,7 +241,7 @@ fn lift(flags: u64, mute: u64) -> (u64, Effect) {
 
 /// Tells, unless a reason to be quiet holds or it has been told already.
 fn enter_firing(flags: u64) -> (u64, Effect) {
-    if flags & (RESOLVED | SILENCED | SUPPRESSED | DEDUPED | TOLD) == 0 {
+    if flags & (RESOLVED | MUTES | DEDUPED | TOLD) == 0 {
         (flags | TOLD, Effect::TellFiring)
     } else {
         (flags, Effect::None)
@@ -187,7 +252,7 @@ impl std::fmt::Debug for Word {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Word")
             .field("state", &self.state())
-            .field("flags", &format_args!("{:#07b}", self.0 & FLAGS))
+            .field("flags", &format_args!("{:#09b}", self.0 & FLAGS))
             .field("generation", &self.generation())
             .finish()
     }
@@ -208,6 +273,11 @@ impl AlertState {
     /// The word as of now.
     pub fn load(&self) -> Word {
         Word(self.0.load(Ordering::Acquire))
+    }
+
+    /// For the one writer that has decided already.
+    pub(crate) fn publish(&self, word: Word) {
+        self.0.store(word.to_bits(), Ordering::Release);
     }
 
     /// Applies `event` to whatever the word is at that moment, and returns what it became.

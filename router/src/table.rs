@@ -1,112 +1,98 @@
 //! A slab of values found by a hash and then by comparing: what two hashes share never decides identity.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use hashbrown::HashTable;
 
 /// Names a value in a [`Table`] until it is removed.
-pub(crate) type Slot = usize;
+pub(crate) type Slot = u32;
 
-/// Values by hash. Equal hashes are chained through the slab, so that a look-up allocates nothing.
+/// A piece of the slab. It grows by whole pieces, so that growing never copies what is there, and never takes half as
+/// much again.
+const PIECE: usize = 1 << 10;
+
+/// Values by hash. A look-up allocates nothing; four bytes of the index and eight of the slab are what a value costs
+/// besides itself.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    heads: HashMap<u64, Slot, BuildHasherDefault<Prehashed>>,
-    slab: Vec<Option<Node<T>>>,
+    index: HashTable<Slot>,
+    pieces: Vec<Vec<Option<Node<T>>>>,
     free: Vec<Slot>,
+    len: usize,
 }
 
 #[derive(Debug)]
 struct Node<T> {
     hash: u64,
-    next: Option<Slot>,
     value: T,
 }
 
 impl<T> Table<T> {
     pub(crate) fn new() -> Self {
-        Self { heads: HashMap::default(), slab: Vec::new(), free: Vec::new() }
+        Self { index: HashTable::new(), pieces: Vec::new(), free: Vec::new(), len: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.slab.len() - self.free.len()
+        self.len
     }
 
     pub(crate) fn find(&self, hash: u64, is_it: impl Fn(&T) -> bool) -> Option<Slot> {
-        let mut cursor = self.heads.get(&hash).copied();
-        while let Some(slot) = cursor {
-            let node = self.slab.get(slot)?.as_ref()?;
-            if is_it(&node.value) {
-                return Some(slot);
-            }
-            cursor = node.next;
-        }
-        None
+        let found = self.index.find(hash, |slot| {
+            node(&self.pieces, *slot).is_some_and(|node| node.hash == hash && is_it(&node.value))
+        });
+        found.copied()
     }
 
-    /// Adds a value; the caller has made sure that it is not there.
+    /// Adds a value; the caller has made sure that it is not there, and that there are fewer than 2³² of them.
     pub(crate) fn insert(&mut self, hash: u64, value: T) -> Slot {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slab.push(None);
-            self.slab.len() - 1
+            if self.pieces.last().is_none_or(|piece| piece.len() == PIECE) {
+                self.pieces.push(Vec::with_capacity(PIECE));
+            }
+            let before = (self.pieces.len() - 1) * PIECE;
+            let Some(piece) = self.pieces.last_mut() else { return 0 };
+            piece.push(None);
+            Slot::try_from(before + piece.len() - 1).unwrap_or(Slot::MAX)
         });
-        let next = self.heads.insert(hash, slot);
-        self.slab[slot] = Some(Node { hash, next, value });
+        let pieces = &mut self.pieces;
+        pieces[slot as usize / PIECE][slot as usize % PIECE] = Some(Node { hash, value });
+        self.index
+            .insert_unique(hash, slot, |slot| node(pieces, *slot).map_or(0, |node| node.hash));
+        self.len += 1;
         slot
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
-        let node = self.slab.get_mut(slot)?.take()?;
+        let place = self.pieces.get_mut(slot as usize / PIECE)?.get_mut(slot as usize % PIECE)?;
+        let node = place.take()?;
+        if let Ok(entry) = self.index.find_entry(node.hash, |found| *found == slot) {
+            entry.remove();
+        }
         self.free.push(slot);
-        // Take it out of its chain: from the head, or from the node before it.
-        let mut cursor = self.heads.get(&node.hash).copied();
-        if cursor == Some(slot) {
-            match node.next {
-                Some(next) => self.heads.insert(node.hash, next),
-                None => self.heads.remove(&node.hash),
-            };
-            return Some(node.value);
-        }
-        while let Some(before) = cursor.and_then(|c| self.slab[c].as_mut()) {
-            if before.next == Some(slot) {
-                before.next = node.next;
-                break;
-            }
-            cursor = before.next;
-        }
+        self.len -= 1;
         Some(node.value)
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
-        self.slab.get(slot)?.as_ref().map(|node| &node.value)
+        node(&self.pieces, slot).map(|node| &node.value)
     }
 
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        self.slab.get_mut(slot)?.as_mut().map(|node| &mut node.value)
+        let piece = self.pieces.get_mut(slot as usize / PIECE)?;
+        piece.get_mut(slot as usize % PIECE)?.as_mut().map(|node| &mut node.value)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &T)> {
-        let full = self.slab.iter().enumerate();
-        full.filter_map(|(slot, node)| Some((slot, &node.as_ref()?.value)))
+        let all = (0..).zip(self.pieces.iter().flatten());
+        all.filter_map(|(slot, node)| Some((slot, &node.as_ref()?.value)))
+    }
+
+    /// The slots that are taken, to walk while values change.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        self.iter().map(|(slot, _)| slot).collect()
     }
 }
 
-/// The keys are keyed hashes already: hashing them again would only cost time.
-#[derive(Debug, Default)]
-pub(crate) struct Prehashed(u64);
-
-impl Hasher for Prehashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
+fn node<T>(pieces: &[Vec<Option<Node<T>>>], slot: Slot) -> Option<&Node<T>> {
+    pieces.get(slot as usize / PIECE)?.get(slot as usize % PIECE)?.as_ref()
 }
 
 #[cfg(test)]
@@ -131,8 +117,20 @@ mod tests {
                 }
             }
             assert_eq!(table.len(), 0);
-            table.insert(7, "d");
-            assert_eq!(table.slab.len(), 3, "slots are used again");
+            assert!(table.insert(7, "d") < 3, "slots are used again");
         }
+    }
+
+    #[test]
+    fn a_table_of_many_pieces() {
+        let mut table = Table::new();
+        let slots: Vec<Slot> = (0..5000_u64).map(|n| table.insert(n % 97, n)).collect();
+        for (n, slot) in (0..5000).zip(&slots) {
+            assert_eq!(table.find(n % 97, |v| *v == n), Some(*slot));
+            assert_eq!(table.get(*slot), Some(&n));
+        }
+        assert_eq!(table.iter().count(), 5000);
+        slots.iter().step_by(2).for_each(|slot| drop(table.remove(*slot)));
+        assert_eq!((table.len(), table.slots().len()), (2500, 2500));
     }
 }

@@ -1,25 +1,34 @@
-//! Telling: from an alert and the plan to notifications, and what to do when one is lost.
+//! Telling: from what a group has to say to a notification, by an endpoint, with a reason.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
+
+use smallvec::SmallVec;
 
 use crate::endpoint::{Candidate, Choice, Endpoints};
-use crate::notification::notification_id;
-use crate::outstanding::{OnTheWay, Outstanding};
-use crate::plan::{Plan, Target, Why};
+use crate::flush::Findings;
+use crate::group::Group;
+use crate::labels::Fnv;
+use crate::outstanding::{OnTheWay, Outstanding, Part};
+use crate::plan::{Plan, Why};
 use crate::receiver::PoolId;
-use crate::tracked::{Told, Tracked};
-use crate::{EndpointId, Metrics, Notification, SlaTier, Status};
+use crate::table::Slot;
+use crate::time::Stamp;
+use crate::tracked::Alerts;
+use crate::{Alert, Compat, EndpointId, Labels, Metrics, Notification, SlaTier, Status};
 
 /// Most reasons are shorter, and so written without growing.
 const ROOM_FOR_A_REASON: usize = 160;
+/// Alerts that a digest shows; of the others it tells the number.
+const MAX_IN_DIGEST: usize = 100;
+/// The label that names a digest's receiver, in place of the labels of a group.
+const DIGEST: &str = "__digest__";
 
-/// Everything that telling needs besides the alert.
+/// Everything that telling needs besides the group.
 #[derive(Debug)]
 pub(crate) struct Teller {
     pub(crate) plan: Plan,
     /// Counts configurations.
-    pub(crate) epoch: u64,
+    pub(crate) epoch: u32,
     /// Counts everything that can make the same alert go another way: configurations, and changes of health.
     pub(crate) version: u64,
     pub(crate) endpoints: Endpoints,
@@ -27,106 +36,151 @@ pub(crate) struct Teller {
     pub(crate) metrics: Metrics,
 }
 
+/// What one group has to say to one pool.
+#[derive(Debug)]
+pub(crate) struct Says<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) group: &'a Group,
+    /// The place of the pool among the group's logs.
+    pub(crate) pool: usize,
+    pub(crate) found: &'a Findings,
+}
+
 impl Teller {
-    /// Tells every pool that the alert fires, except those that know and are not due again.
-    pub(crate) fn tell_firing(
-        &mut self,
-        tracked: &mut Tracked,
-        now: SystemTime,
-    ) -> Vec<Notification> {
-        let mut told = std::mem::take(&mut tracked.told);
-        let targets = self.plan.targets(&tracked.alert);
-        for told in &mut told {
-            if !targets.iter().any(|target| target.pool.id == told.pool) {
-                told.due = None; // no longer its route: not told again, but told when it is over
-            }
-        }
-        let mut sent = Vec::with_capacity(targets.len());
-        for target in &targets {
-            let known = told.iter().position(|told| told.pool == target.pool.id);
-            let index = known.unwrap_or_else(|| {
-                told.push(Told::new(&target.pool.id, group_key(target, tracked)));
-                told.len() - 1
-            });
-            let told = &mut told[index];
-            if told.is_content(now) {
-                continue;
-            }
-            let (pool, sla) = (&target.pool.firing, target.sla);
-            let behind = self.outstanding.behind(&told.last_id, Status::Resolved, pool);
-            let choice = behind.or_else(|| self.choose(pool, sla, &[], now));
-            let Some(Choice { id, why }) = choice else {
-                continue; // a pool is never empty
-            };
-            if let Why::UnknownName(_) = target.why {
-                self.metrics.count_dropped("unknown_receiver", 1);
-            }
-            told.tell_firing(target.route.repeat_interval, now);
-            let receiver = &target.receiver.name;
-            let mut reason = String::with_capacity(ROOM_FOR_A_REASON);
-            let _ = write!(reason, "{}: {receiver} by {id} ({why})", target.why);
-            let draft = Draft { receiver, endpoint: id, reason, status: Status::Firing };
-            let notification = self.write(tracked, told, draft, now);
-            let pool = PoolId::clone(&told.pool);
-            sent.push(OnTheWay { notification, pool, sla, tried: Vec::new(), pending: None });
-        }
-        tracked.told = told;
-        self.send(sent)
+    /// Writes the notification of one group, or the digest of several. `None` if the pool is gone, or if all there is to
+    /// say is "resolved" and it wants to hear of none.
+    pub(crate) fn tell(&self, all: &[Says<'_>], alerts: &Alerts, now: Stamp) -> Option<OnTheWay> {
+        let first = all.first()?;
+        let log = first.group.logs.get(first.pool)?;
+        let Some((receiver, pool)) = self.plan.receivers.pool(&log.pool) else {
+            self.metrics.count_dropped("receiver_gone", 1);
+            return None;
+        };
+        let active = all.iter().any(|says| !says.found.active.is_empty());
+        let status = if active { Status::Firing } else { Status::Resolved };
+        let ways = if active { &pool.firing } else { &pool.resolved };
+        let wants_resolved = !pool.resolved.is_empty();
+        let sla = self.plan.sla(first.group);
+        let at = now.to_system_time();
+        let behind = self.outstanding.behind(log.last, status, ways);
+        let choice = behind.or_else(|| self.choose(ways, sla, &[], now))?;
+
+        let (told, truncated) = self.content(all, wants_resolved, alerts);
+        let group_key = match (all, &first.group.retired) {
+            ([_], Some(key)) => key.to_string(),
+            ([_], None) => self.plan.group_key(&first.group.key),
+            _ => format!("{{}}:{{{DIGEST}={:?}}}", receiver.name),
+        };
+        let hash = content_hash(all, log.tellings, &log.pool, &told, at);
+        let (common_labels, common_annotations) = common(&told);
+        let notification = Notification {
+            id: notification_id(&log.pool, &group_key, hash),
+            receiver: receiver.name.to_string(),
+            endpoint: choice.id.clone(),
+            status,
+            group_key,
+            group_labels: match all {
+                [one] => one.group.key.labels.clone(),
+                _ => Labels::from([(DIGEST, &*receiver.name)]),
+            },
+            common_labels,
+            common_annotations,
+            external_url: self.plan.external_url.clone(),
+            reason: self.reason(all, &receiver.name, &choice, status, &told, truncated),
+            alerts: told,
+            truncated_alerts: truncated,
+            version: self.version,
+            at,
+        };
+        Some(OnTheWay {
+            notification,
+            pool: PoolId::clone(&log.pool),
+            sla,
+            tried: Vec::new(),
+            parts: all.iter().map(|says| says.part(wants_resolved)).collect(),
+            hash,
+            tells_resolved: wants_resolved,
+            pending: None,
+        })
     }
 
-    /// Tells every pool that was told "firing" that the alert is over, where it wants to hear it.
-    pub(crate) fn tell_resolved(
-        &mut self,
-        tracked: &mut Tracked,
-        now: SystemTime,
-    ) -> Vec<Notification> {
-        let mut told = std::mem::take(&mut tracked.told);
-        let mut sent = Vec::new();
-        for told in told.iter_mut().filter(|told| told.status == Status::Firing) {
-            told.tell_resolved();
-            sent.extend(self.write_resolved(tracked, told, now));
-        }
-        tracked.told = told;
-        self.send(sent)
-    }
-
-    /// Tells again the pools that a resolve could not be delivered to.
-    pub(crate) fn retell_resolved(
-        &mut self,
-        tracked: &mut Tracked,
-        now: SystemTime,
-    ) -> Vec<Notification> {
-        let mut told = std::mem::take(&mut tracked.told);
-        let mut sent = Vec::new();
-        for told in told.iter_mut().filter(|told| told.due.is_some_and(|due| due <= now)) {
-            told.tell_resolved();
-            sent.extend(self.write_resolved(tracked, told, now));
-        }
-        tracked.told = told;
-        self.send(sent)
-    }
-
-    /// Tells whoever would have been told that it fires: for an alert that may have been told without being remembered.
-    pub(crate) fn tell_resolved_by_routes(
-        &mut self,
-        tracked: &mut Tracked,
-        now: SystemTime,
-    ) -> Vec<Notification> {
-        let targets = self.plan.targets(&tracked.alert);
-        let presumed = targets.iter().map(|target| {
-            let mut told = Told::new(&target.pool.id, group_key(target, tracked));
-            told.tell_firing(target.route.repeat_interval, now);
-            told
+    /// The alerts that are told, and how many more there are.
+    fn content(
+        &self,
+        all: &[Says<'_>],
+        wants_resolved: bool,
+        alerts: &Alerts,
+    ) -> (Vec<Alert>, u64) {
+        let compat = self.plan.compat == Compat::Alertmanager;
+        let places = all.iter().flat_map(|says| {
+            let found = says.found;
+            let over = found.over.iter().filter(move |_| wants_resolved);
+            let unheard = found.unheard.iter().filter(move |_| wants_resolved && compat);
+            let places = found.active.iter().chain(over).chain(unheard);
+            places.map(|place| (says.group, *place))
         });
-        tracked.told = presumed.collect();
-        self.tell_resolved(tracked, now)
+        let told = places.filter_map(|(group, place)| {
+            Some(alerts.get(group.members.get(place)?.alert)?.alert.clone())
+        });
+        let mut told: Vec<Alert> = told.collect();
+        let most = if all.len() > 1 { MAX_IN_DIGEST } else { usize::MAX };
+        let truncated = told.len().saturating_sub(most);
+        told.truncate(most);
+        (told, u64::try_from(truncated).unwrap_or(u64::MAX))
+    }
+
+    fn reason(
+        &self,
+        all: &[Says<'_>],
+        receiver: &str,
+        choice: &Choice<'_>,
+        status: Status,
+        told: &[Alert],
+        truncated: u64,
+    ) -> String {
+        let mut reason = String::with_capacity(ROOM_FOR_A_REASON);
+        let (id, why) = (choice.id, &choice.why);
+        let named = told.first().and_then(|alert| alert.receiver.as_deref());
+        let firing: usize = all.iter().map(|says| says.found.active.len()).sum();
+        let resolved = told.len().saturating_add(usize::try_from(truncated).unwrap_or(usize::MAX));
+        let resolved = resolved.saturating_sub(firing);
+        // A string takes everything.
+        let _ = match (all, status) {
+            ([one], Status::Firing) => {
+                let why_told = self.plan.why(one.group, named);
+                if let Why::UnknownName(_) = why_told {
+                    self.metrics.count_dropped("unknown_receiver", 1);
+                }
+                write!(reason, "{why_told}: {receiver} by {id} ({why})")
+            }
+            ([_], Status::Resolved) => {
+                write!(reason, "{receiver} was told that it fires: {receiver} by {id} ({why})")
+            }
+            _ => write!(
+                reason,
+                "a digest of {} groups that {receiver}'s rate limit held back: {receiver} by {id} ({why})",
+                all.len()
+            ),
+        };
+        if firing + resolved > 1 {
+            let _ = write!(reason, "; {firing} firing and {resolved} resolved");
+        }
+        reason
+    }
+
+    /// Remembers what is sent, and counts it.
+    pub(crate) fn send(&mut self, on_the_way: OnTheWay) -> Notification {
+        let notification = on_the_way.notification.clone();
+        self.metrics.count_notification(&notification.receiver, notification.status);
+        self.remember(on_the_way);
+        notification
     }
 
     /// The next endpoint for a notification that was lost.
     pub(crate) fn next_endpoint(
         &self,
         lost: &OnTheWay,
-        now: SystemTime,
+        now: Stamp,
     ) -> Option<(EndpointId, String)> {
         let (_, pool) = self.plan.receivers.pool(&lost.pool)?;
         let candidates = match lost.notification.status {
@@ -143,10 +197,10 @@ impl Teller {
         pool: &'a [Candidate],
         sla: Option<SlaTier>,
         tried: &[EndpointId],
-        now: SystemTime,
+        now: Stamp,
     ) -> Option<Choice<'a>> {
         let random = self.outstanding.count() ^ self.version.rotate_left(32);
-        self.endpoints.choose(pool, sla, tried, now, random)
+        self.endpoints.choose(pool, sla, tried, now.to_system_time(), random)
     }
 
     /// Remembers what is on its way, and counts what is pushed out of the memory.
@@ -157,82 +211,58 @@ impl Teller {
             self.metrics.count_dropped("unreported", evicted);
         }
     }
+}
 
-    /// `None` if the pool wants no resolves, or is no longer there.
-    fn write_resolved(
-        &self,
-        tracked: &Tracked,
-        told: &mut Told,
-        now: SystemTime,
-    ) -> Option<OnTheWay> {
-        let Some((receiver, pool)) = self.plan.receivers.pool(&told.pool) else {
-            self.metrics.count_dropped("receiver_gone", 1);
-            return None;
+impl Says<'_> {
+    fn part(&self, wants_resolved: bool) -> Part {
+        let slots = |places: &[usize]| {
+            places.iter().filter_map(|place| Some(self.group.members.get(*place)?.alert)).collect()
         };
-        let behind = self.outstanding.behind(&told.last_id, Status::Firing, &pool.resolved);
-        let Choice { id: endpoint, why } =
-            behind.or_else(|| self.choose(&pool.resolved, None, &[], now))?;
-        let name = &receiver.name;
-        let reason = format!("{name} was told that it fires: {name} by {endpoint} ({why})");
-        let draft = Draft { receiver: name, endpoint, reason, status: Status::Resolved };
-        let notification = self.write(tracked, told, draft, now);
-        let pool = PoolId::clone(&told.pool);
-        Some(OnTheWay { notification, pool, sla: None, tried: Vec::new(), pending: None })
-    }
-
-    fn write(
-        &self,
-        tracked: &Tracked,
-        told: &mut Told,
-        draft: Draft<'_>,
-        now: SystemTime,
-    ) -> Notification {
-        let Tracked { alert, episode, .. } = tracked;
-        let fingerprint = alert.fingerprint();
-        let id = notification_id(fingerprint, &told.pool, episode, draft.status, told.count);
-        told.last_id.clone_from(&id);
-        Notification {
-            id,
-            receiver: draft.receiver.to_owned(),
-            endpoint: draft.endpoint.clone(),
-            status: draft.status,
-            alerts: vec![alert.clone()],
-            group_key: told.group_key.to_string(),
-            group_labels: alert.labels.clone(),
-            common_labels: alert.labels.clone(),
-            common_annotations: alert.annotations.clone(),
-            external_url: self.plan.external_url.clone(),
-            reason: draft.reason,
-            version: self.version,
-            at: now,
+        Part {
+            group: self.slot,
+            number: self.group.number,
+            pool: self.pool,
+            fresh: slots(&self.found.fresh),
+            over: if wants_resolved { slots(&self.found.over) } else { SmallVec::new() },
         }
-    }
-
-    fn send(&mut self, all: Vec<OnTheWay>) -> Vec<Notification> {
-        let mut notifications = Vec::with_capacity(all.len());
-        for on_the_way in all {
-            let notification = on_the_way.notification.clone();
-            self.metrics.count_notification(&notification.receiver, notification.status);
-            self.remember(on_the_way);
-            notifications.push(notification);
-        }
-        notifications
     }
 }
 
-/// What differs between a firing and a resolve.
-struct Draft<'a> {
-    receiver: &'a str,
-    endpoint: &'a EndpointId,
-    reason: String,
-    status: Status,
+/// What tells one telling of a group from every other: which group, the how-manieth, and what it says. The same content
+/// after a failure has the same hash.
+fn content_hash(
+    all: &[Says<'_>],
+    tellings: u32,
+    pool: &str,
+    told: &[Alert],
+    now: std::time::SystemTime,
+) -> u64 {
+    let mut fnv = Fnv::default();
+    fnv.field(pool).number(u64::from(tellings));
+    for says in all {
+        fnv.number(says.group.began.floor_ms());
+    }
+    for alert in told {
+        fnv.number(alert.fingerprint().to_u64()).field(alert.status(now).as_str());
+        fnv.field(&alert.episode).number(Stamp::of(alert.starts_at).floor_ms());
+    }
+    fnv.0
 }
 
-/// Alertmanager's group key under `group_by: ["..."]`: the route's key, and all labels.
-fn group_key(target: &Target<'_>, tracked: &Tracked) -> String {
-    let (route, labels) = (&target.route.key, &tracked.alert.labels);
-    // Room for the quotes and commas as well: it is written once, and kept.
-    let mut key = String::with_capacity(route.len() + labels.size() + 5 * labels.len() + 3);
-    let _ = write!(key, "{route}:{labels}"); // a string takes everything
-    key
+/// The idempotency key: the conversation, and what is said in it.
+fn notification_id(pool: &str, group_key: &str, content: u64) -> String {
+    let mut fnv = Fnv::default();
+    fnv.field(pool).field(group_key);
+    format!("{:016x}-{content:016x}", fnv.0)
+}
+
+/// The labels and annotations that all of `told` share.
+fn common(told: &[Alert]) -> (Labels, Labels) {
+    let Some((first, rest)) = told.split_first() else { return (Labels::new(), Labels::new()) };
+    let (mut labels, mut annotations) = (first.labels.clone(), first.annotations.clone());
+    for alert in rest {
+        labels = labels.shared_with(&alert.labels);
+        annotations = annotations.shared_with(&alert.annotations);
+    }
+    (labels, annotations)
 }

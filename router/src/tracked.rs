@@ -1,48 +1,47 @@
-//! The alerts that are remembered: what is known of each, whom it was told, and when to look at it again.
+//! The alerts that are remembered: what is known of each, and when to look at it again.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::receiver::PoolId;
-use crate::state::Word;
+use smallvec::SmallVec;
+
+use crate::Alert;
+use crate::flap::Flaps;
+use crate::state::{AlertState, Word};
 use crate::table::{Slot, Table};
-use crate::{Alert, Status, time};
+use crate::time::Stamp;
+use crate::wheel::Wheel;
 
 /// How long an alert is remembered after it is over, so that late copies of its reports are known for what they are.
 const KEEP_RESOLVED: Duration = Duration::from_secs(15 * 60);
-/// The same while somebody who was told "firing" could not be told "resolved" yet.
-const KEEP_UNDELIVERED: Duration = Duration::from_secs(60 * 60);
 
 /// One alert. Its identity is its labels and the receiver that it names.
+///
+/// Of the three clocks of an alert two are here: when it was last *seen*, and when its episode was last *admitted* past
+/// the de-duplication window. When a receiver was last *notified* is in the group's log.
 #[derive(Debug)]
 pub(crate) struct Tracked {
     pub(crate) alert: Alert,
-    /// The host's episode, or one made from `starts_at`.
-    pub(crate) episode: Arc<str>,
+    /// When the episode began, which is its name if the host gives it none.
+    pub(crate) began: Stamp,
+    /// The name of the episode before, whose late copies are no news.
+    pub(crate) previous: Option<Box<str>>,
     pub(crate) word: Word,
-    pub(crate) last_seen: SystemTime,
-    pub(crate) told: Vec<Told>,
-    /// The configuration under which `told` was last compared with the route tree.
-    pub(crate) planned_under: u64,
-    /// When it was over.
-    pub(crate) resolved_at: Option<SystemTime>,
-    deadline: Option<SystemTime>,
-}
-
-/// What one pool was told of one alert.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) pool: PoolId,
-    pub(crate) group_key: Box<str>,
-    pub(crate) status: Status,
-    /// How often it was told "firing" in this episode.
-    pub(crate) count: u32,
-    /// The notification that told it last.
-    pub(crate) last_id: String,
-    /// When it is told again, if the alert goes on; when it is tried again, if it could not be delivered.
-    pub(crate) due: Option<SystemTime>,
+    /// Where the word is published, if anybody watches.
+    watch: Option<Arc<AlertState>>,
+    pub(crate) seen: Stamp,
+    pub(crate) admitted: Stamp,
+    /// When it was over; never, while it fires.
+    pub(crate) resolved_at: Stamp,
+    pub(crate) flaps: Flaps,
+    /// It ended for want of a report: the next one is told, however soon it comes.
+    pub(crate) timed_out: bool,
+    /// The groups that it is a member of.
+    pub(crate) groups: SmallVec<[Slot; 2]>,
+    /// The configuration under which it was given to them.
+    pub(crate) epoch: u32,
 }
 
 /// The alerts, found by identity, and the times at which they have to be looked at.
@@ -50,100 +49,86 @@ pub(crate) struct Told {
 pub(crate) struct Alerts {
     table: Table<Tracked>,
     key: RandomState,
-    deadlines: BTreeSet<(SystemTime, Slot)>,
+    wheel: Wheel,
     /// Those that are over, oldest first: the ones that make room.
-    resolved: BTreeSet<(SystemTime, Slot)>,
+    resolved: BTreeSet<(Stamp, Slot)>,
 }
 
 impl Tracked {
-    pub(crate) fn new(alert: Alert, episode: Arc<str>, now: SystemTime) -> Self {
+    pub(crate) fn new(alert: Alert, now: Stamp) -> Self {
         Self {
+            began: Stamp::of(alert.starts_at),
             alert,
-            episode,
+            previous: None,
             word: Word::ACTIVE,
-            last_seen: now,
-            told: Vec::new(),
-            planned_under: 0,
-            resolved_at: None,
-            deadline: None,
+            watch: None,
+            seen: now,
+            admitted: now,
+            resolved_at: Stamp::NEVER,
+            flaps: Flaps::default(),
+            timed_out: false,
+            groups: SmallVec::new(),
+            epoch: 0,
         }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.resolved_at != Stamp::NEVER
+    }
+
+    /// Is it a report of the current episode? Without a name the start is the name.
+    pub(crate) fn is_episode(&self, alert: &Alert) -> bool {
+        alert.episode == self.alert.episode
+            && (!alert.episode.is_empty() || Stamp::of(alert.starts_at) == self.began)
     }
 
     /// Takes over a later report of the same episode. It began when it was first said to begin.
-    pub(crate) fn update(&mut self, mut alert: Alert, now: SystemTime) {
+    pub(crate) fn update(&mut self, mut alert: Alert, now: Stamp) {
         alert.starts_at = alert.starts_at.min(self.alert.starts_at);
+        // The old text stays where it is the same: one copy of it, and nothing to let go of.
+        alert.labels.clone_from(&self.alert.labels);
         self.alert = alert;
-        self.last_seen = now;
+        self.seen = now;
     }
 
-    /// Fires anew. Whoever was told of the last episode is due at once; the tellings are counted from zero unless it is
-    /// the same episode, so that none has the idempotency key of another one.
-    pub(crate) fn reopen(&mut self, alert: Alert, episode: Arc<str>, now: SystemTime) {
-        let same = self.episode == episode;
-        (self.alert, self.episode, self.last_seen) = (alert, episode, now);
-        for told in &mut self.told {
-            told.count = if same { told.count } else { 0 };
-            told.due = (told.status == Status::Firing).then_some(now);
+    /// Fires anew, in this report's episode.
+    pub(crate) fn reopen(&mut self, mut alert: Alert, now: Stamp) {
+        alert.labels.clone_from(&self.alert.labels);
+        self.began = Stamp::of(alert.starts_at);
+        let before = std::mem::replace(&mut self.alert, alert);
+        if before.episode != self.alert.episode && !before.episode.is_empty() {
+            self.previous = Some(before.episode.into_boxed_str());
         }
+        (self.seen, self.admitted, self.timed_out) = (now, now, false);
     }
 
     /// When it ends by itself, for want of a further report.
-    pub(crate) fn ends(&self, resolve_timeout: Option<Duration>) -> Option<SystemTime> {
-        if self.resolved_at.is_some() {
-            return None;
+    pub(crate) fn ends(&self, resolve_timeout: Option<Duration>) -> Stamp {
+        match (self.alert.ends_at, resolve_timeout) {
+            _ if self.is_over() => Stamp::NEVER,
+            (Some(end), _) => Stamp::of(end),
+            (None, Some(timeout)) => self.seen.plus(timeout),
+            (None, None) => Stamp::NEVER,
         }
-        let by_timeout = || Some(time::after(self.last_seen, resolve_timeout?));
-        self.alert.ends_at.or_else(by_timeout)
-    }
-
-    /// The next time somebody is told again.
-    pub(crate) fn next_due(&self) -> Option<SystemTime> {
-        self.told.iter().filter_map(|told| told.due).min()
     }
 
     /// When it is forgotten.
-    pub(crate) fn forget_at(&self) -> Option<SystemTime> {
-        let waiting = self.told.iter().any(|told| told.due.is_some());
-        let keep = if waiting { KEEP_UNDELIVERED } else { KEEP_RESOLVED };
-        self.resolved_at.map(|at| time::after(at, keep))
+    pub(crate) fn forget_at(&self) -> Stamp {
+        self.resolved_at.plus(KEEP_RESOLVED)
     }
 
-    fn next_deadline(&self, resolve_timeout: Option<Duration>) -> Option<SystemTime> {
-        let ends = self.ends(resolve_timeout);
-        [ends, self.next_due(), self.forget_at()].into_iter().flatten().min()
-    }
-}
-
-impl Told {
-    pub(crate) fn new(pool: &PoolId, group_key: String) -> Self {
-        Self {
-            pool: PoolId::clone(pool),
-            group_key: group_key.into(),
-            status: Status::Resolved,
-            count: 0,
-            last_id: String::new(),
-            due: None,
+    /// Moves the word, and publishes it to whoever watches.
+    pub(crate) fn set_word(&mut self, word: Word) {
+        self.word = word;
+        if let Some(watch) = &self.watch {
+            watch.publish(word);
         }
     }
 
-    /// Does it believe that the alert fires, and is it not time to say so again?
-    pub(crate) fn is_content(&self, now: SystemTime) -> bool {
-        self.status == Status::Firing && self.due.is_none_or(|due| due > now)
-    }
-
-    /// It is told "firing" as of `now`. The next time is counted from when this one was due, not from when somebody
-    /// came around to it, so that the interval does not stretch.
-    pub(crate) fn tell_firing(&mut self, repeat_interval: Duration, now: SystemTime) {
-        let on_time = self.due.map(|due| time::after(due, repeat_interval));
-        let from_now = time::after(now, repeat_interval);
-        self.due = Some(on_time.filter(|next| *next > now).unwrap_or(from_now));
-        self.status = Status::Firing;
-        self.count = self.count.saturating_add(1);
-    }
-
-    /// It is told "resolved", or wants to hear of no resolve.
-    pub(crate) fn tell_resolved(&mut self) {
-        (self.status, self.due) = (Status::Resolved, None);
+    /// The word for others to watch.
+    pub(crate) fn watched(&mut self) -> Arc<AlertState> {
+        let word = self.word;
+        Arc::clone(self.watch.get_or_insert_with(|| Arc::new(AlertState::new(word))))
     }
 }
 
@@ -152,7 +137,7 @@ impl Alerts {
         Self {
             table: Table::new(),
             key: RandomState::new(),
-            deadlines: BTreeSet::new(),
+            wheel: Wheel::new(),
             resolved: BTreeSet::new(),
         }
     }
@@ -161,14 +146,17 @@ impl Alerts {
         self.table.len()
     }
 
-    pub(crate) fn find(&self, labels_hash: u64, alert: &Alert) -> Option<Slot> {
-        self.table.find(self.hash(labels_hash, alert), |tracked| {
-            tracked.alert.receiver == alert.receiver && tracked.alert.labels.same(&alert.labels)
+    pub(crate) fn hash(&self, alert: &Alert) -> u64 {
+        self.key.hash_one((&alert.labels, &alert.receiver))
+    }
+
+    pub(crate) fn find(&self, hash: u64, alert: &Alert) -> Option<Slot> {
+        self.table.find(hash, |tracked| {
+            tracked.alert.labels.same(&alert.labels) && tracked.alert.receiver == alert.receiver
         })
     }
 
-    pub(crate) fn insert(&mut self, labels_hash: u64, tracked: Tracked) -> Slot {
-        let hash = self.hash(labels_hash, &tracked.alert);
+    pub(crate) fn insert(&mut self, hash: u64, tracked: Tracked) -> Slot {
         self.table.insert(hash, tracked)
     }
 
@@ -181,68 +169,90 @@ impl Alerts {
         self.table.get_mut(slot)
     }
 
-    /// Notes when `slot` has to be looked at again, after whatever changed.
+    /// Notes when `slot` has to be looked at again, after whatever changed. A time that moved on is found out when the
+    /// earlier one comes: an alert whose end is put off each minute costs nothing each minute.
     pub(crate) fn settle(&mut self, slot: Slot, resolve_timeout: Option<Duration>) {
-        let Some(tracked) = self.table.get_mut(slot) else { return };
-        let deadline = tracked.next_deadline(resolve_timeout);
-        if tracked.deadline != deadline {
-            if let Some(old) = tracked.deadline {
-                self.deadlines.remove(&(old, slot));
-            }
-            self.deadlines.extend(deadline.map(|new| (new, slot)));
-            tracked.deadline = deadline;
+        let Some(tracked) = self.table.get(slot) else { return };
+        let at =
+            if tracked.is_over() { tracked.forget_at() } else { tracked.ends(resolve_timeout) };
+        if at < self.wheel.due_at(slot) {
+            self.wheel.set(slot, at);
         }
     }
 
+    /// Puts the next look at `slot` off until `at`.
+    pub(crate) fn postpone(&mut self, slot: Slot, at: Stamp) {
+        self.wheel.set(slot, at);
+    }
+
     /// Marks `slot` as over, for the order in which alerts make room.
-    pub(crate) fn mark_resolved(&mut self, slot: Slot, at: SystemTime) {
+    pub(crate) fn mark_resolved(&mut self, slot: Slot, at: Stamp) {
         self.unmark_resolved(slot);
         if let Some(tracked) = self.table.get_mut(slot) {
-            tracked.resolved_at = Some(at);
+            tracked.resolved_at = at;
             self.resolved.insert((at, slot));
+            self.wheel.cancel(slot);
         }
     }
 
     /// The reverse: it fires again.
     pub(crate) fn unmark_resolved(&mut self, slot: Slot) {
-        if let Some(at) = self.table.get_mut(slot).and_then(|tracked| tracked.resolved_at.take()) {
-            self.resolved.remove(&(at, slot));
-        }
+        let Some(tracked) = self.table.get_mut(slot).filter(|tracked| tracked.is_over()) else {
+            return;
+        };
+        self.resolved.remove(&(tracked.resolved_at, slot));
+        tracked.resolved_at = Stamp::NEVER;
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<Tracked> {
         let tracked = self.table.remove(slot)?;
-        if let Some(at) = tracked.deadline {
-            self.deadlines.remove(&(at, slot));
-        }
-        if let Some(at) = tracked.resolved_at {
-            self.resolved.remove(&(at, slot));
-        }
+        self.wheel.cancel(slot);
+        self.resolved.remove(&(tracked.resolved_at, slot));
         Some(tracked)
     }
 
-    /// Makes room by forgetting the alert that has been over the longest; `false` if all are firing.
-    pub(crate) fn forget_one_resolved(&mut self) -> bool {
-        let oldest = self.resolved.first().copied();
-        oldest.is_some_and(|(_, slot)| self.remove(slot).is_some())
+    /// The alert that has been over the longest, to make room; `None` if all are firing.
+    pub(crate) fn oldest_resolved(&self) -> Option<Slot> {
+        self.resolved.first().map(|(_, slot)| *slot)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.wheel.next().map(Stamp::to_system_time)
     }
 
     /// The alerts whose time has come, in its order.
-    pub(crate) fn due(&self, now: SystemTime) -> Vec<Slot> {
-        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now);
-        due.map(|(_, slot)| *slot).collect()
+    pub(crate) fn due(&mut self, now: Stamp) -> Vec<Slot> {
+        let mut due = Vec::new();
+        self.wheel.advance(now, &mut due);
+        due
+    }
+
+    /// After the clock was set back: every time that was taken by it. The ends that reports promise are their sources'.
+    pub(crate) fn turn_back(
+        &mut self,
+        by: Duration,
+        now: Stamp,
+        resolve_timeout: Option<Duration>,
+    ) {
+        self.wheel.turn_back(by, now);
+        self.resolved = self.resolved.iter().map(|(at, slot)| (at.minus(by), *slot)).collect();
+        for slot in self.table.slots() {
+            let Some(tracked) = self.table.get_mut(slot) else { continue };
+            for at in [&mut tracked.seen, &mut tracked.admitted, &mut tracked.resolved_at] {
+                *at = at.minus(by);
+            }
+            let at =
+                if tracked.is_over() { tracked.forget_at() } else { tracked.ends(resolve_timeout) };
+            self.wheel.set(slot, at);
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Tracked)> {
         self.table.iter()
     }
 
-    fn hash(&self, labels_hash: u64, alert: &Alert) -> u64 {
-        self.key.hash_one((labels_hash, &alert.receiver))
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        self.table.slots()
     }
 }
 
@@ -257,9 +267,9 @@ mod tests {
         let alert = |name: &str| Alert::firing([("alertname", name)], now);
         let all = [alert("A"), alert("B"), alert("A").receiver("r")];
         let mut alerts = Alerts::new();
-        for (i, alert) in all.iter().enumerate() {
+        for (i, alert) in (0..).zip(&all) {
             assert_eq!(alerts.find(7, alert), None);
-            let slot = alerts.insert(7, Tracked::new(alert.clone(), Arc::from(""), now));
+            let slot = alerts.insert(7, Tracked::new(alert.clone(), Stamp::of(now)));
             assert_eq!(slot, i);
         }
         let found: Vec<Option<Slot>> = all.iter().map(|alert| alerts.find(7, alert)).collect();

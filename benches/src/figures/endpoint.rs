@@ -1,6 +1,7 @@
-//! `endpoint`: the nearest healthy of 100 endpoints in 100 zones, beside a bare pick of two of them.
+//! `endpoint`: the nearest healthy of 100 endpoints in 100 zones, beside a bare pick of the better of two.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use birl_benches::figure::{Figure, Target};
@@ -20,13 +21,13 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let healthy = ways(now, 0)?;
     // The near half is down: the search has to go outward.
     let outward = ways(now, NODES / 2)?;
-    let costs: Vec<(f64, u64)> = (0..NODES).map(|n| (10.0 + n as f64, n as u64 % 7)).collect();
+    let peaks: Vec<Peak> = (0..NODES).map(Peak::new).collect();
     let mut pick = 0_u64;
     let mut rounds = |ways: &Ways| -> Vec<_> {
         let of_one = |_| {
             let bare = nanoseconds(|| {
                 pick += 1;
-                two_choices(black_box(&costs), pick)
+                two_choices(black_box(&peaks), pick, black_box(now))
             });
             let ours = nanoseconds(|| {
                 pick += 1;
@@ -37,7 +38,7 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
         };
         (0..ROUNDS).map(of_one).collect()
     };
-    let reference = "a bare pick of the better of two";
+    let reference = "a bare pick of two by peak EWMA";
     let target = Target::RatioAtMost(5.0);
     Ok(vec![
         Figure::of_rounds("endpoint", "ns", reference, target, &rounds(&healthy)),
@@ -51,17 +52,40 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// Random indexes, and the lower of two costs: what any power of two choices does at least.
-fn two_choices(costs: &[(f64, u64)], pick: u64) -> Option<usize> {
+/// What a bare pick knows of an endpoint: its peak, as of when, and how many requests are under way.
+struct Peak {
+    rtt: AtomicU64,
+    at: SystemTime,
+    pending: AtomicU64,
+}
+
+impl Peak {
+    fn new(n: usize) -> Self {
+        let rtt = AtomicU64::new((10.0 + n as f64).to_bits());
+        Self { rtt, at: SystemTime::UNIX_EPOCH, pending: AtomicU64::new(n as u64 % 7) }
+    }
+
+    /// The peak, sunk by its age, times the load: the formula of finagle, linkerd and tower.
+    fn cost(&self, now: SystemTime) -> f64 {
+        let age = now.duration_since(self.at).unwrap_or_default().as_secs_f64();
+        let peak = f64::from_bits(self.rtt.load(Ordering::Relaxed)) * (-age / 1e9).exp();
+        peak * (self.pending.load(Ordering::Relaxed) as f64 + 1.0)
+    }
+}
+
+/// Two at random, and the lower of two costs: what any power of two choices does at least. It knows of no distance, no
+/// tier and no health.
+fn two_choices(peaks: &[Peak], pick: u64, now: SystemTime) -> Option<usize> {
     let mixed = pick.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let index = |bits: u64| ((bits & 0xffff_ffff) * costs.len() as u64 >> 32) as usize;
+    let index = |bits: u64| (((bits & 0xffff_ffff) * peaks.len() as u64) >> 32) as usize;
     let (one, other) = (index(mixed), index(mixed >> 32));
-    let cost = |index: usize| costs.get(index).map(|(rtt, pending)| rtt * (*pending as f64 + 1.0));
+    let cost = |index: usize| peaks.get(index).map(|peak| peak.cost(now));
     Some(if cost(other)? < cost(one)? { other } else { one })
 }
 
-/// One endpoint in each zone, all measured, the nearest `down` of them down.
+/// One endpoint in each zone, all measured, the nearest `down` of them down. The one in the router's own zone is put far
+/// away, so that the nearest are several and two of them are compared.
 fn ways(now: SystemTime, down: usize) -> anyhow::Result<Ways> {
     let zone = |region: usize, zone: usize| format!("r{region}-z{zone}");
     let regions: Vec<_> = (0..REGIONS)
@@ -78,7 +102,10 @@ fn ways(now: SystemTime, down: usize) -> anyhow::Result<Ways> {
         })
         .collect();
     let endpoints: Vec<_> = (0..NODES)
-        .map(|n| json!({ "name": n.to_string(), "zone": zone(n / ZONES, n % ZONES), "host": {} }))
+        .map(|n| {
+            let (place, distance) = (zone(n / ZONES, n % ZONES), if n == 0 { 1_000 } else { 0 });
+            json!({ "name": n.to_string(), "zone": place, "distance": distance, "host": {} })
+        })
         .collect();
     let config = serde_json::from_value(json!({
         "route": { "receiver": "oncall" },

@@ -38,7 +38,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 19] = [
+const ALL: [(&str, Measure); 20] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -54,7 +54,8 @@ const ALL: [(&str, Measure); 19] = [
     ("rules_json_line", |_| rules_json_line::measure()),
     ("rules_threads", |_| rules_threads::measure()),
     ("rules_compile", |_| rules::compile()),
-    ("route_decision", |_| route_decision::measure()),
+    ("route_decision", |_| route_decision::tree()),
+    ("route_10000", |_| route_decision::flat()),
     ("endpoint", |_| endpoint::measure()),
     ("decide", |_| decide::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),

@@ -274,7 +274,12 @@ fn rule_files(
 
 fn router(config: &Config) -> Result<(Option<Router>, Vec<NamedNotifier>), Failure> {
     let Some(route) = &config.route else { return Ok((None, Vec::new())) };
-    let config = RouterConfig::new(route.clone(), config.receivers.iter().cloned());
+    let mut route = route.clone();
+    // Whoever says nothing of groups wants to hear at once; Alertmanager's defaults would wait half a minute.
+    if route.group_by.is_none() && route.group_wait.is_none() && route.group_interval.is_none() {
+        route = route.immediate();
+    }
+    let config = RouterConfig::new(route, config.receivers.iter().cloned());
     let stdout = Arc::new(WriterNotifier::new(std::io::stdout()));
     let notifiers = notifiers_for(&config, stdout).map_err(Failure::input)?;
     let router = Router::new(config).map_err(Failure::input)?;

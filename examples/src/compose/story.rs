@@ -69,7 +69,7 @@ impl Story {
     }
 
     pub(crate) fn routed(&self, firing: &Firing, routed: &Routed) {
-        debug!(rule = &*firing.rule, outcome = ?routed.outcome, state = ?routed.state, reason = routed.reason, "routed");
+        debug!(rule = &*firing.rule, outcome = ?routed.outcome, state = ?routed.state, reason = %routed.reason, "routed");
     }
 
     /// What is to be delivered: everything, or nothing while observing.

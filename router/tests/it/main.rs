@@ -11,6 +11,7 @@ mod config; // what a configuration may say, and what is said about a bad one
 mod dedup; // the window, against a naive twin
 mod delivery; // queues, retries, reports, on a paused clock
 mod endpoints; // which way is chosen, and what happens when it fails
+mod intervals; // the calendar, and time zones against a second library
 mod life; // an alert fires, goes on, is over: who hears of it
 mod matchers; // labels and matchers
 mod metrics; // the counters, as Prometheus sees them
@@ -31,7 +32,16 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
 }
 
-fn config(json: serde_json::Value) -> Config {
+/// Every alert by itself, and at once, unless the configuration says something of groups: most tests are about something
+/// else.
+fn config(mut json: serde_json::Value) -> Config {
+    if let Some(route) = json["route"].as_object_mut()
+        && !route.keys().any(|key| key.starts_with("group_"))
+    {
+        route.insert("group_by".into(), serde_json::json!(["..."]));
+        route.insert("group_wait".into(), "0s".into());
+        route.insert("group_interval".into(), "0s".into());
+    }
     serde_json::from_value(json).expect("a valid configuration")
 }
 

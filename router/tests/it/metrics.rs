@@ -29,7 +29,8 @@ async fn the_counters_come_out_of_a_registry() {
     let registry = prometheus::Registry::new();
     registry.register(Box::new(metrics.clone())).unwrap();
 
-    let config = Config::new(RouteConfig::to("all"), [ReceiverConfig::new("all").stdout()]);
+    let config =
+        Config::new(RouteConfig::to("all").immediate(), [ReceiverConfig::new("all").stdout()]);
     let mut router = Router::with_metrics(config.clone(), metrics.clone()).unwrap();
     let stdout = std::sync::Arc::new(WriterNotifier::new(Vec::new()));
     let mut dispatch = DispatchConfig::default();

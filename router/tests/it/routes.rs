@@ -63,7 +63,9 @@ fn the_reason_names_the_route() {
          (nearest healthy: distance 0, up, rtt not measured yet)"
     );
     let lost = r.route(Alert::firing([("team", "core")], at(0)), at(0));
-    assert!(lost.reason.starts_with("no route matches, so the default receiver is told"));
+    assert!(
+        lost.reason.to_string().starts_with("no route matches, so the default receiver is told")
+    );
 }
 
 #[test]
@@ -72,7 +74,11 @@ fn an_alert_that_names_its_receiver_skips_the_tree() {
     let web = || Alert::firing([("team", "web")], at(0));
     let named = r.route(web().receiver("pager"), at(0));
     assert_eq!(told_by(&named), ["pager:firing"]);
-    assert!(named.reason.starts_with("the alert names its receiver"), "{}", named.reason);
+    assert!(
+        named.reason.to_string().starts_with("the alert names its receiver"),
+        "{}",
+        named.reason
+    );
     // The same labels by the tree are another alert: neither hides the other.
     assert_eq!(told_by(&r.route(web(), at(0))), ["web:firing"]);
     assert_eq!(r.route(web().receiver("pager"), at(1)).outcome, Outcome::Deduped);
@@ -84,7 +90,7 @@ fn an_unknown_name_goes_to_the_default_receiver_and_says_so() {
     let routed = r.route(Alert::firing([("team", "web")], at(0)).receiver("pagre"), at(0));
     assert_eq!(told_by(&routed), ["default:firing"]);
     assert!(
-        routed.reason.starts_with(
+        routed.reason.to_string().starts_with(
             "the alert names the receiver `pagre`, which there is not, so the default receiver is told"
         ),
         "{}",
@@ -186,7 +192,7 @@ proptest! {
         children in prop::collection::vec(any_route(), 0..14),
         alerts in prop::collection::vec(prop::collection::btree_map("[abc]", "[0-3]", 0..4), 1..12),
     ) {
-        let mut root = RouteConfig::to("r0");
+        let mut root = RouteConfig::to("r0").immediate();
         root.routes = children;
         let receivers = (0..5).map(|i| ReceiverConfig::new(format!("r{i}")).stdout());
         let mut router = Router::new(Config::new(root.clone(), receivers)).unwrap();

@@ -1,8 +1,10 @@
+#![allow(clippy::needless_range_loop, reason = "tables of pairs are walked by index")]
+
 use birl_router::{Config, EndpointId, Router, Topology, TopologyConfig};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{alert, at, router};
+use crate::{alert, at, config, router};
 
 /// Two regions of two zones, the second pair farther apart, and a third that nothing leads to.
 fn topology() -> Value {
@@ -144,12 +146,12 @@ fn a_new_topology_changes_the_order_and_keeps_the_health() {
     };
     assert_eq!(told_by(&mut r, "A"), EndpointId::new("oncall/eu"));
     json["topology"]["zone"] = json!("us-1b");
-    r.replace(serde_json::from_value(json.clone()).unwrap()).unwrap();
+    r.replace(config(json.clone()), at(0)).unwrap();
     assert_eq!(told_by(&mut r, "B"), EndpointId::new("oncall/us"));
     for _ in 0..3 {
         r.heartbeat(&EndpointId::new("oncall/us"), None, at(0));
     }
-    r.replace(serde_json::from_value(json).unwrap()).unwrap();
+    r.replace(config(json), at(0)).unwrap();
     assert_eq!(told_by(&mut r, "C"), EndpointId::new("oncall/eu"));
 }
 

@@ -6,7 +6,8 @@ use birl_router::*;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::args().nth(1).ok_or("usage: embed-router WEBHOOK_URL < LOG")?;
-    let config = Config::new(RouteConfig::to("ops"), [ReceiverConfig::new("ops").webhook(url)]);
+    let route = RouteConfig::to("ops").immediate();
+    let config = Config::new(route, [ReceiverConfig::new("ops").webhook(url)]);
     let notifiers = notifiers_for(&config, Arc::new(WriterNotifier::new(io::stdout())))?;
     let dispatcher = Dispatcher::builder(DispatchConfig::default());
     let (dispatcher, mut reports) = dispatcher.endpoints(notifiers).start()?;

@@ -1,0 +1,348 @@
+//! A group's time has come: who is told what of it.
+//!
+//! What is observed and what was told are two things here. A member's alert fires or is over, and is muted or not; its
+//! masks say who believes that it fires. A pool is told when the two differ in a way that it should hear of, or when it
+//! is time to say again what it knows. So a resolve goes to whoever was told "firing", through any mute, and an alert
+//! that comes out of a mute is told to whoever has not heard of it.
+
+use smallvec::SmallVec;
+
+use crate::group::{Group, Member};
+use crate::outstanding::OnTheWay;
+use crate::plan::Timing;
+use crate::receiver::PoolId;
+use crate::state::{Event, Quiet};
+use crate::table::Slot;
+use crate::teller::Says;
+use crate::time::Stamp;
+use crate::tracked::{Alerts, Tracked};
+use crate::{Compat, FlapConfig, Notification, Router};
+
+/// Places in a group's members.
+type Places = SmallVec<[usize; 4]>;
+
+/// What one pool is to hear of a group now.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// Members that fire and are not muted: all of them are in the message.
+    pub(crate) active: Places,
+    /// Those of them that the pool has not heard of.
+    pub(crate) fresh: Places,
+    /// Members that are over, and the pool has to hear it.
+    pub(crate) over: Places,
+    /// Members that are over and that the pool never heard of; they are in Alertmanager's messages.
+    pub(crate) unheard: Places,
+    /// When the next of those is due that flap.
+    pub(crate) waits_until: Option<Stamp>,
+}
+
+/// What one pool is told of one group.
+#[derive(Debug)]
+struct Telling {
+    slot: Slot,
+    pool: usize,
+    found: Findings,
+    /// It is time to say again what it knows.
+    repeat: bool,
+}
+
+/// The rules by which a group is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) now: Stamp,
+    pub(crate) compat: Compat,
+    pub(crate) flap: &'a FlapConfig,
+    /// A time interval mutes the route.
+    pub(crate) muted: bool,
+}
+
+impl Router {
+    /// Tells what is to be told of a group, and notes when to look at it again.
+    pub(crate) fn flush(&mut self, slot: Slot, now: Stamp, out: &mut Vec<Notification>) {
+        let Some(group) = self.groups.get(slot) else { return };
+        let timing = self.teller.plan.timing(group);
+        let (muted, changes) = self.teller.plan.time_muted(group, now);
+        let pools = group.logs.len();
+        let mut again = Stamp::NEVER;
+        for pool in 0..pools {
+            let Some((told, wait)) = self.find_out(slot, pool, now) else { continue };
+            again = again.min(wait);
+            let Some(told) = told else { continue };
+            let Some(group) = self.groups.get(slot) else { return };
+            let id = PoolId::clone(&group.logs[pool].pool);
+            let limit = self.teller.plan.rate_limit(&id);
+            match self.storm.take(&id, limit, slot, now) {
+                Err(until) => {
+                    limited(&told.found, group, &mut self.alerts);
+                    again = again.min(until);
+                }
+                Ok(waiting) => {
+                    let with =
+                        waiting.into_iter().filter_map(|slot| self.held_back(slot, &id, now));
+                    let all: Vec<Telling> = std::iter::once(told).chain(with).collect();
+                    self.tell(&all, now, out);
+                }
+            }
+        }
+        self.show_mutes(slot, muted);
+        let planned = self.planned(slot, now);
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        (group.anchor, group.flushed) = (group.anchor.min(planned), planned);
+        again = again.min(self.next_repeat(slot, muted));
+        let Some(group) = self.groups.get(slot) else { return };
+        if muted && group.members.iter().any(|member| fires(member, &self.alerts).is_some()) {
+            again = again.min(changes);
+        }
+        if again != Stamp::NEVER {
+            self.groups
+                .set_due(slot, group.beat(timing.interval, again.max(group.after(&timing, now))));
+        }
+        self.tidy(slot, &timing, now);
+    }
+
+    /// What one pool has to hear now, if it does, and when it may be time again.
+    fn find_out(&self, slot: Slot, pool: usize, now: Stamp) -> Option<(Option<Telling>, Stamp)> {
+        let group = self.groups.get(slot)?;
+        let timing = self.teller.plan.timing(group);
+        let rules = self.rules(group, now);
+        let found = rules.look(group, pool, &self.alerts);
+        let wait = found.waits_until.unwrap_or(Stamp::NEVER);
+        let log = group.logs.get(pool)?;
+        let told_before = log.told_at != Stamp::NEVER;
+        let due = told_before && log.told_at.plus(timing.repeat) <= self.planned(slot, now);
+        let (repeat, retry) = (due && !found.active.is_empty(), log.retry_at <= now);
+        let news = found.is_news(log.tellings > 0, rules.compat);
+        let tells = news || repeat || (retry && !found.active.is_empty());
+        Some((tells.then_some(Telling { slot, pool, found, repeat }), wait))
+    }
+
+    /// What a group that waited for a token has to say to `pool`.
+    fn held_back(&self, slot: Slot, pool: &PoolId, now: Stamp) -> Option<Telling> {
+        let place = self.groups.get(slot)?.logs.iter().position(|log| log.pool == *pool)?;
+        self.find_out(slot, place, now)?.0
+    }
+
+    /// Tells one pool of one group, or of several in a digest.
+    fn tell(&mut self, all: &[Telling], now: Stamp, out: &mut Vec<Notification>) {
+        let says = all.iter().filter_map(|telling| {
+            let Telling { slot, pool, found, .. } = telling;
+            Some(Says { slot: *slot, group: self.groups.get(*slot)?, pool: *pool, found })
+        });
+        let says: Vec<Says<'_>> = says.collect();
+        let sent = self.teller.tell(&says, &self.alerts, now);
+        for telling in all {
+            let planned = self.planned(telling.slot, now);
+            let Some(group) = self.groups.get_mut(telling.slot) else { continue };
+            let timing = self.teller.plan.timing(group);
+            group.note(telling, sent.as_ref(), &timing, planned);
+            step(group, &telling.found, &mut self.alerts, now);
+            if all.len() > 1 {
+                // What waited for a token has nothing to wait for.
+                self.groups.due_by(telling.slot, now);
+            }
+        }
+        out.extend(sent.map(|sent| self.teller.send(sent)));
+    }
+
+    pub(crate) fn rules(&self, group: &Group, now: Stamp) -> Rules<'_> {
+        let plan = &self.teller.plan;
+        Rules { now, compat: plan.compat, flap: &plan.flap, muted: plan.time_muted(group, now).0 }
+    }
+
+    /// The time that a look at the group stands for, however late it comes.
+    fn planned(&self, slot: Slot, now: Stamp) -> Stamp {
+        let Some(group) = self.groups.get(slot) else { return now };
+        let timing = self.teller.plan.timing(group);
+        match group.anchor.known() {
+            None => group.began.plus(timing.wait).min(now),
+            Some(_) => group.last_beat(timing.interval, now),
+        }
+    }
+
+    /// When the first pool is told again what it knows.
+    fn next_repeat(&self, slot: Slot, muted: bool) -> Stamp {
+        let Some(group) = self.groups.get(slot) else { return Stamp::NEVER };
+        let timing = self.teller.plan.timing(group);
+        let mut at = Stamp::NEVER;
+        for (pool, log) in group.logs.iter().enumerate() {
+            let mut told = group.members.iter().filter(|member| member.told & (1 << pool) != 0);
+            let goes_on =
+                |member: &Member| fires(member, &self.alerts).is_some_and(|t| !is_quiet(t, muted));
+            if group.retired.is_none() && told.any(goes_on) {
+                at = at.min(log.told_at.plus(timing.repeat));
+            }
+            at = at.min(log.retry_at);
+        }
+        at
+    }
+
+    /// Shows on the alerts whether a time interval mutes them.
+    fn show_mutes(&mut self, slot: Slot, muted: bool) {
+        let Some(group) = self.groups.get(slot) else { return };
+        for member in &group.members {
+            let Some(tracked) = self.alerts.get_mut(member.alert) else { continue };
+            let word = tracked.word.with(Quiet::TimeMuted, muted);
+            if word != tracked.word {
+                tracked.set_word(word);
+            }
+        }
+    }
+
+    /// Lets members go that are over and of which nobody is to hear any more, and the group, when it is empty.
+    ///
+    /// An empty group stays until its next beat: an alert that comes back before it waits for it, as any other change.
+    pub(crate) fn tidy(&mut self, slot: Slot, timing: &Timing, now: Stamp) {
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        let alerts = &mut self.alerts;
+        group.members.retain(|member| {
+            let Some(tracked) = alerts.get_mut(member.alert) else { return false };
+            let done = tracked.is_over() && member.told == 0 && member.pending == 0;
+            if done {
+                tracked.groups.retain(|group| *group != slot);
+            }
+            !done
+        });
+        if !group.members.is_empty() {
+            return;
+        }
+        let next = group.flushed.plus(timing.interval);
+        if group.retired.is_some() || group.flushed == Stamp::NEVER || next <= now {
+            self.groups.remove(slot);
+            self.storm.forget(slot);
+        } else {
+            self.groups.due_by(slot, next);
+        }
+    }
+}
+
+impl Rules<'_> {
+    /// What `pool` of `group` has to hear.
+    pub(crate) fn look(&self, group: &Group, pool: usize, alerts: &Alerts) -> Findings {
+        let (bit, mut found) = (1 << pool, Findings::default());
+        for (place, member) in group.members.iter().enumerate() {
+            let Some(tracked) = alerts.get(member.alert).filter(|_| member.skip & bit == 0) else {
+                continue;
+            };
+            let told = member.told & bit != 0;
+            if tracked.is_over() {
+                let dropped = self.compat == Compat::Alertmanager && is_quiet(tracked, self.muted);
+                if member.pending & bit != 0 || dropped {
+                    continue;
+                }
+                if !told {
+                    found.unheard.push(place);
+                } else if !self.waits(tracked, &mut found) {
+                    found.over.push(place);
+                }
+            } else if !is_quiet(tracked, self.muted) && group.retired.is_none() {
+                let fresh = !told || member.again & bit != 0;
+                if fresh && self.waits(tracked, &mut found) {
+                    continue;
+                }
+                found.active.push(place);
+                if fresh {
+                    found.fresh.push(place);
+                }
+            }
+        }
+        found
+    }
+
+    /// A flapping alert's change waits.
+    fn waits(&self, tracked: &Tracked, found: &mut Findings) -> bool {
+        let until = tracked.flaps.waits_until(self.flap, self.now);
+        if let Some(until) = until {
+            found.waits_until = Some(found.waits_until.map_or(until, |at| at.min(until)));
+        }
+        until.is_some()
+    }
+}
+
+impl Findings {
+    /// Is there something that the pool does not know? `told` says whether it was ever told of the group.
+    fn is_news(&self, told: bool, compat: Compat) -> bool {
+        let over = match compat {
+            Compat::Birl => !self.over.is_empty(),
+            // As its notification log compares: resolved ones that it does not have, in a group that it has.
+            Compat::Alertmanager => {
+                let heard = !self.over.is_empty();
+                heard || (told && !self.active.is_empty() && !self.unheard.is_empty())
+            }
+        };
+        !self.fresh.is_empty() || over
+    }
+}
+
+impl Group {
+    /// Notes what `pool` was told.
+    fn note(
+        &mut self,
+        telling: &Telling,
+        sent: Option<&OnTheWay>,
+        timing: &Timing,
+        planned: Stamp,
+    ) {
+        let Telling { pool, found, repeat, .. } = telling;
+        let bit = 1 << pool;
+        for place in &found.active {
+            let member = &mut self.members[*place];
+            (member.told, member.again) = (member.told | bit, member.again & !bit);
+        }
+        for place in &found.over {
+            let member = &mut self.members[*place];
+            match sent {
+                Some(sent) if sent.tells_resolved => member.pending |= bit,
+                // The pool wants to hear of no resolve, or is gone.
+                _ => member.told &= !bit,
+            }
+        }
+        let Some(sent) = sent else { return };
+        let log = &mut self.logs[*pool];
+        // Counted from when it was due, not from when somebody came around to it, so that the interval does not stretch.
+        let on_time = log.told_at.plus(timing.repeat);
+        let kept = *repeat && timing.interval.is_zero() && on_time.plus(timing.repeat) > planned;
+        log.told_at = if kept { on_time } else { planned };
+        log.tellings = log.tellings.saturating_add(1);
+        (log.last, log.retry_at) = (sent.hash, Stamp::NEVER);
+    }
+
+    /// The earliest time at which the group may be told again.
+    fn after(&self, timing: &Timing, now: Stamp) -> Stamp {
+        if timing.interval.is_zero() { now } else { self.flushed.plus(timing.interval) }
+    }
+}
+
+/// The alert of `member`, if it goes on.
+fn fires<'a>(member: &Member, alerts: &'a Alerts) -> Option<&'a Tracked> {
+    alerts.get(member.alert).filter(|tracked| !tracked.is_over())
+}
+
+/// Is it muted, by whatever its receivers are muted by?
+fn is_quiet(tracked: &Tracked, time_muted: bool) -> bool {
+    let quiet = |quiet: Quiet| matches!(quiet, Quiet::Silenced | Quiet::Inhibited);
+    time_muted || tracked.word.quiets().any(quiet)
+}
+
+/// The words of the alerts that are told.
+fn step(group: &Group, found: &Findings, alerts: &mut Alerts, now: Stamp) {
+    for place in &found.active {
+        let Some(tracked) = alerts.get_mut(group.members[*place].alert) else { continue };
+        let free = tracked.word.with(Quiet::TimeMuted, false).with(Quiet::RateLimited, false);
+        let event = if free.is_told() { Event::Repeat } else { Event::Fire };
+        tracked.set_word(free.next(event).0);
+    }
+    for place in found.fresh.iter().chain(&found.over) {
+        if let Some(tracked) = alerts.get_mut(group.members[*place].alert) {
+            tracked.flaps.tell(now);
+        }
+    }
+}
+
+/// Shows on the alerts that their receiver is told as much as it may be told.
+fn limited(found: &Findings, group: &Group, alerts: &mut Alerts) {
+    for place in &found.active {
+        if let Some(tracked) = alerts.get_mut(group.members[*place].alert) {
+            tracked.set_word(tracked.word.with(Quiet::RateLimited, true));
+        }
+    }
+}
