@@ -55,21 +55,23 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
 /// What a bare pick knows of an endpoint: its peak, as of when, and how many requests are under way.
 struct Peak {
     rtt: AtomicU64,
-    at: SystemTime,
+    /// Seconds after 1970.
+    at: AtomicU64,
     pending: AtomicU64,
 }
 
 impl Peak {
     fn new(n: usize) -> Self {
         let rtt = AtomicU64::new((10.0 + n as f64).to_bits());
-        Self { rtt, at: SystemTime::UNIX_EPOCH, pending: AtomicU64::new(n as u64 % 7) }
+        Self { rtt, at: AtomicU64::new(0), pending: AtomicU64::new(n as u64 % 7) }
     }
 
     /// The peak, sunk by its age, times the load: the formula of finagle, linkerd and tower.
-    fn cost(&self, now: SystemTime) -> f64 {
-        let age = now.duration_since(self.at).unwrap_or_default().as_secs_f64();
-        let peak = f64::from_bits(self.rtt.load(Ordering::Relaxed)) * (-age / 1e9).exp();
-        peak * (self.pending.load(Ordering::Relaxed) as f64 + 1.0)
+    fn cost(&self, now: f64) -> f64 {
+        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let age = now - f64::from_bits(load(&self.at));
+        let peak = f64::from_bits(load(&self.rtt)) * (-age / 1e9).exp();
+        peak * (load(&self.pending) as f64 + 1.0)
     }
 }
 
@@ -80,6 +82,7 @@ fn two_choices(peaks: &[Peak], pick: u64, now: SystemTime) -> Option<usize> {
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb);
     let index = |bits: u64| (((bits & 0xffff_ffff) * peaks.len() as u64) >> 32) as usize;
     let (one, other) = (index(mixed), index(mixed >> 32));
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let cost = |index: usize| peaks.get(index).map(|peak| peak.cost(now));
     Some(if cost(other)? < cost(one)? { other } else { one })
 }
