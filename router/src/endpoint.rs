@@ -3,10 +3,12 @@
 mod choice;
 mod health;
 mod vitals;
+mod ways;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ pub(crate) use self::choice::{Candidate, Choice, Grounds, arrange};
 pub use self::health::HealthConfig;
 use self::health::{Rules, milliseconds, time};
 use self::vitals::{SharedVitals, Vitals};
+pub use self::ways::{Way, Ways};
 use crate::config::{SlaTier, SlaTiers};
 use crate::error::Error;
 
@@ -71,8 +74,8 @@ pub(crate) struct Endpoints {
     /// The tiers' limits in milliseconds, from the first on, and as they were written.
     limits_ms: [f64; 3],
     tiers: SlaTiers,
-    /// Moves with the configuration and with every change of health.
-    version: u64,
+    /// Moves with the configuration and with every change of health. Clones share it, until the next configuration.
+    version: Arc<AtomicU64>,
 }
 
 /// A notification on its way: as long as this lives, it counts for its endpoint's load.
@@ -131,7 +134,7 @@ impl Endpoints {
             rules: Rules::compile(health)?,
             limits_ms: limits.map(milliseconds),
             tiers,
-            version: 1,
+            version: Arc::new(AtomicU64::new(1)),
         })
     }
 
@@ -143,7 +146,8 @@ impl Endpoints {
                 *mine = Arc::clone(known);
             }
         }
-        self.version = old.version + 1;
+        // Another counter: who still decides by the old configuration must not name the version of the new one.
+        self.version = Arc::new(AtomicU64::new(old.version() + 1));
     }
 
     /// Records an attempt, and the pause that the endpoint asked for. `true` if the same question may have another
@@ -202,6 +206,10 @@ impl Endpoints {
         statuses.collect()
     }
 
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     fn measure(
         &mut self,
         id: &EndpointId,
@@ -216,7 +224,10 @@ impl Endpoints {
         let standing =
             |vitals: &Vitals| (vitals.health(&self.rules, now), vitals.spared(now).is_some());
         let changed = standing(&before) != standing(&after);
-        self.version += u64::from(changed);
+        if changed {
+            // After the vitals: whoever sees the number sees them.
+            self.version.fetch_add(1, Ordering::Release);
+        }
         changed
     }
 

@@ -67,11 +67,21 @@
 //! # Which way
 //!
 //! Labels choose the receiver. Every `webhook_configs` and `stdout_configs` entry of it is told, as in Alertmanager.
-//! Its `endpoints` are birl's own: ways to the same receiver, of which one is used: sorted by `distance`, cut by the
-//! route's `sla` against the measured round trip, the first healthy one. If none is left the choice degrades in steps
-//! that the reason names, down to the least bad endpoint; it never ends in silence. What an endpoint then loses goes to
-//! the next one ([`Router::report`]), and what none would take is a dead letter: counted, reported, and told again after
-//! the window.
+//! Its `endpoints` are birl's own: ways to the same receiver, of which one is used: sorted by distance (over zones and
+//! regions, where a [`topology`](TopologyConfig) says how far they are from each other), cut by the route's `sla` against
+//! the measured round trip, the first healthy one. Of several at one distance two are drawn, and the one is taken that is
+//! expected to be done sooner: peak round trip × notifications under way. If none is left the choice degrades in steps
+//! that the reason names:
+//!
+//! 1. the nearest that is up and keeps the SLA;
+//! 2. the nearest degraded one that keeps it; when more than half of those that keep it are down, a nearer one that is
+//!    down as well, since it may be the measurement that is wrong;
+//! 3. the fastest that is not down;
+//! 4. of those that asked to be spared (`Retry-After`), which were passed over so far, the first to be ready;
+//! 5. the one that failed least.
+//!
+//! So it never ends in silence. What an endpoint then loses goes to the next one ([`Router::report`]), and what none
+//! would take is a dead letter: counted, reported, and told again after the window.
 //!
 //! # A missing label, here and in birl's rules
 //!
@@ -187,7 +197,7 @@ pub use crate::dedup::{DedupKey, DedupWindow};
 pub use crate::dispatch::{
     DispatchConfig, Dispatcher, DispatcherBuilder, Receipt, Refused, Reports,
 };
-pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig};
+pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig, Way, Ways};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::flap::FlapConfig;
 pub use crate::inhibit::{

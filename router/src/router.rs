@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::{Clock, Step};
-use crate::endpoint::EndpointStatus;
+use crate::endpoint::{EndpointStatus, Ways};
 use crate::group::Groups;
 use crate::inhibit::Inhibition;
 use crate::muted;
@@ -228,6 +228,12 @@ impl Router {
     /// The health of all endpoints, sorted by name.
     pub fn endpoints(&self, now: SystemTime) -> Vec<EndpointStatus> {
         self.teller.endpoints.status(now)
+    }
+
+    /// The ways to this receiver (its `endpoints`), for threads that only read. `None` if it has none.
+    pub fn ways(&self, receiver: &str) -> Option<Ways> {
+        let (_, pool) = self.teller.plan.receivers.pool(receiver)?;
+        Some(Ways::new(&self.teller.endpoints, &pool.firing))
     }
 
     /// The version that decisions are made under now. It moves with the configuration and with every change of health.

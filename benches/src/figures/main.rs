@@ -10,6 +10,7 @@ mod append_latency;
 mod backlog;
 mod child;
 mod decide;
+mod endpoint;
 mod file_fields;
 mod file_read;
 mod idle_files;
@@ -39,7 +40,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 25] = [
+const ALL: [(&str, Measure); 26] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -63,6 +64,7 @@ const ALL: [(&str, Measure); 25] = [
     ("alert_memory", |_| alerts::memory()),
     ("config_swap", |_| alerts::config_swap()),
     ("decisions_threads", |_| alerts::threads()),
+    ("endpoint", |_| endpoint::measure()),
     ("decide", |_| decide::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];

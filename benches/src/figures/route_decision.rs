@@ -56,7 +56,7 @@ pub(crate) fn flat() -> anyhow::Result<Vec<Figure>> {
     }
     let alerts = (0..ALERTS).map(|n| {
         let route = scattered(n) % FLAT;
-        let suffix = if route % PATTERN_EVERY == 0 { "-blue7" } else { "" };
+        let suffix = if route.is_multiple_of(PATTERN_EVERY) { "-blue7" } else { "" };
         let service = format!("shop-{route}{suffix}");
         labels(n, &[("team", "shop".into()), ("env", "prod".into()), ("service", service)])
     });
@@ -99,7 +99,9 @@ fn compare(
             let mut next = alerts.iter().cycle();
             let walked = nanoseconds(|| {
                 found.clear();
-                next.next().map(|labels| plain.walk(black_box(labels), &mut found));
+                if let Some(labels) = next.next() {
+                    plain.walk(black_box(labels), &mut found);
+                }
                 found.first().copied()
             });
             let mut next = ours.iter().cycle();
@@ -118,7 +120,7 @@ struct Plain {
     number: u32,
     matchers: Vec<(String, Condition)>,
     continues: bool,
-    children: Vec<Plain>,
+    children: Vec<Self>,
 }
 
 enum Condition {

@@ -46,11 +46,14 @@ pub(crate) enum Grounds<'a> {
 #[derive(Debug)]
 pub(crate) struct Verdict<'a> {
     how: How,
-    found: Judged<'a>,
+    candidate: &'a Candidate,
+    health: Health,
+    rtt: Option<f64>,
+    inside: bool,
+    /// It belongs to the first step, and so is none of the `cuts`.
+    good: bool,
     budget: Option<(SlaTier, Duration)>,
     cuts: Cuts<'a>,
-    /// The version of configuration and health that it was made under.
-    version: u64,
 }
 
 /// The step at which an endpoint was found; in the order in which they are taken.
@@ -167,8 +170,10 @@ impl Endpoints {
             Some(found) => (How::Healthy, found),
             None => self.search(pool, &question, random, &mut cuts)?,
         };
-        let verdict = Verdict { how, found, budget, cuts, version: self.version };
-        Some(Choice { id: &found.candidate.id, why: Grounds::Judged(verdict) })
+        let Judged { candidate, health, rtt, inside, .. } = found;
+        let good = found.is_good();
+        let verdict = Verdict { how, candidate, health, rtt, inside, good, budget, cuts };
+        Some(Choice { id: &candidate.id, why: Grounds::Judged(verdict) })
     }
 
     /// All is well, as nearly always: of those at the least distance two are drawn, and are good. Looks at no other.
@@ -180,7 +185,7 @@ impl Endpoints {
     ) -> Option<Judged<'a>> {
         let first = pool.first()?;
         let equals = pool.get(..first.equals)?;
-        let draw = |random: u64, of: usize| ((random & LOW) * of as u64 >> 32) as usize;
+        let draw = |random: u64, of: usize| (((random & LOW) * of as u64) >> 32) as usize;
         let one = draw(random, equals.len());
         let found = self.judge(equals.get(one)?, question).filter(Judged::is_good)?;
         if equals.len() == 1 {
@@ -319,7 +324,7 @@ impl<'a> Draw<'a> {
         self.random = mixed(self.random);
         let place = match self.seen {
             0 | 1 => self.seen,
-            seen => (self.random & LOW) * (seen + 1) >> 32,
+            seen => ((self.random & LOW) * (seen + 1)) >> 32,
         };
         match place {
             0 => self.first = Some(it),
@@ -396,7 +401,7 @@ impl fmt::Display for Grounds<'_> {
 /// `nearest healthy: distance 71 (eu-1a → us-1a), up, rtt 80 ms, within tier 2 (200 ms); passed over: oncall/eu (down)`.
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Judged { candidate, health, rtt, inside, .. } = self.found;
+        let Self { candidate, health, rtt, inside, .. } = *self;
         write!(f, "{}: {}", self.how, candidate.distance)?;
         if let Some(way) = &candidate.way {
             write!(f, " ({way})")?;
@@ -411,18 +416,14 @@ impl fmt::Display for Verdict<'_> {
             write!(f, ", {side} tier {} ({} ms)", tier.number(), budget.as_millis())?;
         }
         // One that was chosen in spite of something was noted, too.
-        let mut left = self.cuts.all.saturating_sub(usize::from(!self.found.is_good()));
+        let mut left = self.cuts.all.saturating_sub(usize::from(!self.good));
         let mut intro = "; passed over: ";
         for (candidate, cut) in self.cuts.others(candidate) {
             write!(f, "{intro}{} ({cut})", candidate.id)?;
             intro = ", ";
             left = left.saturating_sub(1);
         }
-        if left > 0 {
-            write!(f, " and {left} more")?;
-        }
-        // A notification has a field for it; a sentence that stands alone does not.
-        if f.alternate() { write!(f, "; version {}", self.version) } else { Ok(()) }
+        if left > 0 { write!(f, " and {left} more") } else { Ok(()) }
     }
 }
 

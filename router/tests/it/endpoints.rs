@@ -789,3 +789,52 @@ proptest! {
         }
     }
 }
+
+/// Threads that only read choose while the router writes: each choice is one that some moment allows, and the version
+/// never goes back.
+#[test]
+fn readers_choose_while_the_router_writes() {
+    let mut r = pool(json!(1));
+    let ways = r.ways("oncall").unwrap();
+    assert!(r.ways("oncal").is_none());
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let (ways, stop) = (ways.clone(), &stop);
+                threads.spawn(move || {
+                    let mut version = 0;
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        let way = ways.choose(None, &[], at(0), version).unwrap();
+                        assert!(way.version() >= version);
+                        version = way.version();
+                        let said = way.to_string();
+                        let near = "oncall/near (nearest healthy: distance 1, up, rtt 10 ms)";
+                        let middle =
+                            "oncall/middle (nearest healthy: distance 5, up, rtt not measured yet";
+                        let first =
+                            "oncall/near (nearest healthy: distance 1, up, rtt not measured yet)";
+                        assert!(
+                            said == near || said == first || said.starts_with(middle),
+                            "{said}"
+                        );
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..2_000 {
+            r.heartbeat(&id("near"), Some(MS(10)), at(0));
+            r.heartbeat(&id("near"), Some(MS(10)), at(0));
+            (0..3).for_each(|_| r.heartbeat(&id("near"), None, at(0)));
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
+    assert_eq!(ways.choose(None, &[], at(0), 0).unwrap().version(), r.version());
+    // An old snapshot does not name the version of a configuration that it does not have.
+    let version = r.version();
+    let other = json!({ "route": { "receiver": "all" }, "receivers": [{ "name": "all" }] });
+    r.replace(crate::config(other), at(0)).unwrap();
+    assert!(r.version() > version);
+    assert_eq!(ways.choose(None, &[], at(0), 0).unwrap().version(), version);
+}

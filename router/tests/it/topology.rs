@@ -1,3 +1,5 @@
+#![allow(clippy::needless_range_loop, reason = "tables of pairs are walked by index")]
+
 use birl_router::{Config, EndpointId, Router, Topology, TopologyConfig};
 use proptest::prelude::*;
 use serde_json::{Value, json};
