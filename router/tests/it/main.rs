@@ -7,6 +7,7 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod alertmanager; // its files, as they are
 mod config; // what a configuration may say, and what is said about a bad one
 mod dedup; // the window, against a naive twin
 mod delivery; // queues, retries, reports, on a paused clock
