@@ -168,6 +168,8 @@ mod collector;
 mod from_rules;
 mod metrics;
 
+pub mod lint;
+
 mod duration;
 mod error;
 mod published;

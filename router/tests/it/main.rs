@@ -16,6 +16,7 @@ mod groups; // what is told together, when, and when again
 mod inhibition; // who is muted by what fires, against a naive twin
 mod intervals; // the calendar, and time zones against a second library
 mod life; // an alert fires, goes on, is over: who hears of it
+mod lints; // what is odd, and what is not
 mod matchers; // labels and matchers
 mod metrics; // the counters, as Prometheus sees them
 mod mutes; // silences and inhibitions in the router
