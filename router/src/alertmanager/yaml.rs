@@ -149,8 +149,14 @@ fn merged(mut node: Node) -> Result<Node, Fault> {
                 return Err(Fault::new("`<<` takes a map, or a list of maps").at(map.at));
             };
             for (key, value) in entries {
-                if key.text().is_some_and(|text| seen.insert(text.to_owned())) {
+                let Some(name) = key.text() else { continue };
+                if seen.insert(name.to_owned()) {
                     own.push((key, value));
+                } else if name.contains("match") {
+                    let message = format!(
+                        "`{name}` is here and in what `<<` brings in, and Alertmanager would demand both: write it out once"
+                    );
+                    return Err(Fault::new(message).at(map.at));
                 }
             }
         }

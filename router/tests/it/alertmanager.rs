@@ -343,6 +343,10 @@ fn text_that_is_no_configuration_is_refused() {
             "route: {receiver: a}\n---\na: b",
             "the file (line 2, column 1): a second document begins here: one file, one document",
         ),
+        (
+            "route: {receiver: a, routes: [&r {matchers: [a=\"1\"]}, {<<: *r, matchers: [b=\"1\"]}]}",
+            "the file (line 1, column 34): `matchers` is here and in what `<<` brings in, and Alertmanager would demand both",
+        ),
         ("a: *b", "the file (line 1, column 4): this is no YAML: "),
         ("route: [", "the file (line 1, column 8): this is no YAML: unclosed bracket '['"),
         ("route: &a [*a]", "the file (line 1, column 12): an alias of what it stands in"),
