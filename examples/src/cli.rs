@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Logs, rules, alerts, routes, scale, and logs again.
 ///
-/// Exit codes: 0 done, 1 something failed while running or `rules fmt --check` found something to
-/// format, 2 bad input (a flag, a configuration, a rule, a port), 3 a fault of birl's own.
+/// Exit codes: 0 done, 1 something failed while running, `rules fmt --check` found something to format or
+/// `route test` something unexpected, 2 bad input (a flag, a configuration, a rule, a port), 3 a fault of birl's own.
 #[derive(Debug, Parser)]
 #[command(name = "birl", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -25,6 +25,11 @@ pub(crate) enum Command {
     /// Check and format rule files, judge events by them, and say why
     #[command(subcommand)]
     Rules(Rules),
+    /// Say who hears of an alert, by which way, and why; check, test and draw the routes
+    ///
+    /// Labels are words such as `team=api`. Without any, alerts are read from standard input: JSON objects, a line
+    /// each or in a list, with `labels` or being labels themselves.
+    Route(Route),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -141,6 +146,92 @@ pub(crate) enum Rules {
         #[arg(long, value_name = "NAME")]
         rule: Option<String>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Route {
+    #[command(subcommand)]
+    pub(crate) command: Option<RouteCommand>,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ask {
+    /// Alertmanager's configuration file, or birl's
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The alert's labels
+    #[arg(value_name = "LABEL=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// When it fires, as in `2026-11-29T22:00:00Z`; time intervals are asked about then [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<jiff::Timestamp>,
+    /// How answers are printed [default: text on a terminal, else json]
+    #[arg(short, long, visible_alias = "format", value_enum)]
+    pub(crate) output: Option<Shown>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RouteCommand {
+    /// Print every mistake in configuration files, what has no effect here, and what is odd
+    ///
+    /// A mistake ends the file's check; the exit code is 2 then. Notices name what Alertmanager would do and birl does
+    /// not, warnings what is most likely not meant.
+    Check(RouteCheck),
+    /// Hold what files expect against the routes, and say which routes no test reached
+    ///
+    /// A file is YAML: `config: alertmanager.yml` and `tests:`, a list of `labels` and the `receivers` that have to hear
+    /// of them, in order, and if wanted a `name`, an `endpoint` and `group_labels`. The exit code is 1 when something
+    /// came otherwise.
+    Test(RouteTest),
+    /// Print the tree of routes, or draw it; with labels, the way of an alert through it
+    ///
+    /// A `*` stands before the routes that take the alert, a `+` before those that it passes.
+    Show(RouteShow),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RouteCheck {
+    /// Configuration files, Alertmanager's or birl's
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How they are printed
+    #[arg(short, long, visible_alias = "format", value_enum, default_value_t = Shown::Text)]
+    pub(crate) output: Shown,
+    /// Exit with 2 for what is odd as well
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RouteTest {
+    /// Files of expectations
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The configuration, in place of the one that each file names
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How failures are printed
+    #[arg(short, long, visible_alias = "format", value_enum, default_value_t = Shown::Text)]
+    pub(crate) output: Shown,
+    /// Exit with 1 when the tests reach a smaller part of the routes
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) min_coverage: Option<f64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RouteShow {
+    /// Alertmanager's configuration file, or birl's
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// The labels of an alert whose way is shown
+    #[arg(value_name = "LABEL=VALUE")]
+    pub(crate) labels: Vec<String>,
+    /// Draw it into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,13 +11,13 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use birl_router::{ReceiverConfig, RouteConfig};
+use birl_router::{Config as RouterConfig, ReceiverConfig, RouteConfig};
 use birl_scaler::ScalerSpec;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 pub(crate) use duration::parse as parse_duration;
-pub(crate) use load::{load, suggest};
+pub(crate) use load::{Complaint, load, parse_yaml, suggest};
 
 /// Where an error is, what it is, what helps.
 type Fault = (Option<Location>, String, Option<String>);
@@ -210,6 +210,17 @@ impl Default for VerifyConfig {
 }
 
 impl Config {
+    /// What the router is to do; nothing without a `route`.
+    pub(crate) fn router(&self) -> Option<RouterConfig> {
+        let mut route = self.route.clone()?;
+        // Whoever says nothing of groups wants to hear at once; Alertmanager's defaults would wait half a minute.
+        if route.group_by.is_none() && route.group_wait.is_none() && route.group_interval.is_none()
+        {
+            route = route.immediate();
+        }
+        Some(RouterConfig::new(route, self.receivers.iter().cloned()))
+    }
+
     /// What parsing alone cannot see.
     fn check(&self) -> Result<(), Fault> {
         if self.sources.is_empty() {

@@ -8,6 +8,7 @@ mod config;
 mod failure;
 mod fmt;
 mod log;
+mod route;
 mod rules;
 mod run;
 mod tail;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Tail(args) => tail::tail(&args),
         Command::Rules(args) => rules::rules(&args),
+        Command::Route(args) => route::route(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     };

@@ -66,7 +66,7 @@ fn check(paths: &[PathBuf], output: Shown, deny_warnings: bool) -> Result<(), Fa
     Err(Failure::input(format!("{} in the rules", counted(diagnostics.len(), "mistake"))))
 }
 
-fn counted(many: usize, what: &str) -> String {
+pub(crate) fn counted(many: usize, what: &str) -> String {
     format!("{many} {what}{}", if many == 1 { "" } else { "s" })
 }
 
@@ -188,7 +188,11 @@ impl Answers {
     }
 
     /// One answer: as data, or in words.
-    fn answer(&mut self, data: &impl Serialize, words: &impl Display) -> Result<(), Failure> {
+    pub(crate) fn answer(
+        &mut self,
+        data: &impl Serialize,
+        words: &impl Display,
+    ) -> Result<(), Failure> {
         match self.shown {
             Shown::Json => {
                 let text = serde_json::to_string(data).map_err(Failure::own)?;

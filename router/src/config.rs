@@ -193,6 +193,10 @@ pub struct ReceiverConfig {
     /// Each of these is used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stdout_configs: Vec<StdoutConfig>,
+    /// Each of these is used: a [`Notifier`](crate::Notifier) that the host registers under this receiver's name and the
+    /// entry's, as in `oncall/slack_configs/0`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub host_configs: Vec<NamedHostConfig>,
 }
 
 /// One way to a receiver: exactly one of `webhook`, `stdout` and `host`.
@@ -253,6 +257,18 @@ pub struct StdoutConfig {
 #[non_exhaustive]
 pub struct HostConfig {
     /// Tell when it is over, too? Default true.
+    pub send_resolved: bool,
+}
+
+/// A notifier of the host's own, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct NamedHostConfig {
+    /// What it is called inside the receiver.
+    pub name: String,
+    /// Tell when it is over, too? Default true.
+    #[serde(default = "defaults::yes")]
     pub send_resolved: bool,
 }
 

@@ -7,13 +7,23 @@ use std::fmt;
 /// The message names the place (a path into the configuration such as `route.routes[2].matchers[0]`) and the remedy.
 /// Branch on [`Error::kind`]; the text may change between releases.
 #[derive(Debug, thiserror::Error)]
-#[error("{place}: {message}")]
+#[error("{place}{}: {message}", position.map(|at| format!(" ({at})")).unwrap_or_default())]
 pub struct Error {
     kind: ErrorKind,
     place: String,
+    position: Option<Position>,
     message: String,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A place in a text, both counted from 1. Prints as `line 3, column 7`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub struct Position {
+    /// The line.
+    pub line: u32,
+    /// The character of the line.
+    pub column: u32,
 }
 
 /// The kinds of [`Error`].
@@ -46,7 +56,13 @@ impl Error {
         place: impl fmt::Display,
         message: impl fmt::Display,
     ) -> Self {
-        Self { kind, place: place.to_string(), message: message.to_string(), source: None }
+        Self {
+            kind,
+            place: place.to_string(),
+            message: message.to_string(),
+            position: None,
+            source: None,
+        }
     }
 
     #[cfg(feature = "tls")]
@@ -64,6 +80,13 @@ impl Error {
         self
     }
 
+    /// Says where in the text of a file the place is.
+    #[cfg(feature = "yaml")]
+    pub(crate) fn at(mut self, position: Position) -> Self {
+        self.position = Some(position);
+        self
+    }
+
     /// The kind, to branch on.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -72,6 +95,22 @@ impl Error {
     /// The place that is at fault: a path into the configuration, or the text itself.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Where that is in the text of the file, when there is one.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// What is wrong and what helps, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
     }
 }
 

@@ -108,6 +108,7 @@
 //! - `webhook` (default): [`WebhookNotifier`], plain HTTP.
 //! - `dispatch` (part of `webhook`): the [`Dispatcher`], on the host's tokio.
 //! - `tls`: `https://` for the webhook, by rustls.
+//! - `yaml`: [`AlertmanagerFile`] reads `alertmanager.yml` as it is.
 //! - `rules`: alerts from the firings of `birl-rules-dsl`.
 //! - `prometheus`: [`Metrics`] as a collector for the host's registry.
 //!
@@ -123,6 +124,8 @@ mod labels;
 mod matcher;
 mod pattern;
 
+#[cfg(feature = "yaml")]
+mod alertmanager;
 mod config;
 mod interval;
 mod plan;
@@ -175,6 +178,8 @@ mod collector;
 mod from_rules;
 mod metrics;
 
+pub mod lint;
+
 mod duration;
 mod error;
 mod published;
@@ -188,9 +193,11 @@ struct Readme;
 pub use async_trait::async_trait;
 
 pub use crate::alert::{Alert, Status};
+#[cfg(feature = "yaml")]
+pub use crate::alertmanager::{AlertmanagerFile, Notice};
 pub use crate::config::{
-    Compat, Config, EndpointConfig, GlobalConfig, HostConfig, Limits, ReceiverConfig, RouteConfig,
-    SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
+    Compat, Config, EndpointConfig, GlobalConfig, HostConfig, Limits, NamedHostConfig,
+    ReceiverConfig, RouteConfig, SlaTier, SlaTiers, StdoutConfig, WebhookConfig,
 };
 pub use crate::dedup::{DedupKey, DedupWindow};
 #[cfg(feature = "dispatch")]
@@ -198,7 +205,7 @@ pub use crate::dispatch::{
     DispatchConfig, Dispatcher, DispatcherBuilder, Receipt, Refused, Reports,
 };
 pub use crate::endpoint::{EndpointId, EndpointStatus, Health, HealthConfig, Way, Ways};
-pub use crate::error::{Error, ErrorKind};
+pub use crate::error::{Error, ErrorKind, Position};
 pub use crate::flap::FlapConfig;
 pub use crate::inhibit::{
     InhibitOptions, InhibitRuleConfig, InhibitScratch, InhibitedBy, Inhibition,

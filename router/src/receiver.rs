@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::RateLimit;
-use crate::config::{EndpointConfig, ReceiverConfig, StdoutConfig, WebhookConfig};
+use crate::config::{EndpointConfig, NamedHostConfig, ReceiverConfig, StdoutConfig, WebhookConfig};
 use crate::endpoint::{Candidate, EndpointId, arrange};
 use crate::error::{Error, ErrorKind};
 use crate::topology::{Distance, Topology};
@@ -141,7 +141,8 @@ fn compile_receiver(
     let stdouts = config.stdout_configs.iter().map(|stdout| stdout.send_resolved);
     let webhooks = webhooks.enumerate().map(|(i, send)| (webhook_id(config, i), send));
     let stdouts = stdouts.enumerate().map(|(i, send)| (stdout_id(config, i), send));
-    for (id, send_resolved) in webhooks.chain(stdouts) {
+    let hosts = config.host_configs.iter().map(|host| (host_id(config, host), host.send_resolved));
+    for (id, send_resolved) in webhooks.chain(stdouts).chain(hosts) {
         let pool_id = Arc::from(id.as_str());
         let firing = vec![candidate(id, endpoints)];
         let resolved = if send_resolved { firing.clone() } else { Vec::new() };
@@ -209,7 +210,9 @@ pub(crate) fn transports(
             webhooks.map(move |(i, webhook)| (webhook_id(config, i), Transport::Webhook(webhook)));
         let stdouts = config.stdout_configs.iter().enumerate();
         let stdouts = stdouts.map(move |(i, _)| (stdout_id(config, i), Transport::Stdout));
-        pool.chain(webhooks).chain(stdouts)
+        let hosts = config.host_configs.iter();
+        let hosts = hosts.map(move |host| (host_id(config, host), Transport::Host));
+        pool.chain(webhooks).chain(stdouts).chain(hosts)
     })
 }
 
@@ -226,4 +229,8 @@ fn webhook_id(receiver: &ReceiverConfig, i: usize) -> EndpointId {
 
 fn stdout_id(receiver: &ReceiverConfig, i: usize) -> EndpointId {
     EndpointId::new(format!("{}/stdout_configs/{i}", receiver.name))
+}
+
+fn host_id(receiver: &ReceiverConfig, host: &NamedHostConfig) -> EndpointId {
+    EndpointId::new(format!("{}/{}", receiver.name, host.name))
 }

@@ -12,8 +12,7 @@ use birl_logsource::{
     LogSource, Parser, Position, StdinSource,
 };
 use birl_router::{
-    Config as RouterConfig, DispatchConfig, Dispatcher, NamedNotifier, Router, WriterNotifier,
-    notifiers_for,
+    DispatchConfig, Dispatcher, NamedNotifier, Router, WriterNotifier, notifiers_for,
 };
 use birl_rules_dsl::reload::{RuleFiles, Watcher};
 use birl_rules_dsl::{Compiler, Engine, EngineConfig, RuleSet};
@@ -273,13 +272,7 @@ fn rule_files(
 }
 
 fn router(config: &Config) -> Result<(Option<Router>, Vec<NamedNotifier>), Failure> {
-    let Some(route) = &config.route else { return Ok((None, Vec::new())) };
-    let mut route = route.clone();
-    // Whoever says nothing of groups wants to hear at once; Alertmanager's defaults would wait half a minute.
-    if route.group_by.is_none() && route.group_wait.is_none() && route.group_interval.is_none() {
-        route = route.immediate();
-    }
-    let config = RouterConfig::new(route, config.receivers.iter().cloned());
+    let Some(config) = config.router() else { return Ok((None, Vec::new())) };
     let stdout = Arc::new(WriterNotifier::new(std::io::stdout()));
     let notifiers = notifiers_for(&config, stdout).map_err(Failure::input)?;
     let router = Router::new(config).map_err(Failure::input)?;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::{Location, Options};
 
 use super::Config;
@@ -37,14 +38,19 @@ pub(crate) fn load(path: &Path) -> Result<Config, Failure> {
 
 /// Parses and checks `text`; `name` stands in the messages.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Config, Complaint> {
-    let mut options = Options::default();
-    options.with_snippet = false;
-    let config: Config = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| from_yaml(name, text, &error))?;
+    let config: Config = parse_yaml(name, text)?;
     config
         .check()
         .map_err(|(location, message, help)| Complaint::new(name, text, location, message, help))?;
     Ok(config)
+}
+
+/// Parses any YAML of birl's own, strictly; `name` stands in the messages.
+pub(crate) fn parse_yaml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Complaint> {
+    let mut options = Options::default();
+    options.with_snippet = false;
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| from_yaml(name, text, &error))
 }
 
 fn from_yaml(name: &str, text: &str, error: &serde_saphyr::Error) -> Complaint {
@@ -105,10 +111,22 @@ impl Complaint {
         message: String,
         help: Option<String>,
     ) -> Self {
+        let at = location.filter(|location| location.line() > 0);
+        let at = at.map(|at| (at.line() as usize, at.column().max(1) as usize));
+        Self::at(name, text, at, message, help)
+    }
+
+    /// The same, at a line and a column.
+    pub(crate) fn at(
+        name: &str,
+        text: &str,
+        at: Option<(usize, usize)>,
+        message: String,
+        help: Option<String>,
+    ) -> Self {
         let mut rendered = format!("error: {message}\n");
-        match location.filter(|location| location.line() > 0) {
-            Some(at) => {
-                let (line, column) = (at.line() as usize, at.column().max(1) as usize);
+        match at {
+            Some((line, column)) => {
                 let source = text.lines().nth(line - 1).unwrap_or_default();
                 let gutter = " ".repeat(line.to_string().len());
                 let token = source

@@ -10,6 +10,7 @@
 
 mod bad_input; // what a user gets wrong, and what birl says
 mod demo; // the closed loop runs and stays short
+mod route; // `birl route`
 mod rules; // `birl rules`
 mod run; // `birl run` on live files
 mod support;

@@ -7,6 +7,7 @@
     reason = "a helper of a test fails the test"
 )]
 
+mod alertmanager; // its files, as they are
 mod config; // what a configuration may say, and what is said about a bad one
 mod dedup; // the window, against a naive twin
 mod delivery; // queues, retries, reports, on a paused clock
@@ -15,6 +16,7 @@ mod groups; // what is told together, when, and when again
 mod inhibition; // who is muted by what fires, against a naive twin
 mod intervals; // the calendar, and time zones against a second library
 mod life; // an alert fires, goes on, is over: who hears of it
+mod lints; // what is odd, and what is not
 mod matchers; // labels and matchers
 mod metrics; // the counters, as Prometheus sees them
 mod mutes; // silences and inhibitions in the router

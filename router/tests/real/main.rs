@@ -11,6 +11,9 @@
     reason = "a helper of a test fails the test, and Alertmanager lives in real time"
 )]
 
+#[cfg(feature = "yaml")]
+mod files; // its tool, on files of all ages
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
