@@ -1,29 +1,30 @@
-//! Tells a webhook of the errors in a log, each kind once: `embed-router http://127.0.0.1:9000/hook < error.log`
-use std::{error::Error, io, sync::Arc, time::Duration, time::SystemTime};
+//! `embed-router alertmanager.yml < alerts.ndjson`: who is told of which alerts, and why, by the alerts' own times.
+use std::{error::Error, io, time::Duration, time::SystemTime};
 
-use birl_router::*;
+use birl_router::{Alert, AlertmanagerFile, Notification, Router};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let url = std::env::args().nth(1).ok_or("usage: embed-router WEBHOOK_URL < LOG")?;
-    let route = RouteConfig::to("ops").immediate();
-    let config = Config::new(route, [ReceiverConfig::new("ops").webhook(url)]);
-    let notifiers = notifiers_for(&config, Arc::new(WriterNotifier::new(io::stdout())))?;
-    let dispatcher = Dispatcher::builder(DispatchConfig::default());
-    let (dispatcher, mut reports) = dispatcher.endpoints(notifiers).start()?;
-    let mut router = Router::new(config)?;
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: embed-router CONFIG < alerts.ndjson")?;
+    let file = AlertmanagerFile::parse(&std::fs::read_to_string(path)?)?;
+    file.notices.iter().for_each(|notice| eprintln!("{notice}"));
+    let (mut router, mut now) = (Router::new(file.config)?, SystemTime::UNIX_EPOCH);
     for line in io::stdin().lines() {
-        let (line, now) = (line?, SystemTime::now());
-        let Some((_, text)) = line.split_once("[error] ") else { continue };
-        let kind = text.replace(|c: char| c.is_ascii_digit(), "");
-        let alert = Alert::firing([("alertname", "LogError"), ("kind", &kind)], now);
-        for notification in router.route(alert.annotation("line", &line), now).notifications {
-            dispatcher.send(notification)?;
-        }
+        let alert: Alert = serde_json::from_str(&line?)?;
+        now = now.max(alert.starts_at).max(alert.ends_at.unwrap_or(alert.starts_at));
+        pass(&mut router, now);
+        let (labels, routed) = (alert.labels.clone(), router.route(alert, now));
+        println!("{labels}: {}, {}", routed.outcome, routed.reason);
+        routed.notifications.iter().for_each(tell);
     }
-    dispatcher.shutdown(Duration::from_secs(30)).await;
-    while let Some(report) = reports.next().await {
-        println!("{}: {:?}", report.notification_id, report.result);
+    Ok(pass(&mut router, now + Duration::from_secs(600)))
+}
+
+fn pass(router: &mut Router, until: SystemTime) {
+    while let Some(at) = router.next_deadline().filter(|at| *at <= until) {
+        router.tick(at).iter().for_each(tell);
     }
-    Ok(println!("{:#?}", router.metrics()))
+}
+
+fn tell(n: &Notification) {
+    println!("-> {} hears of {} in {}: {}", n.receiver, n.alerts.len(), n.group_labels, n.reason);
 }
