@@ -311,7 +311,7 @@ impl Condition {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::LazyLock;
 

@@ -133,7 +133,7 @@ fn explain(pattern: &str, error: &regex_syntax::Error) -> String {
     format!("the pattern `{pattern}` cannot be read: {what}")
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

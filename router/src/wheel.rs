@@ -215,7 +215,7 @@ fn slot_of(at: u64, level: usize) -> usize {
     usize::try_from((at >> shift) & (SLOTS as u64 - 1)).unwrap_or_default()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::collections::BTreeMap;
 
