@@ -218,7 +218,9 @@ fn all_matchers(config: &RouteConfig) -> Result<Matchers, Error> {
         matchers.push(Matcher::new(name, MatchOp::Equal, value)?);
     }
     for (name, value) in &config.match_re {
-        matchers.push(Matcher::new(name, MatchOp::Regex, value)?);
+        Matcher::new(name, MatchOp::Regex, value)?;
+        // Alertmanager's keys show these anchors, and receivers know a conversation by its key.
+        matchers.push(Matcher::new(name, MatchOp::Regex, format!("^(?:{value})$"))?);
     }
     matchers.sort();
     Ok(matchers)
