@@ -15,6 +15,9 @@ mod accepted; // which configurations are accepted
 mod alertmanager; // the real thing
 mod dice; // chance that a seed repeats
 mod generated; // configurations and labels by chance
+mod hooks; // the receiving end of webhooks
 mod message; // the webhook's message
 mod routes; // which receivers an alert is routed to
 mod soak; // how many cases, which seed, what came of it
+mod story; // what is reported when, by chance
+mod timelines; // who is told what, and when
