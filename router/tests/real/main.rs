@@ -14,6 +14,8 @@
 mod accepted; // which configurations are accepted
 mod alertmanager; // the real thing
 mod dice; // chance that a seed repeats
+#[cfg(feature = "yaml")]
+mod files; // its tool, on files of all ages
 mod generated; // configurations and labels by chance
 mod hooks; // the receiving end of webhooks
 mod message; // the webhook's message

@@ -80,7 +80,10 @@ pub(crate) const LONG_BEFORE: Duration = Duration::from_secs(100);
 struct Believed {
     starts: u64,
     ends: u64,
+    /// The last report had no end.
     timeout: bool,
+    /// Somebody has named the end all the same.
+    named: bool,
 }
 
 /// When one of Alertmanager's groups is told.
@@ -214,6 +217,11 @@ impl Story {
                 report.ends = Some(at + dice.between(900, 6_000));
             }
             let now = believe(before, &report);
+            if before.is_some_and(|b| b.timeout && b.named && now.ends > at && now.ends < b.ends) {
+                // Alertmanager has forgotten that somebody named the end.
+                at += 1;
+                continue;
+            }
             if let Some(changed) = put(&groups, routes, (alert, host), which, at, before, now) {
                 groups = changed;
                 believed.insert(which, now);
@@ -228,7 +236,12 @@ impl Story {
 /// said it.
 fn believe(before: Option<Believed>, report: &Report) -> Believed {
     let ends = report.ends.unwrap_or(report.at + RESOLVE_TIMEOUT);
-    let new = Believed { starts: report.starts, ends, timeout: report.ends.is_none() };
+    let new = Believed {
+        starts: report.starts,
+        ends,
+        timeout: report.ends.is_none(),
+        named: report.ends.is_some(),
+    };
     let Some(old) = before else { return new };
     let overlaps = (new.ends > old.starts && new.ends < old.ends)
         || (new.starts > old.starts && new.starts < old.ends);
@@ -238,7 +251,7 @@ fn believe(before: Option<Believed>, report: &Report) -> Believed {
     let mut merged = Believed { starts: new.starts.min(old.starts), ..new };
     let is_over = new.ends <= report.at;
     if !is_over && old.ends > new.ends && !old.timeout {
-        merged.ends = old.ends;
+        (merged.ends, merged.named) = (old.ends, true);
     }
     merged
 }

@@ -11,6 +11,8 @@
 //! | --- | --- | --- |
 //! | `repeat on a beat` | `repeat_interval` = n × `group_interval` slips by one interval: the log has the time after sending, and is compared with the time before | told on the beat |
 //! | `emptied group` | lives for up to 30 s: an alert that comes to it waits for the next interval | goes at its next beat: then a new group waits `group_wait` |
+//! | `end named before` | of two ends that reports name the later one holds, unless a report without an end came between | the later one holds |
+//! | `resolve sent again` | what is over and told is told once more when another message of the group came between | a repeat, of which nobody hears |
 //! | `late copy` | a firing with the start of an episode that is over makes it fire again | is known for what it is, for `dedup_window` |
 
 use std::collections::BTreeMap;
