@@ -63,6 +63,21 @@ impl Alertmanager {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{}", self.log());
     }
 
+    /// Its id.
+    pub(crate) fn silence(&self, silence: &Value) -> String {
+        let answer = self.request("POST", "/api/v2/silences", &silence.to_string());
+        let answer = answer.expect("an answer");
+        let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+        body["silenceID"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    pub(crate) fn expire(&self, id: &str) {
+        let answer =
+            self.request("DELETE", &format!("/api/v2/silence/{id}"), "").expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// `None` if nobody listens.
     pub(crate) fn request(&self, method: &str, path: &str, body: &str) -> Option<String> {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).ok()?;

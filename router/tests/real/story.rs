@@ -1,4 +1,5 @@
-//! Stories by chance: when which alert is reported, so that the outcome does not hang on a few milliseconds.
+//! Stories by chance: when which alert is reported, and who has asked not to hear of it, so that the outcome does not
+//! hang on a few milliseconds.
 //!
 //! All times are milliseconds after the beginning of the play.
 
@@ -26,34 +27,58 @@ pub(crate) struct Story {
     pub(crate) number: u64,
     pub(crate) routes: Vec<Value>,
     pub(crate) receivers: Vec<Value>,
-    pub(crate) reports: Vec<Report>,
+    pub(crate) inhibit_rules: Vec<Value>,
+    pub(crate) deeds: Vec<Deed>,
+}
+
+/// What somebody does at a moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Deed {
+    pub(crate) at: u64,
+    pub(crate) story: u64,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    Report(Report),
+    /// The silence by its number in the story.
+    Silence(usize, Silence),
+    Expire(usize),
+}
+
+/// A silence, between two moments.
+#[derive(Debug, Clone)]
+pub(crate) struct Silence {
+    matchers: Value,
+    starts: u64,
+    ends: u64,
 }
 
 /// One report of an alert.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
-    pub(crate) at: u64,
+    at: u64,
     alert: String,
     host: String,
     starts: u64,
     ends: Option<u64>,
     note: usize,
-    pub(crate) story: u64,
+    story: u64,
 }
 
 impl Report {
     pub(crate) fn alert(&self, began: SystemTime) -> Alert {
-        let time = |ms| began + Duration::from_millis(ms) - LONG_BEFORE;
         let labels = [
             ("alertname", self.alert.clone()),
             ("host", self.host.clone()),
             ("story", self.story.to_string()),
         ];
-        let alert = Alert::firing(labels, time(self.starts))
+        let alert = Alert::firing(labels, time(began, self.starts))
             .annotation("note", self.note.to_string())
             .annotation("host", self.host.clone());
         match self.ends {
-            Some(end) => alert.resolved(time(end)),
+            Some(end) => alert.resolved(time(began, end)),
             None => alert,
         }
     }
@@ -62,7 +87,6 @@ impl Report {
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { at, alert, host, starts, ends, note, .. } = self;
-        let after = |ms: u64| ms as i64 - LONG_BEFORE.as_millis() as i64;
         write!(f, "{:>6}  {alert}/{host} note {note}, starts {}", after(*at), after(*starts))?;
         match ends {
             Some(end) if end <= at => write!(f, ", over since {}", after(*end)),
@@ -70,6 +94,47 @@ impl std::fmt::Display for Report {
             None => Ok(()),
         }
     }
+}
+
+impl Silence {
+    /// As Alertmanager's API takes it.
+    pub(crate) fn json(&self, began: SystemTime) -> Value {
+        // Only an alert writes its times.
+        let alert = Alert::firing([("a", "b")], time(began, self.starts));
+        let times = serde_json::to_value(alert.resolved(time(began, self.ends))).expect("JSON");
+        json!({
+            "matchers": self.matchers,
+            "startsAt": times["startsAt"],
+            "endsAt": times["endsAt"],
+            "createdBy": "chance",
+            "comment": "a story",
+        })
+    }
+}
+
+impl std::fmt::Display for Deed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.what {
+            What::Report(report) => report.fmt(f),
+            What::Silence(number, Silence { matchers, starts, ends }) => write!(
+                f,
+                "{:>6}  silence {number} from {} to {}: {matchers}",
+                after(self.at),
+                after(*starts),
+                after(*ends)
+            ),
+            What::Expire(number) => write!(f, "{:>6}  silence {number} ends", after(self.at)),
+        }
+    }
+}
+
+/// A moment of the play.
+pub(crate) fn time(began: SystemTime, ms: u64) -> SystemTime {
+    began + Duration::from_millis(ms) - LONG_BEFORE
+}
+
+fn after(ms: u64) -> i64 {
+    ms as i64 - LONG_BEFORE.as_millis() as i64
 }
 
 /// Alerts may have begun before the play; so its beginning is not 0.
@@ -95,6 +160,9 @@ struct Group {
     /// By alert, when it ends.
     members: BTreeMap<usize, u64>,
 }
+
+/// By route and labels.
+type Groups = BTreeMap<(usize, String), Group>;
 
 /// One route of a story.
 #[derive(Debug)]
@@ -130,14 +198,23 @@ impl Group {
 impl Story {
     pub(crate) fn draw(seed: u64, number: u64) -> Self {
         let dice = &mut Dice::new(seed, number);
-        let mut story =
-            Self { number, routes: Vec::new(), receivers: Vec::new(), reports: Vec::new() };
+        let mut story = Self {
+            number,
+            routes: Vec::new(),
+            receivers: Vec::new(),
+            inhibit_rules: Vec::new(),
+            deeds: Vec::new(),
+        };
         let mut routes = Vec::new();
         let several = dice.percent(30);
         for part in 0..=u64::from(several) {
             routes.push(story.route(part, several && part == 0, dice));
         }
-        story.tell(&routes, dice);
+        let (silences, inhibits) = (dice.percent(35), dice.percent(35));
+        if inhibits {
+            story.inhibit(dice);
+        }
+        story.tell(&routes, silences, inhibits, dice);
         story
     }
 
@@ -171,21 +248,72 @@ impl Story {
         Route { wait, interval, by }
     }
 
-    fn tell(&mut self, routes: &[Route], dice: &mut Dice) {
+    fn inhibit(&mut self, dice: &mut Dice) {
+        let story = format!("story=\"{}\"", self.number);
+        let [a, b] = ["alertname=\"A\"", "alertname=\"B\""];
+        let (source, target) = if dice.percent(70) { (a, b) } else { (b, "alertname!=\"B\"") };
+        self.inhibit_rules.push(json!({
+            "source_matchers": [story, source],
+            "target_matchers": [story, target],
+            "equal": if dice.percent(70) { vec!["host"] } else { vec![] },
+        }));
+    }
+
+    /// A new silence, or the end of an old one. The moments at which it begins and ends are added.
+    fn silence(&mut self, at: u64, made: &mut Vec<(u64, u64)>, dice: &mut Dice) -> Option<Deed> {
+        let story = self.number;
+        let open = made.iter().position(|(starts, ends)| *starts <= at && at + 2 * EDGE < *ends);
+        if let Some(number) = open.filter(|_| dice.percent(50)) {
+            made[number].1 = at;
+            return Some(Deed { at, story, what: What::Expire(number) });
+        }
+        if made.len() >= 4 {
+            return None;
+        }
+        let starts = if dice.percent(70) { at } else { at + dice.between(300, 1_500) };
+        let ends = starts + dice.between(1_500, 6_000);
+        let matcher = |name: &str, value: &str, is_regex: bool, is_equal: bool| json!({ "name": name, "value": value, "isRegex": is_regex, "isEqual": is_equal });
+        let mut matchers = vec![matcher("story", &story.to_string(), false, true)];
+        match dice.between(0, 3) {
+            0 => {}
+            1 => matchers.push(matcher("alertname", "A", false, true)),
+            2 => matchers.push(matcher("host", "x|z", true, true)),
+            _ => matchers.push(matcher("alertname", "A", false, false)),
+        }
+        made.push((starts, ends));
+        let silence = Silence { matchers: json!(matchers), starts, ends };
+        Some(Deed { at, story, what: What::Silence(made.len() - 1, silence) })
+    }
+
+    fn tell(&mut self, routes: &[Route], silences: bool, inhibits: bool, dice: &mut Dice) {
         let alerts: [(&str, &str); 4] = [("A", "x"), ("A", "y"), ("B", "x"), ("C", "z")];
         let alerts = &alerts[..dice.between(1, 4) as usize];
         // One of them may go on to the end, so that its group does.
         let steady = if dice.percent(60) { Some(0) } else { None };
         let mut believed: BTreeMap<usize, Believed> = BTreeMap::new();
-        let mut groups: BTreeMap<(usize, String), Group> = BTreeMap::new();
+        let mut groups: Groups = BTreeMap::new();
+        let mut made: Vec<(u64, u64)> = Vec::new();
+        let mut notes = 0;
         let begin = LONG_BEFORE.as_millis() as u64 + dice.between(0, LAST_BEGIN);
         let pace = dice.between(150, 700);
         let mut at = begin;
         while at < begin + LENGTH {
-            let which = if self.reports.is_empty() {
-                0
-            } else {
-                dice.between(0, alerts.len() as u64 - 1) as usize
+            if silences && dice.percent(20) {
+                let mut with = made.clone();
+                let deed = self.silence(at, &mut with, dice);
+                let clear = |at: u64| !groups.values().any(|group| group.near_a_beat(at));
+                let moments = with.iter().flat_map(|(starts, ends)| [*starts, *ends]);
+                let clear = clear(at) && moments.filter(|moment| *moment > at).all(clear);
+                if let Some(deed) = deed.filter(|_| clear) {
+                    made = with;
+                    self.deeds.push(deed);
+                }
+                at += dice.between(40, 2 * pace);
+                continue;
+            }
+            let which = match notes {
+                0 => 0,
+                _ => dice.between(0, alerts.len() as u64 - 1) as usize,
             };
             let (alert, host) = alerts[which];
             let before = believed.get(&which).copied();
@@ -198,7 +326,7 @@ impl Story {
                 host: host.into(),
                 starts: at,
                 ends: None,
-                note: self.reports.len(),
+                note: notes,
                 story,
             };
             match before {
@@ -222,10 +350,24 @@ impl Story {
                 at += 1;
                 continue;
             }
-            if let Some(changed) = put(&groups, routes, (alert, host), which, at, before, now) {
+            let unclear = before.is_some_and(|b| b.ends != now.ends && b.ends.abs_diff(at) < EDGE);
+            let changed = put(&groups, routes, (alert, host), which, at, now);
+            let mut moments: Vec<u64> = made.iter().flat_map(|(from, to)| [*from, *to]).collect();
+            if inhibits {
+                // Whether it fires is of interest to all groups.
+                moments.extend(believed.values().map(|believed| believed.ends));
+                moments.push(now.ends);
+            }
+            // Is it over, or is it not? Alertmanager itself could not say.
+            let fair =
+                !unclear && (!inhibits || !groups.values().any(|group| group.near_a_beat(at)));
+            if let Some(changed) =
+                changed.filter(|changed| fair && clear_later(changed, &moments, at))
+            {
                 groups = changed;
                 believed.insert(which, now);
-                self.reports.push(report);
+                notes += 1;
+                self.deeds.push(Deed { at, story, what: What::Report(report) });
             }
             at += dice.between(40, 2 * pace);
         }
@@ -258,18 +400,13 @@ fn believe(before: Option<Believed>, report: &Report) -> Believed {
 
 /// The groups after the report; `None` if it comes, or the alert ends, too near to when a group is told.
 fn put(
-    groups: &BTreeMap<(usize, String), Group>,
+    groups: &Groups,
     routes: &[Route],
     (alert, host): (&str, &str),
     which: usize,
     at: u64,
-    before: Option<Believed>,
     now: Believed,
-) -> Option<BTreeMap<(usize, String), Group>> {
-    // Is it over, or is it not? Alertmanager itself could not say.
-    if before.is_some_and(|before| before.ends != now.ends && before.ends.abs_diff(at) < EDGE) {
-        return None;
-    }
+) -> Option<Groups> {
     let mut changed = groups.clone();
     for (number, route) in routes.iter().enumerate() {
         let labels = route.by.iter().map(|name| match *name {
@@ -299,4 +436,10 @@ fn put(
         }
     }
     Some(changed)
+}
+
+/// No group is told near to one of the moments after `at`.
+fn clear_later(groups: &Groups, moments: &[u64], at: u64) -> bool {
+    let mut later = moments.iter().filter(|moment| **moment > at);
+    !later.any(|moment| groups.values().any(|group| group.near_a_beat(*moment)))
 }

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::alertmanager::Alertmanager;
 use crate::hooks::{Delivery, Hooks};
 use crate::soak;
-use crate::story::{LONG_BEFORE, PLAY, RESOLVE_TIMEOUT, Story};
+use crate::story::{Deed, PLAY, RESOLVE_TIMEOUT, Story, What, time};
 
 /// How far apart the two may be.
 const BOUND: Duration = Duration::from_millis(400);
@@ -54,11 +54,13 @@ fn config(stories: &[Story], hooks: &Hooks) -> Value {
         }
         receivers.push(receiver);
     }
+    let rules: Vec<&Value> = stories.iter().flat_map(|story| &story.inhibit_rules).collect();
     let routes: Vec<&Value> = stories.iter().flat_map(|story| &story.routes).collect();
     json!({
         "global": { "resolve_timeout": format!("{RESOLVE_TIMEOUT}ms") },
         "route": { "receiver": "nobody", "routes": routes },
-        "receivers": receivers
+        "receivers": receivers,
+        "inhibit_rules": rules
     })
 }
 
@@ -67,32 +69,35 @@ fn play(stories: &[Story], hooks: &Hooks) -> Played {
     let config = config(stories, hooks);
     let alertmanager = Alertmanager::start(&config, "http://birl.example");
     hooks.take();
-    let mut reports: Vec<_> = stories.iter().flat_map(|story| &story.reports).collect();
-    reports.sort_by_key(|report| report.at);
+    let mut deeds: Vec<_> = stories.iter().flat_map(|story| &story.deeds).collect();
+    deeds.sort_by_key(|deed| deed.at);
     // Whole milliseconds, as all messages can hold them.
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     let began = SystemTime::UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64 + 500);
-    let time = |ms: u64| began + Duration::from_millis(ms) - LONG_BEFORE;
-    let (mut sent, mut late) = (Vec::new(), Vec::new());
-    for report in &reports {
-        let due = time(report.at);
+    let (mut ids, mut late) = (BTreeMap::new(), Vec::new());
+    for deed in &deeds {
+        let due = time(began, deed.at);
         if let Ok(wait) = due.duration_since(SystemTime::now()) {
             std::thread::sleep(wait);
         }
-        let alert = report.alert(began);
-        alertmanager.post(&alert);
-        let now = SystemTime::now();
-        if now.duration_since(due).is_ok_and(|took| took > LATE) {
-            late.push(report.story);
+        match &deed.what {
+            What::Report(report) => alertmanager.post(&report.alert(began)),
+            What::Silence(number, silence) => {
+                let id = alertmanager.silence(&silence.json(began));
+                ids.insert((deed.story, *number), id);
+            }
+            What::Expire(number) => alertmanager.expire(&ids[&(deed.story, *number)]),
         }
-        sent.push((due, alert));
+        if SystemTime::now().duration_since(due).is_ok_and(|took| took > LATE) {
+            late.push(deed.story);
+        }
     }
     let end = began + Duration::from_millis(PLAY);
     if let Ok(wait) = end.duration_since(SystemTime::now()) {
         std::thread::sleep(wait);
     }
     let theirs = hooks.take();
-    let ours = Ours::new(config).play(&sent, end);
+    let ours = Ours::new(config).play(&deeds, began, end);
     Played { theirs: by_group(theirs), ours: by_group(ours), late }
 }
 
@@ -121,11 +126,27 @@ impl Ours {
         Self { router: Router::new(config).expect("a configuration"), paths, told: Vec::new() }
     }
 
-    fn play(mut self, reports: &[(SystemTime, Alert)], end: SystemTime) -> Vec<Delivery> {
-        for (at, alert) in reports {
-            self.until(*at);
-            let routed = self.router.route(alert.clone(), *at);
-            self.take(routed.notifications, *at);
+    fn play(mut self, deeds: &[&Deed], began: SystemTime, end: SystemTime) -> Vec<Delivery> {
+        let mut ids = BTreeMap::new();
+        for deed in deeds {
+            let at = time(began, deed.at);
+            self.until(at);
+            match &deed.what {
+                What::Report(report) => {
+                    let routed = self.router.route(report.alert(began), at);
+                    self.take(routed.notifications, at);
+                }
+                What::Silence(number, silence) => {
+                    let silence = serde_json::from_value(silence.json(began)).expect("a silence");
+                    let set = self.router.set_silence(silence, at).expect("a silence");
+                    let made = self.router.silences().get(set.slot).expect("it was made");
+                    ids.insert((deed.story, *number), made.id.clone());
+                }
+                What::Expire(number) => {
+                    let id = &ids[&(deed.story, *number)];
+                    assert!(self.router.expire_silence(id, at).expect("there is one"));
+                }
+            }
         }
         self.until(end);
         self.told
@@ -255,12 +276,12 @@ fn stories_end_as_alertmanager_tells_them() {
                     continue;
                 }
                 if !played.late.contains(&story.number) {
-                    let reports: String =
-                        story.reports.iter().map(|report| format!("    {report}\n")).collect();
+                    let deeds = story.deeds.iter().map(|deed| format!("    {deed}\n"));
+                    let deeds: String = deeds.collect();
                     texts.push(format!(
-                        "REAL_SEED={seed}, story {}\n  {}\n{reports}{}\n",
+                        "REAL_SEED={seed}, story {}\n  {}\n{deeds}{}\n",
                         story.number,
-                        serde_json::to_string(&story.routes).expect("JSON"),
+                        json!([story.routes, story.inhibit_rules]),
                         found.join("\n")
                     ));
                 }
