@@ -16,7 +16,7 @@ use crate::table::Slot;
 use crate::teller::Says;
 use crate::time::Stamp;
 use crate::tracked::{Alerts, Tracked};
-use crate::{Compat, FlapConfig, Notification, Router};
+use crate::{Compat, Fingerprint, FlapConfig, Notification, Router};
 
 /// Places in a group's members.
 type Places = SmallVec<[usize; 4]>;
@@ -32,6 +32,8 @@ pub(crate) struct Findings {
     pub(crate) over: Places,
     /// Members that are over and that the pool never heard of; they are in Alertmanager's messages.
     pub(crate) unheard: Places,
+    /// At least one of those was not in the last message either.
+    unlogged: bool,
     /// When the next of those is due that flap.
     pub(crate) waits_until: Option<Stamp>,
 }
@@ -74,6 +76,7 @@ impl Router {
         }
         let (mut again, mut token) = (Stamp::NEVER, Stamp::NEVER);
         for pool in 0..pools {
+            self.forget_unwanted(slot, pool);
             let Some((told, wait)) = self.find_out(slot, pool, now) else { continue };
             again = again.min(wait);
             let Some(told) = told else { continue };
@@ -122,9 +125,35 @@ impl Router {
         let told_before = log.told_at != Stamp::NEVER;
         let due = told_before && log.told_at.plus(timing.repeat) <= self.planned(slot, now);
         let (repeat, retry) = (due && !found.active.is_empty(), log.retry_at <= now);
-        let news = found.is_news(log.tellings > 0, rules.compat);
+        let wants_resolved = self.wants_resolved(&log.pool);
+        let news = found.is_news(log.tellings > 0, wants_resolved, rules.compat);
         let tells = news || repeat || (retry && !found.active.is_empty());
         Some((tells.then_some(Telling { slot, pool, found, repeat, compat: rules.compat }), wait))
+    }
+
+    /// A pool that wants to hear of no resolve knows no more of what is over: the next firing is news to it.
+    ///
+    /// Alertmanager's notification log keeps it until the next message.
+    fn forget_unwanted(&mut self, slot: Slot, pool: usize) {
+        if self.teller.plan.compat == Compat::Alertmanager {
+            return;
+        }
+        let Some(log) = self.groups.get(slot).and_then(|group| group.logs.get(pool)) else {
+            return;
+        };
+        if self.wants_resolved(&log.pool) {
+            return;
+        }
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        for member in &mut group.members {
+            if self.alerts.get(member.alert).is_some_and(Tracked::is_over) {
+                member.told &= !(1 << pool);
+            }
+        }
+    }
+
+    fn wants_resolved(&self, pool: &str) -> bool {
+        self.teller.plan.receivers.pool(pool).is_none_or(|(_, pool)| !pool.resolved.is_empty())
     }
 
     /// What a group that waited for a token has to say to `pool`.
@@ -146,6 +175,9 @@ impl Router {
             let Some(group) = self.groups.get_mut(telling.slot) else { continue };
             let timing = self.teller.plan.timing(group);
             group.note(telling, sent.as_ref(), &timing, planned);
+            if telling.compat == Compat::Alertmanager {
+                group.logs[telling.pool].over = telling.found.logged_over(group, &self.alerts);
+            }
             step(group, &telling.found, &mut self.alerts, now);
             if all.len() > 1 {
                 // What waited for a token has nothing to wait for.
@@ -268,8 +300,13 @@ impl Rules<'_> {
                 if member.pending & bit != 0 || dropped {
                     continue;
                 }
+                if !told && self.left(tracked, group) {
+                    continue;
+                }
                 if !told {
                     found.unheard.push(place);
+                    found.unlogged |= self.compat == Compat::Alertmanager
+                        && !group.logs[pool].over.contains(&tracked.alert.fingerprint());
                 } else if !self.waits(tracked, &mut found) {
                     found.over.push(place);
                 }
@@ -287,6 +324,13 @@ impl Rules<'_> {
         found
     }
 
+    /// Alertmanager's groups let go of what is over when they have been told once; here it stays for who believes that
+    /// it fires.
+    fn left(&self, tracked: &Tracked, group: &Group) -> bool {
+        self.compat == Compat::Alertmanager
+            && group.flushed.known().is_some_and(|flushed| tracked.resolved_at < flushed)
+    }
+
     /// A flapping alert's change waits.
     fn waits(&self, tracked: &Tracked, found: &mut Findings) -> bool {
         let until = tracked.waits_until(self.flap, self.now);
@@ -299,16 +343,26 @@ impl Rules<'_> {
 
 impl Findings {
     /// Is there something that the pool does not know? `told` says whether it was ever told of the group.
-    fn is_news(&self, told: bool, compat: Compat) -> bool {
+    fn is_news(&self, told: bool, wants_resolved: bool, compat: Compat) -> bool {
         let over = match compat {
             Compat::Birl => !self.over.is_empty(),
-            // As its notification log compares: resolved ones that it does not have, in a group that it has.
+            // As its notification log compares: everything is over, or something that the last message did not have, in
+            // a group that it has.
+            Compat::Alertmanager if self.active.is_empty() => !self.over.is_empty(),
             Compat::Alertmanager => {
-                let heard = !self.over.is_empty();
-                heard || (told && !self.active.is_empty() && !self.unheard.is_empty())
+                wants_resolved && (!self.over.is_empty() || (told && self.unlogged))
             }
         };
         !self.fresh.is_empty() || over
+    }
+}
+
+impl Findings {
+    /// The alerts that the message says are over.
+    fn logged_over(&self, group: &Group, alerts: &Alerts) -> Box<[Fingerprint]> {
+        let places = self.over.iter().chain(&self.unheard);
+        let alerts = places.filter_map(|place| alerts.get(group.members.get(*place)?.alert));
+        alerts.map(|tracked| tracked.alert.fingerprint()).collect()
     }
 }
 

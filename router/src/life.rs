@@ -9,7 +9,7 @@ use crate::table::Slot;
 use crate::teller::Says;
 use crate::time::Stamp;
 use crate::tracked::Tracked;
-use crate::{Alert, Notification, Outcome, Routed, Router, Status, duration};
+use crate::{Alert, Compat, Notification, Outcome, Routed, Router, Status, duration};
 
 /// How long an alert that is over is remembered while somebody who was told "firing" could not be told "resolved".
 const KEEP_UNDELIVERED: Duration = Duration::from_secs(60 * 60);
@@ -28,7 +28,7 @@ impl Router {
     }
 
     /// A firing report of an alert that is remembered.
-    pub(crate) fn fires_again(&mut self, slot: Slot, alert: Alert, now: Stamp) -> Routed {
+    pub(crate) fn fires_again(&mut self, slot: Slot, mut alert: Alert, now: Stamp) -> Routed {
         let window = self.teller.plan.dedup_window;
         let Some(tracked) = self.alerts.get_mut(slot) else { return self.lost_track(now) };
         let over = tracked.is_over();
@@ -37,6 +37,10 @@ impl Router {
         let same = (unnamed && !over) || tracked.is_episode(&alert);
         let age = now.since(tracked.admitted);
         if same && !over {
+            if self.teller.plan.compat == Compat::Alertmanager {
+                alert.ends_at =
+                    tracked.later_end(alert.ends_at, self.teller.plan.resolve_timeout, now);
+            }
             tracked.update(alert, now);
             return self.goes_on(slot, age, now);
         }
@@ -148,7 +152,7 @@ impl Router {
             let told =
                 self.groups.get(group).and_then(|g| g.member(slot)).is_some_and(|m| m.told != 0);
             // Alertmanager tells of what was over before it was told, in the next message of the group.
-            if told || self.teller.plan.compat == crate::Compat::Alertmanager {
+            if told || self.teller.plan.compat == Compat::Alertmanager {
                 self.touch(group, now);
             } else if let Some(group_now) = self.groups.get(group) {
                 let timing = self.teller.plan.timing(group_now);
@@ -290,12 +294,8 @@ impl Router {
             let mut member = Member::new(slot);
             member.told = if status == Status::Resolved { u32::MAX } else { 0 };
             group.members.push(member);
-            let rules = Rules {
-                now,
-                compat: crate::Compat::Birl,
-                flap: &self.teller.plan.flap,
-                muted: false,
-            };
+            let rules =
+                Rules { now, compat: Compat::Birl, flap: &self.teller.plan.flap, muted: false };
             for pool in 0..group.logs.len() {
                 let found = rules.look(&group, pool, &self.alerts);
                 let says = Says { slot: Slot::MAX, group: &group, pool, found: &found };

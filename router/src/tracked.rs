@@ -92,6 +92,24 @@ impl Tracked {
         self.seen = now;
     }
 
+    /// Alertmanager's end of an episode that is reported again with this one: the latest that a report has named.
+    pub(crate) fn later_end(
+        &self,
+        end: Option<SystemTime>,
+        resolve_timeout: Option<Duration>,
+        now: Stamp,
+    ) -> Option<SystemTime> {
+        let new = match (end, resolve_timeout) {
+            (Some(end), _) => Stamp::of(end),
+            (None, Some(timeout)) => now.plus(timeout),
+            (None, None) => Stamp::NEVER,
+        };
+        match self.alert.ends_at {
+            Some(old) if Stamp::of(old) > new => Some(old),
+            _ => end,
+        }
+    }
+
     /// Fires anew, in this report's episode.
     pub(crate) fn reopen(&mut self, mut alert: Alert, now: Stamp) {
         alert.labels.clone_from(&self.alert.labels);

@@ -58,7 +58,8 @@ impl RouteTree {
         if !config.mute_time_intervals.is_empty() || !config.active_time_intervals.is_empty() {
             return invalid("the root route is never muted: move its time intervals to a child");
         }
-        if config.receiver.is_none() && config.receivers.is_empty() {
+        if config.receiver.as_deref().unwrap_or_default().is_empty() && config.receivers.is_empty()
+        {
             return invalid("name the default receiver: `receiver: NAME`");
         }
         let defaults = Inherited {
@@ -182,7 +183,9 @@ fn receivers(
     names: &Names<'_>,
 ) -> Result<Option<Box<[usize]>>, Error> {
     let mut found = Vec::new();
-    for name in config.receiver.iter().chain(&config.receivers) {
+    // An empty name is none at all, as in Alertmanager.
+    let receiver = config.receiver.iter().filter(|name| !name.is_empty());
+    for name in receiver.chain(&config.receivers) {
         let receiver = names.find(path, name)?;
         if !found.contains(&receiver) {
             found.push(receiver);
@@ -218,7 +221,9 @@ fn all_matchers(config: &RouteConfig) -> Result<Matchers, Error> {
         matchers.push(Matcher::new(name, MatchOp::Equal, value)?);
     }
     for (name, value) in &config.match_re {
-        matchers.push(Matcher::new(name, MatchOp::Regex, value)?);
+        Matcher::new(name, MatchOp::Regex, value)?;
+        // Alertmanager's keys show these anchors, and receivers know a conversation by its key.
+        matchers.push(Matcher::new(name, MatchOp::Regex, format!("^(?:{value})$"))?);
     }
     matchers.sort();
     Ok(matchers)

@@ -8,6 +8,7 @@
 )]
 
 mod alertmanager; // its files, as they are
+mod compat; // as Alertmanager does
 mod config; // what a configuration may say, and what is said about a bad one
 mod dedup; // the window, against a naive twin
 mod delivery; // queues, retries, reports, on a paused clock
