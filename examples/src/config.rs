@@ -11,16 +11,16 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use birl_router::{Config as RouterConfig, ReceiverConfig, RouteConfig};
+use birl_router::yaml::Spanned;
+use birl_router::{Config as RouterConfig, Position, ReceiverConfig, RouteConfig};
 use birl_scaler::ScalerSpec;
 use serde::Deserialize;
-use serde_saphyr::{Location, Spanned};
 
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use load::{Complaint, load, parse_yaml, suggest};
 
 /// Where an error is, what it is, what helps.
-type Fault = (Option<Location>, String, Option<String>);
+type Fault = (Option<Position>, String, Option<String>);
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -232,7 +232,7 @@ impl Config {
         }
         let mut ids = BTreeSet::new();
         for source in &self.sources {
-            let at = Some(source.referenced);
+            let at = Some(source.position);
             source.value.check().map_err(|(message, help)| (at, message, Some(help)))?;
             if !ids.insert(source.value.id()) {
                 return Err((
@@ -258,7 +258,7 @@ impl Config {
         }
         let mut names = BTreeSet::new();
         for scaler in &self.scalers {
-            let at = Some(scaler.referenced);
+            let at = Some(scaler.position);
             if !names.insert(scaler.value.name()) {
                 return Err((
                     at,
@@ -279,7 +279,7 @@ impl Config {
             }
         }
         for scaler in &self.scalers {
-            let at = Some(scaler.referenced);
+            let at = Some(scaler.position);
             scaler.value.check(&ids).map_err(|(message, help)| (at, message, Some(help)))?;
         }
         if self.tick.is_zero() {

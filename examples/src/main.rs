@@ -12,6 +12,7 @@ mod route;
 mod rules;
 mod run;
 mod tail;
+mod yaml;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -181,8 +181,8 @@ impl Printer {
                 self.out.write_all(b"\n")
             }
             Output::Yaml => {
-                let text = serde_saphyr::to_string(entry).map_err(std::io::Error::other)?;
-                write!(self.out, "---\n{text}")
+                let entry = serde_json::to_value(entry)?;
+                write!(self.out, "---\n{}", crate::yaml::Document(&entry))
             }
             Output::Text => {
                 let at = jiff::Timestamp::try_from(entry.timestamp).unwrap_or_default();

@@ -3,18 +3,16 @@
 mod adapt;
 mod keys;
 mod kinds;
-mod node;
 mod refuse;
-mod yaml;
 
 use std::fmt;
 
 use serde::{Deserialize as _, Serialize};
 
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, Position};
+use crate::error::{Error, Position};
 use crate::router::Router;
-use node::{Fault, Kind, Node};
+use crate::yaml::{self, Fault, Kind, Node};
 
 /// A configuration file of Alertmanager's, in YAML or JSON, and what it means to birl.
 ///
@@ -77,12 +75,12 @@ impl AlertmanagerFile {
     /// [`ErrorKind::InvalidConfig`] or [`ErrorKind::InvalidMatcher`], with the place, the [`position`](Error::position)
     /// and the remedy. No URL, token or password of the file is in it.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let mut root = yaml::parse(text).map_err(|fault| error(&fault))?;
-        refuse::refuse(&root).map_err(|fault| error(&fault))?;
+        let mut root = yaml::parse(text).map_err(error)?;
+        refuse::refuse(&root).map_err(error)?;
         let places = without_values(root.clone());
-        let mut notices = adapt::adapt(&mut root).map_err(|fault| error(&fault))?;
+        let mut notices = adapt::adapt(&mut root).map_err(error)?;
         notices.sort_by_key(|notice| notice.position);
-        let config = Config::deserialize(&root).map_err(|fault| error(&fault))?;
+        let config = Config::deserialize(&root).map_err(error)?;
         let file = Self { config, notices, places };
         match Router::new(file.config.clone()) {
             Ok(_) => Ok(file),
@@ -155,18 +153,7 @@ fn without_values(mut node: Node) -> Node {
     node
 }
 
-fn error(fault: &Fault) -> Error {
-    let place = fault.place();
-    let mut message = fault.message().to_owned();
-    if let Some((field, expected)) = fault.unknown() {
-        let known = expected.iter().copied().chain(adapt::keys_at(&place));
-        message.push_str(": ");
-        message.push_str(&adapt::suggestion(field, known));
-    }
-    let place = if place.is_empty() { "the file".to_owned() } else { place };
-    let error = Error::new(ErrorKind::InvalidConfig, place, message);
-    match fault.position() {
-        Some(at) => error.at(at),
-        None => error,
-    }
+fn error(fault: Fault) -> Error {
+    let also = adapt::keys_at(&fault.place());
+    fault.into_error(&also)
 }

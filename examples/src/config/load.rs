@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use birl_router::{Position, yaml};
 use serde::de::DeserializeOwned;
-use serde_saphyr::{Location, Options};
 
 use super::Config;
 use crate::failure::Failure;
@@ -47,26 +47,9 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config, Complaint> {
 
 /// Parses any YAML of birl's own, strictly; `name` stands in the messages.
 pub(crate) fn parse_yaml<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Complaint> {
-    let mut options = Options::default();
-    options.with_snippet = false;
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| from_yaml(name, text, &error))
-}
-
-fn from_yaml(name: &str, text: &str, error: &serde_saphyr::Error) -> Complaint {
-    let (message, help) = match error.without_snippet() {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            (format!("unknown key `{field}`"), Some(suggest(field, expected)))
-        }
-        serde_saphyr::Error::SerdeUnknownVariant { variant, expected, .. } => {
-            (format!("unknown value `{variant}`"), Some(suggest(variant, expected)))
-        }
-        serde_saphyr::Error::SerdeMissingField { field, .. } => {
-            (format!("the key `{field}` is missing"), Some(format!("add `{field}:` here")))
-        }
-        other => (first_line(&other.to_string()), None),
-    };
-    Complaint::new(name, text, error.location(), message, help)
+    yaml::from_str(text).map_err(|error| {
+        Complaint::new(name, text, error.position(), error.message().to_owned(), None)
+    })
 }
 
 /// "did you mean" for a near miss, else what would have been right.
@@ -91,12 +74,6 @@ pub(crate) fn suggest<S: AsRef<str>>(found: &str, expected: &[S]) -> String {
     }
 }
 
-/// Without the place, which is shown in our own way.
-fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    line.rsplit_once(" at line ").map_or(line, |(message, _)| message).to_owned()
-}
-
 /// What is wrong in a file, where, and what would help; shown with the line and a caret.
 #[derive(Debug)]
 pub(crate) struct Complaint {
@@ -104,29 +81,17 @@ pub(crate) struct Complaint {
 }
 
 impl Complaint {
-    fn new(
+    pub(crate) fn new(
         name: &str,
         text: &str,
-        location: Option<Location>,
-        message: String,
-        help: Option<String>,
-    ) -> Self {
-        let at = location.filter(|location| location.line() > 0);
-        let at = at.map(|at| (at.line() as usize, at.column().max(1) as usize));
-        Self::at(name, text, at, message, help)
-    }
-
-    /// The same, at a line and a column.
-    pub(crate) fn at(
-        name: &str,
-        text: &str,
-        at: Option<(usize, usize)>,
+        at: Option<Position>,
         message: String,
         help: Option<String>,
     ) -> Self {
         let mut rendered = format!("error: {message}\n");
         match at {
-            Some((line, column)) => {
+            Some(at) => {
+                let (line, column) = (at.line as usize, at.column as usize);
                 let source = text.lines().nth(line - 1).unwrap_or_default();
                 let gutter = " ".repeat(line.to_string().len());
                 let token = source

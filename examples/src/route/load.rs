@@ -67,10 +67,9 @@ fn is_own(text: &str) -> bool {
 }
 
 pub(super) fn complaint(name: &str, text: &str, error: &Error) -> Complaint {
-    let at = error.position().map(|at| (at.line as usize, at.column as usize));
     let message = match error.place() {
         "the file" => error.message().to_owned(),
         place => format!("{place}: {}", error.message()),
     };
-    Complaint::at(name, text, at, message, None)
+    Complaint::new(name, text, error.position(), message, None)
 }

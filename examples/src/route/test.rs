@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use birl_router::yaml::Spanned;
 use birl_router::{Labels, RouteVerdict};
 use serde::{Deserialize, Serialize};
-use serde_saphyr::Spanned;
 
 use super::answer::{Answer, Asked};
 use super::load;
@@ -48,7 +48,7 @@ struct Report {
 struct Failed {
     name: String,
     file: String,
-    line: u64,
+    line: u32,
     /// What was expected and what came instead, a sentence each.
     differences: Vec<String>,
     answer: Answer,
@@ -131,7 +131,7 @@ fn run(
     let mut reached = BTreeSet::new();
     for (file, tests) in files {
         for case in &tests.tests {
-            let (line, case) = (case.referenced.line(), &case.value);
+            let (line, case) = (case.position.line, &case.value);
             let labels = Labels::from(case.labels.clone());
             let answer = asked.about(&labels);
             reached.extend(

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::Notice;
 use super::keys::{GLOBAL, RECEIVER, ROUTE, Section, Shape, TOP, WEBHOOK};
 use super::kinds::{KINDS, Kind as Integration};
-use super::node::{Fault, Kind, Node};
-use crate::error::{Position, nearest};
+use crate::error::Position;
+use crate::yaml::{Fault, Kind, Node, suggestion};
 
 /// Alertmanager's default, which its sources rely on: they report each minute and may never send a resolve.
 const RESOLVE_TIMEOUT: &str = "5m";
@@ -349,19 +349,6 @@ fn check_map(node: &Node, place: &str, sections: &[&Section]) -> Result<(), Faul
 fn shape(node: &Node, place: &str, expected: &str) -> Fault {
     let message = format!("expected {expected}, and there is {}", node.describe());
     Fault::new(message).at(node.at).in_place(place)
-}
-
-/// "did you mean" for a near miss, else what could stand there.
-pub(super) fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let mut known: Vec<&str> = known.collect();
-    if let Some(near) = nearest(name, known.iter().copied()) {
-        return format!("did you mean `{near}`?");
-    }
-    known.sort_unstable();
-    match known.as_slice() {
-        [] => "there can be none here".to_owned(),
-        known => format!("here can be {}", known.join(", ")),
-    }
 }
 
 /// What could stand at this level of the file, besides what birl's own types name.

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::node::{Fault, Kind, Node};
 use crate::duration;
+use crate::yaml::{Fault, Kind, Node};
 
 pub(super) fn refuse(root: &Node) -> Result<(), Fault> {
     if !matches!(root.kind, Kind::Map(_)) {

@@ -5,20 +5,21 @@ use std::fmt;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
+use super::SPANNED;
 use crate::error::Position;
 
 /// How deep maps and lists may nest: routes nest up to 64 levels, each of them a map in a list.
-pub(super) const MAX_DEPTH: usize = 160;
+pub(crate) const MAX_DEPTH: usize = 160;
 
 /// A value of the file and where it begins.
 #[derive(Clone)]
-pub(super) struct Node {
-    pub(super) kind: Kind,
-    pub(super) at: Position,
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) at: Position,
 }
 
 #[derive(Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Every scalar is kept as it is written: what it stands for depends on what reads it, as in Alertmanager.
     Scalar {
         text: String,
@@ -30,7 +31,7 @@ pub(super) enum Kind {
 
 /// What is wrong with a file, and where. Never holds a value of the file, which may be secret.
 #[derive(Debug)]
-pub(super) struct Fault(Box<Parts>);
+pub(crate) struct Fault(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -51,12 +52,12 @@ enum Step {
 }
 
 impl Node {
-    pub(super) fn scalar(text: impl Into<String>, plain: bool, at: Position) -> Self {
+    pub(crate) fn scalar(text: impl Into<String>, plain: bool, at: Position) -> Self {
         Self { kind: Kind::Scalar { text: text.into(), plain }, at }
     }
 
     /// A bare nothing: `key:`, `key: ~`, `key: null`. Such a key counts as left out, as in Alertmanager.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         match &self.kind {
             Kind::Scalar { text, plain: true } => {
                 matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL")
@@ -65,7 +66,7 @@ impl Node {
         }
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.kind {
             Kind::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
@@ -73,7 +74,7 @@ impl Node {
     }
 
     /// The items of a list; none when this is nothing or something else.
-    pub(super) fn items(&self) -> &[Self] {
+    pub(crate) fn items(&self) -> &[Self] {
         match &self.kind {
             Kind::List(items) => items,
             _ => &[],
@@ -81,14 +82,14 @@ impl Node {
     }
 
     /// The entries of a map; none when this is nothing or something else.
-    pub(super) fn entries(&self) -> &[(Self, Self)] {
+    pub(crate) fn entries(&self) -> &[(Self, Self)] {
         match &self.kind {
             Kind::Map(entries) => entries,
             _ => &[],
         }
     }
 
-    pub(super) fn entries_mut(&mut self) -> Option<&mut Vec<(Self, Self)>> {
+    pub(crate) fn entries_mut(&mut self) -> Option<&mut Vec<(Self, Self)>> {
         match &mut self.kind {
             Kind::Map(entries) => Some(entries),
             _ => None,
@@ -96,19 +97,19 @@ impl Node {
     }
 
     /// The value of `key`, unless it is nothing.
-    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         let (_, value) = self.entries().iter().find(|(name, _)| name.text() == Some(key))?;
         (!value.is_null()).then_some(value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         let entries = self.entries_mut()?;
         let (_, value) = entries.iter_mut().find(|(name, _)| name.text() == Some(key))?;
         (!value.is_null()).then_some(value)
     }
 
     /// What stands here, for a message.
-    pub(super) fn describe(&self) -> &'static str {
+    pub(crate) fn describe(&self) -> &'static str {
         match &self.kind {
             Kind::Map(_) => "a map",
             Kind::List(_) => "a list",
@@ -126,6 +127,28 @@ impl Node {
         number.ok_or_else(|| Fault::new("expected a whole number within its range").at(self.at))
     }
 
+    /// A word without quotes, when nobody says what it should be.
+    fn visit_plain<'de, V: Visitor<'de>>(
+        &'de self,
+        text: &str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let visited = if let "true" | "false" = text {
+            visitor.visit_bool(text == "true")
+        } else if let Ok(number) = text.parse() {
+            visitor.visit_u64(number)
+        } else if let Ok(number) = text.parse() {
+            visitor.visit_i64(number)
+        } else if let (Ok(number), true) =
+            (text.parse(), text.contains(|c: char| c.is_ascii_digit()))
+        {
+            visitor.visit_f64(number)
+        } else {
+            return de::Deserializer::deserialize_str(self, visitor);
+        };
+        visited.map_err(|fault: Fault| fault.at(self.at))
+    }
+
     fn visit_entries<'de, V: Visitor<'de>>(
         &'de self,
         entries: &'de [(Self, Self)],
@@ -137,7 +160,7 @@ impl Node {
     }
 
     /// YAML 1.1's words, which Alertmanager reads.
-    pub(super) fn boolean(&self) -> Result<bool, Fault> {
+    pub(crate) fn boolean(&self) -> Result<bool, Fault> {
         match self.text().map(str::to_ascii_lowercase).as_deref() {
             Some("true" | "yes" | "on" | "y") => Ok(true),
             Some("false" | "no" | "off" | "n") => Ok(false),
@@ -147,19 +170,19 @@ impl Node {
 }
 
 impl Fault {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         let (base, path) = (String::new(), Vec::new());
         Self(Box::new(Parts { message: message.into(), unknown: None, at: None, base, path }))
     }
 
     /// The innermost position counts.
-    pub(super) fn at(mut self, at: Position) -> Self {
+    pub(crate) fn at(mut self, at: Position) -> Self {
         self.0.at.get_or_insert(at);
         self
     }
 
     /// Says where it is, once and for all.
-    pub(super) fn in_place(mut self, place: &str) -> Self {
+    pub(crate) fn in_place(mut self, place: &str) -> Self {
         place.clone_into(&mut self.0.base);
         self
     }
@@ -174,21 +197,21 @@ impl Fault {
         self
     }
 
-    pub(super) fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         &self.0.message
     }
 
     /// A misspelt key, and what could stand there.
-    pub(super) fn unknown(&self) -> Option<(&str, &'static [&'static str])> {
+    pub(crate) fn unknown(&self) -> Option<(&str, &'static [&'static str])> {
         self.0.unknown.as_ref().map(|(key, expected)| (key.as_str(), *expected))
     }
 
-    pub(super) fn position(&self) -> Option<Position> {
+    pub(crate) fn position(&self) -> Option<Position> {
         self.0.at
     }
 
     /// `route.routes[2].matchers[0]`; empty for the file as a whole.
-    pub(super) fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         let mut place = self.0.base.clone();
         for step in self.0.path.iter().rev() {
             match step {
@@ -249,6 +272,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
             Kind::Map(_) => self.deserialize_map(visitor),
             Kind::List(_) => self.deserialize_seq(visitor),
             Kind::Scalar { .. } if self.is_null() => visitor.visit_unit(),
+            Kind::Scalar { text, plain: true } => self.visit_plain(text, visitor),
             Kind::Scalar { .. } => self.deserialize_str(visitor),
         }
     }
@@ -312,10 +336,13 @@ impl<'de> de::Deserializer<'de> for &'de Node {
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
+        if name == SPANNED {
+            return visitor.visit_map(Spanning { node: self, next: 0 });
+        }
         match &self.kind {
             Kind::Map(entries) => self.visit_entries(entries, true, visitor),
             _ if self.is_null() => self.visit_entries(&[], true, visitor),
@@ -387,5 +414,32 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
         };
         seed.deserialize(value)
             .map_err(|fault| fault.at(value.at).under(key.text().unwrap_or_default()))
+    }
+}
+
+/// A value with its position, as if it were a map of the three.
+struct Spanning<'de> {
+    node: &'de Node,
+    next: usize,
+}
+
+impl<'de> de::MapAccess<'de> for Spanning<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Fault> {
+        let Some(key) = ["line", "column", "value"].get(self.next) else { return Ok(None) };
+        self.next += 1;
+        seed.deserialize(de::value::BorrowedStrDeserializer::new(key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        match self.next {
+            1 => seed.deserialize(self.node.at.line.into_deserializer()),
+            2 => seed.deserialize(self.node.at.column.into_deserializer()),
+            _ => seed.deserialize(self.node),
+        }
     }
 }

@@ -8,11 +8,11 @@ use super::node::{Fault, Kind, MAX_DEPTH, Node};
 use crate::error::Position;
 
 /// A configuration is written by hand, or by a program for hands; anything larger is something else.
-pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How many nodes aliases may copy: far more than any honest file, far less than a bomb.
 const MAX_COPIED: usize = 100_000;
 
-pub(super) fn parse(text: &str) -> Result<Node, Fault> {
+pub(crate) fn parse(text: &str) -> Result<Node, Fault> {
     if text.len() > MAX_BYTES {
         let message = format!("larger than {} MiB: is it a configuration?", MAX_BYTES >> 20);
         return Err(Fault::new(message));
@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Fault> {
     }
     match reader.root {
         Some(root) if !root.is_null() => Ok(root),
-        _ => Err(Fault::new("the file is empty: it needs at least `route:` and `receivers:`")),
+        _ => Err(Fault::new("the file is empty")),
     }
 }
 
