@@ -312,6 +312,7 @@ impl Condition {
 }
 
 #[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 mod tests {
     use std::sync::LazyLock;
 
