@@ -80,7 +80,7 @@ fn a_source_mutes_its_targets_until_the_last_one_is_over() {
 }
 
 #[test]
-fn labels_that_both_lack_agree_unless_they_have_to_be_there() {
+fn pain_07_labels_that_both_lack_agree_unless_they_have_to_be_there() {
     for (require, muted) in [(false, true), (true, false)] {
         let mut rules = severity();
         rules[0]["require_equal_present"] = json!(require);
@@ -234,7 +234,7 @@ fn bounds_make_it_tell_too_much_and_are_counted() {
 }
 
 #[test]
-fn a_bad_rule_is_refused_with_the_remedy() {
+fn pain_08_a_rule_without_a_source_is_refused_with_the_remedy() {
     for (rule, kind, message) in [
         (
             json!({ "target_matchers": ["severity=\"notify\""] }),
@@ -392,7 +392,7 @@ proptest! {
     /// After every step of any story the answer for every alert is the one by definition, and whoever's answer has
     /// changed was told of.
     #[test]
-    fn agrees_with_its_naive_twin(
+    fn pain_06_no_source_is_forgotten_and_all_agrees_with_a_plain_scan(
         rules in prop::collection::vec(a_rule(), 1..6),
         steps in prop::collection::vec(a_step(), 1..40),
         break_cycles in prop::bool::weighted(0.8),

@@ -126,7 +126,7 @@ fn an_instant_is_judged_by_the_clock_of_the_location() {
 
 /// Alertmanager#5447: a month that loses an hour is no day shorter.
 #[test]
-fn the_last_day_of_a_month_with_a_change_to_summer_time_is_the_last() {
+fn pain_27_the_last_day_of_a_month_with_a_change_to_summer_time_is_the_last() {
     holds(
         json!([{ "days_of_month": ["-1"], "location": "America/New_York" }]),
         &["2021-03-31T12:00:00-04:00", "2021-11-30T12:00:00-05:00", "2021-03-31T23:59:59-04:00"],

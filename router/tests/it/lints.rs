@@ -90,7 +90,7 @@ fn what_stands_above_a_route_counts_for_it() {
 }
 
 #[test]
-fn a_pattern_that_is_one_text_is_told() {
+fn pain_28_a_pattern_that_is_one_text_is_told() {
     let found = routes(json!([
         { "matchers": ["team=~\"api\"", "a!~\"b\\\\.c\""] },
         { "match_re": { "team": "web" } },
@@ -104,7 +104,7 @@ fn a_pattern_that_is_one_text_is_told() {
 }
 
 #[test]
-fn signs_at_the_ends_of_a_pattern_are_told() {
+fn pain_28_signs_at_the_ends_of_a_pattern_are_told() {
     let found = routes(json!([
         { "matchers": ["host=~\"^web\""] },
         { "matchers": ["host=~\"db-.*$\""] },
@@ -205,7 +205,7 @@ fn inhibitions(rules: Value) -> Vec<Lint> {
 }
 
 #[test]
-fn labels_that_agree_by_being_missing_are_told() {
+fn pain_07_labels_that_agree_by_being_missing_are_told() {
     let critical = "severity=\"critical\"";
     let rule = |more: Value| {
         let mut rule =

@@ -175,7 +175,7 @@ fn sensitive() -> Vec<Naive> {
 }
 
 #[test]
-fn fifty_zones_and_their_transitions_agree_with_a_second_library() {
+fn pain_27_fifty_zones_and_their_transitions_agree_with_a_second_library() {
     let mut seen = 0;
     for name in ZONES {
         let zone = zone(name);
