@@ -308,7 +308,7 @@ fn a_route_inherits_what_alertmanagers_does() {
     assert_eq!((child.children(), child.parent()), (&[2, 3][..], Some(0)));
     assert_eq!(child.mute_time_intervals(), ["night"]);
     assert_eq!(child.active_time_intervals(), ["day"]);
-    assert_eq!(first.key(), r#"{}/{x="1",y!="2"}/{a=~"b|c",q!="",z="1"}"#);
+    assert_eq!(first.key(), r#"{}/{x="1",y!="2"}/{a=~"^(?:b|c)$",q!="",z="1"}"#);
     assert_eq!(first.path(), "route.routes[0].routes[0]");
     assert_eq!((first.receivers(), first.group_by()), (&[1, 2][..], &labels(&[])));
     assert_eq!((first.group_wait(), first.group_interval()), (minutes(1) / 60, minutes(7)));
