@@ -158,6 +158,7 @@ impl Router {
             return false;
         };
         log.tellings = log.tellings.saturating_sub(1);
+        log.logged = [log.logged[1].take(), None];
         let fires = group
             .members
             .iter()

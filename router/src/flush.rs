@@ -7,7 +7,8 @@
 
 use smallvec::SmallVec;
 
-use crate::group::{Group, Member};
+use crate::group::{Group, Log, Member};
+use crate::logged::Logged;
 use crate::outstanding::OnTheWay;
 use crate::plan::Timing;
 use crate::receiver::PoolId;
@@ -16,7 +17,7 @@ use crate::table::Slot;
 use crate::teller::Says;
 use crate::time::Stamp;
 use crate::tracked::{Alerts, Tracked};
-use crate::{Compat, Fingerprint, FlapConfig, Notification, Router};
+use crate::{Compat, FlapConfig, Notification, Router};
 
 /// Places in a group's members.
 type Places = SmallVec<[usize; 4]>;
@@ -32,8 +33,6 @@ pub(crate) struct Findings {
     pub(crate) over: Places,
     /// Members that are over and that the pool never heard of; they are in Alertmanager's messages.
     pub(crate) unheard: Places,
-    /// At least one of those was not in the last message either.
-    unlogged: bool,
     /// When the next of those is due that flap.
     pub(crate) waits_until: Option<Stamp>,
 }
@@ -71,6 +70,7 @@ impl Router {
         let timing = self.teller.plan.timing(group);
         let (muted, changes) = self.teller.plan.time_muted(group, now);
         let pools = group.logs.len();
+        self.judge_over(slot, now);
         if self.teller.plan.notify_on_unmute && !muted {
             self.tell_again_after_mute(slot);
         }
@@ -96,7 +96,7 @@ impl Router {
                 }
             }
         }
-        self.let_go_of_muted(slot, muted);
+        self.let_go_of_over(slot, muted);
         self.show_mutes(slot, muted);
         let planned = self.planned(slot, now);
         let Some(group) = self.groups.get_mut(slot) else { return };
@@ -125,8 +125,15 @@ impl Router {
         let told_before = log.told_at != Stamp::NEVER;
         let due = told_before && log.told_at.plus(timing.repeat) <= self.planned(slot, now);
         let (repeat, retry) = (due && !found.active.is_empty(), log.retry_at <= now);
-        let wants_resolved = self.wants_resolved(&log.pool);
-        let news = found.is_news(log.tellings > 0, wants_resolved, rules.compat);
+        let news = match rules.compat {
+            Compat::Birl => found.is_news(),
+            Compat::Alertmanager => {
+                let now = found.logged(group, &self.alerts);
+                log.logged[0].as_deref().map_or(now.is_worth_telling(), |before| {
+                    before.is_outdated_by(&now, self.wants_resolved(&log.pool))
+                })
+            }
+        };
         let tells = news || repeat || (retry && !found.active.is_empty());
         Some((tells.then_some(Telling { slot, pool, found, repeat, compat: rules.compat }), wait))
     }
@@ -176,7 +183,9 @@ impl Router {
             let timing = self.teller.plan.timing(group);
             group.note(telling, sent.as_ref(), &timing, planned);
             if telling.compat == Compat::Alertmanager {
-                group.logs[telling.pool].over = telling.found.logged_over(group, &self.alerts);
+                let logged = Box::new(telling.found.logged(group, &self.alerts));
+                let log = &mut group.logs[telling.pool];
+                log.logged = [Some(logged), log.logged[0].take()];
             }
             step(group, &telling.found, &mut self.alerts, now);
             if all.len() > 1 {
@@ -208,7 +217,9 @@ impl Router {
         let timing = self.teller.plan.timing(group);
         let mut at = Stamp::NEVER;
         for (pool, log) in group.logs.iter().enumerate() {
-            let mut told = group.members.iter().filter(|member| member.told & (1 << pool) != 0);
+            let all = self.teller.plan.compat == Compat::Alertmanager;
+            let mut told =
+                group.members.iter().filter(|member| all || member.told & (1 << pool) != 0);
             let goes_on =
                 |member: &Member| fires(member, &self.alerts).is_some_and(|t| !is_quiet(t, muted));
             if group.retired.is_none() && told.any(goes_on) {
@@ -233,18 +244,35 @@ impl Router {
         }
     }
 
-    /// Alertmanager's way: what is over while it is muted is told to nobody, ever.
-    fn let_go_of_muted(&mut self, slot: Slot, muted: bool) {
+    /// Alertmanager's way: what is over leaves the group with the first message that could have said so. If it was
+    /// muted then, it is told to nobody, ever.
+    fn let_go_of_over(&mut self, slot: Slot, muted: bool) {
         if self.teller.plan.compat != Compat::Alertmanager {
             return;
         }
         let Some(group) = self.groups.get_mut(slot) else { return };
         for member in &mut group.members {
-            let tracked = self.alerts.get(member.alert);
-            if tracked.is_some_and(|tracked| tracked.is_over() && is_quiet(tracked, muted)) {
-                (member.told, member.pending) = (0, 0);
+            let Some(tracked) = self.alerts.get(member.alert).filter(|t| t.is_over()) else {
+                continue;
+            };
+            if is_quiet(tracked, muted) {
+                member.pending = 0;
             }
+            // What is on its way may be lost.
+            member.told &= member.pending;
         }
+    }
+
+    /// Alertmanager asks when it tells whether an alert is muted, whether it fires or is over.
+    fn judge_over(&mut self, slot: Slot, now: Stamp) {
+        if self.teller.plan.compat != Compat::Alertmanager {
+            return;
+        }
+        let members = self.groups.get(slot).map(|group| &group.members[..]).unwrap_or_default();
+        let alerts = members.iter().map(|member| member.alert);
+        let over = alerts.filter(|alert| self.alerts.get(*alert).is_some_and(Tracked::is_over));
+        let over: SmallVec<[Slot; 4]> = over.collect();
+        over.into_iter().for_each(|alert| self.judge_again(alert, now));
     }
 
     /// Shows on the alerts whether a time interval mutes them.
@@ -300,18 +328,16 @@ impl Rules<'_> {
                 if member.pending & bit != 0 || dropped {
                     continue;
                 }
-                if !told && self.left(tracked, group) {
-                    continue;
-                }
                 if !told {
                     found.unheard.push(place);
-                    found.unlogged |= self.compat == Compat::Alertmanager
-                        && !group.logs[pool].over.contains(&tracked.alert.fingerprint());
                 } else if !self.waits(tracked, &mut found) {
                     found.over.push(place);
                 }
             } else if !is_quiet(tracked, self.muted) && group.retired.is_none() {
-                let fresh = !told || member.again & bit != 0;
+                let fresh = match self.compat {
+                    Compat::Birl => !told || member.again & bit != 0,
+                    Compat::Alertmanager => !group.logs[pool].names(tracked),
+                };
                 if fresh && self.waits(tracked, &mut found) {
                     continue;
                 }
@@ -322,13 +348,6 @@ impl Rules<'_> {
             }
         }
         found
-    }
-
-    /// Alertmanager's groups let go of what is over when they have been told once; here it stays for who believes that
-    /// it fires.
-    fn left(&self, tracked: &Tracked, group: &Group) -> bool {
-        self.compat == Compat::Alertmanager
-            && group.flushed.known().is_some_and(|flushed| tracked.resolved_at < flushed)
     }
 
     /// A flapping alert's change waits.
@@ -342,27 +361,26 @@ impl Rules<'_> {
 }
 
 impl Findings {
-    /// Is there something that the pool does not know? `told` says whether it was ever told of the group.
-    fn is_news(&self, told: bool, wants_resolved: bool, compat: Compat) -> bool {
-        let over = match compat {
-            Compat::Birl => !self.over.is_empty(),
-            // As its notification log compares: everything is over, or something that the last message did not have, in
-            // a group that it has.
-            Compat::Alertmanager if self.active.is_empty() => !self.over.is_empty(),
-            Compat::Alertmanager => {
-                wants_resolved && (!self.over.is_empty() || (told && self.unlogged))
-            }
+    /// Is there something that the pool does not know?
+    fn is_news(&self) -> bool {
+        !self.fresh.is_empty() || !self.over.is_empty()
+    }
+
+    /// What a message says, for Alertmanager's log.
+    fn logged(&self, group: &Group, alerts: &Alerts) -> Logged {
+        let name = |place: &usize| {
+            let alert = &alerts.get(group.members.get(*place)?.alert)?.alert;
+            Some(alert.fingerprint())
         };
-        !self.fresh.is_empty() || over
+        let over = self.over.iter().chain(&self.unheard);
+        Logged::new(self.active.iter().filter_map(name).collect(), over.filter_map(name).collect())
     }
 }
 
-impl Findings {
-    /// The alerts that the message says are over.
-    fn logged_over(&self, group: &Group, alerts: &Alerts) -> Box<[Fingerprint]> {
-        let places = self.over.iter().chain(&self.unheard);
-        let alerts = places.filter_map(|place| alerts.get(group.members.get(*place)?.alert));
-        alerts.map(|tracked| tracked.alert.fingerprint()).collect()
+impl Log {
+    /// Did the last message, by Alertmanager's log, say that the alert fires?
+    fn names(&self, tracked: &Tracked) -> bool {
+        self.logged[0].as_ref().is_some_and(|logged| logged.fires(tracked.alert.fingerprint()))
     }
 }
 

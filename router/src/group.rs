@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use smallvec::SmallVec;
 
+use crate::Labels;
+use crate::logged::Logged;
 use crate::receiver::PoolId;
 use crate::table::{Slot, Table};
 use crate::time::Stamp;
 use crate::wheel::Wheel;
-use crate::{Fingerprint, Labels};
 
 /// Pools that one group may tell: each has a bit in what a member remembers.
 pub(crate) const MAX_POOLS: usize = 32;
@@ -77,8 +78,8 @@ pub(crate) struct Log {
     pub(crate) last: u64,
     /// When to tell again what could not be delivered.
     pub(crate) retry_at: Stamp,
-    /// What the last message said is over; kept for [`Compat::Alertmanager`](crate::Compat) alone.
-    pub(crate) over: Box<[Fingerprint]>,
+    /// What the last message said, and the one before, should this one be lost. For `compat: alertmanager` alone.
+    pub(crate) logged: [Option<Box<Logged>>; 2],
 }
 
 /// The groups by key, and when each is due.
@@ -100,7 +101,7 @@ impl Log {
     pub(crate) fn new(pool: &PoolId) -> Self {
         let pool = PoolId::clone(pool);
         let (told_at, retry_at) = (Stamp::NEVER, Stamp::NEVER);
-        Self { pool, told_at, tellings: 0, last: 0, retry_at, over: Box::default() }
+        Self { pool, told_at, tellings: 0, last: 0, retry_at, logged: [None, None] }
     }
 }
 

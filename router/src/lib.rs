@@ -151,6 +151,7 @@ mod delivery;
 mod endpoint;
 mod flush;
 mod life;
+mod logged;
 mod muted;
 mod outstanding;
 mod regroup;

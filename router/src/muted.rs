@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
-use crate::inhibit::{InhibitOptions, Inhibition};
+use crate::inhibit::{InhibitOptions, InhibitScratch, Inhibition};
 use crate::silence::{SilenceChange, SilenceSlot};
 use crate::state::Quiet;
 use crate::table::Slot;
@@ -83,6 +83,17 @@ impl Router {
         if ended {
             self.advance_silences(now);
         }
+    }
+
+    /// What mutes it now, if it is over: nothing else asks that of such an alert.
+    pub(crate) fn judge_again(&mut self, slot: Slot, now: Stamp) {
+        let silenced = !self.hitting(slot, now).is_empty();
+        let mut scratch = InhibitScratch::default();
+        let Some(tracked) = self.alerts.get(slot) else { return };
+        let inhibited = self.inhibition.inhibited_labels(&tracked.alert.labels, &mut scratch);
+        let inhibited = inhibited.is_some();
+        self.mute(slot, Quiet::Silenced, silenced, now);
+        self.mute(slot, Quiet::Inhibited, inhibited, now);
     }
 
     /// Silences that have begun or ended: the alerts that they hit are judged again.

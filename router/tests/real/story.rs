@@ -15,6 +15,8 @@ use crate::dice::Dice;
 pub(crate) const RESOLVE_TIMEOUT: u64 = 4_000;
 /// How far whatever happens stays away from the moments at which a group is told.
 const EDGE: u64 = 170;
+/// The time intervals `before` and `after` meet here, on a full minute.
+pub(crate) const BOUNDARY: u64 = 9_000;
 /// When the last story begins, and how long a story may be: a real timer is late a little more at each beat.
 const LAST_BEGIN: u64 = 5_000;
 const LENGTH: u64 = 11_000;
@@ -229,9 +231,16 @@ impl Story {
             0 => 4 * 3_600_000,
             beats => interval * beats + interval / 2,
         };
+        let intervals = match dice.between(0, 11) {
+            0 => json!({ "mute_time_intervals": ["before"] }),
+            1 => json!({ "mute_time_intervals": ["after", "never"] }),
+            2 => json!({ "active_time_intervals": ["before"] }),
+            3 => json!({ "active_time_intervals": ["never", "after"] }),
+            _ => json!({}),
+        };
         let all = by.len() == 3 && dice.percent(50);
         let name = format!("{}-{part}", self.number);
-        self.routes.push(json!({
+        let mut route = json!({
             "receiver": name,
             "matchers": [format!("story=\"{}\"", self.number)],
             "continue": continues,
@@ -239,7 +248,11 @@ impl Story {
             "group_wait": format!("{wait}ms"),
             "group_interval": format!("{interval}ms"),
             "repeat_interval": format!("{repeat}ms"),
-        }));
+        });
+        for (key, names) in intervals.as_object().into_iter().flatten() {
+            route[key] = names.clone();
+        }
+        self.routes.push(route);
         let mut hooks = vec![json!({ "url": format!("/{name}/all"), "send_resolved": true })];
         if dice.percent(40) {
             hooks.push(json!({ "url": format!("/{name}/firing"), "send_resolved": false }));
@@ -352,7 +365,9 @@ impl Story {
             }
             let unclear = before.is_some_and(|b| b.ends != now.ends && b.ends.abs_diff(at) < EDGE);
             let changed = put(&groups, routes, (alert, host), which, at, now);
+            let boundary = LONG_BEFORE.as_millis() as u64 + BOUNDARY;
             let mut moments: Vec<u64> = made.iter().flat_map(|(from, to)| [*from, *to]).collect();
+            moments.push(boundary);
             if inhibits {
                 // Whether it fires is of interest to all groups.
                 moments.extend(believed.values().map(|believed| believed.ends));

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::alertmanager::Alertmanager;
 use crate::hooks::{Delivery, Hooks};
 use crate::soak;
-use crate::story::{Deed, PLAY, RESOLVE_TIMEOUT, Story, What, time};
+use crate::story::{BOUNDARY, Deed, PLAY, RESOLVE_TIMEOUT, Story, What, time};
 
 /// How far apart the two may be.
 const BOUND: Duration = Duration::from_millis(400);
@@ -44,7 +44,13 @@ struct Played {
     late: Vec<u64>,
 }
 
-fn config(stories: &[Story], hooks: &Hooks) -> Value {
+/// The configuration of all; `minute` is the one at which the time intervals change.
+fn config(stories: &[Story], hooks: &Hooks, minute: u64) -> Value {
+    let minute = format!("{:02}:{:02}", minute / 60 % 24, minute % 60);
+    let interval = |name: &str, from: &str, to: &str| {
+        let times = json!([{ "start_time": from, "end_time": to }]);
+        json!({ "name": name, "time_intervals": [{ "times": times }] })
+    };
     let mut receivers = vec![json!({ "name": "nobody" })];
     for receiver in stories.iter().flat_map(|story| &story.receivers) {
         let mut receiver = receiver.clone();
@@ -60,20 +66,23 @@ fn config(stories: &[Story], hooks: &Hooks) -> Value {
         "global": { "resolve_timeout": format!("{RESOLVE_TIMEOUT}ms") },
         "route": { "receiver": "nobody", "routes": routes },
         "receivers": receivers,
-        "inhibit_rules": rules
+        "inhibit_rules": rules,
+        "time_intervals": [
+            interval("before", "00:00", &minute),
+            interval("after", &minute, "24:00"),
+            { "name": "never", "time_intervals": [{ "years": ["1999"] }] }
+        ]
     })
 }
 
 /// Plays all stories at once to both.
 fn play(stories: &[Story], hooks: &Hooks) -> Played {
-    let config = config(stories, hooks);
+    let (began, minute) = beginning();
+    let config = config(stories, hooks, minute);
     let alertmanager = Alertmanager::start(&config, "http://birl.example");
     hooks.take();
     let mut deeds: Vec<_> = stories.iter().flat_map(|story| &story.deeds).collect();
     deeds.sort_by_key(|deed| deed.at);
-    // Whole milliseconds, as all messages can hold them.
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let began = SystemTime::UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64 + 500);
     let (mut ids, mut late) = (BTreeMap::new(), Vec::new());
     for deed in &deeds {
         let due = time(began, deed.at);
@@ -99,6 +108,22 @@ fn play(stories: &[Story], hooks: &Hooks) -> Played {
     let theirs = hooks.take();
     let ours = Ours::new(config).play(&deeds, began, end);
     Played { theirs: by_group(theirs), ours: by_group(ours), late }
+}
+
+/// When the next play begins, so that a full minute comes in its midst; and the number of that minute.
+fn beginning() -> (SystemTime, u64) {
+    let before = Duration::from_millis(BOUNDARY);
+    let soon = SystemTime::now() + before + Duration::from_secs(1);
+    let since = soon.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    let minute = since.as_secs() / 60 + 1;
+    // Not at midnight, where a day ends and another one begins.
+    let minute = if minute % (24 * 60) == 0 { minute + 1 } else { minute };
+    let began = SystemTime::UNIX_EPOCH + Duration::from_secs(minute * 60) - before;
+    // An Alertmanager that has just started forgets groups half a minute later.
+    if let Ok(wait) = (began - Duration::from_secs(1)).duration_since(SystemTime::now()) {
+        std::thread::sleep(wait);
+    }
+    (began, minute)
 }
 
 /// The router, and what it has told so far.
