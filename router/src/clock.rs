@@ -66,6 +66,11 @@ impl Clock {
         }
     }
 
+    /// As after a jump: nobody knows what was missed.
+    pub(crate) fn distrust(&mut self, now: Stamp) {
+        (self.distrust, self.jumped) = (now.plus(RESEND), now);
+    }
+
     /// Until when ends that have come are not believed.
     pub(crate) fn distrusts_ends(&self, now: Stamp) -> Option<Stamp> {
         (self.distrust > now).then_some(self.distrust)

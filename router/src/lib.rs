@@ -157,6 +157,7 @@ mod outstanding;
 mod regroup;
 mod routed;
 mod router;
+mod saved;
 mod snapshot;
 mod teller;
 
@@ -228,6 +229,7 @@ pub use crate::retry::RetryPolicy;
 pub use crate::route::{GroupBy, Route, RouteScratch, RouteStep, RouteTree, RouteVerdict};
 pub use crate::routed::{Outcome, Reason, Routed};
 pub use crate::router::{AlertView, GroupView, Router};
+pub use crate::saved::SavedRouter;
 pub use crate::silence::{
     Silence, SilenceChange, SilenceEdit, SilenceLimits, SilenceScratch, SilenceSet, SilenceSlot,
     SilenceState, SilenceStatus, SilenceView, Silences,

@@ -73,7 +73,7 @@ impl Router {
             };
         }
         tracked.update(alert, now);
-        let told = self.is_told(slot);
+        let told = self.believed(slot);
         self.resolve(slot, now);
         if !told {
             let reason = "it is over, and nobody was told that it fires".to_owned();
@@ -85,7 +85,7 @@ impl Router {
             return self.answer(self.word(slot), notifications);
         }
         match self.told_at(slot).known() {
-            Some(at) if self.is_told(slot) => {
+            Some(at) if self.believed(slot) => {
                 let wait = spoken(at.since(now));
                 let reason = format!("it is over; its receivers are told so in {wait}");
                 self.quiet(slot, Outcome::Grouped, reason)
@@ -118,7 +118,7 @@ impl Router {
             let keep = over_since.plus(KEEP_UNDELIVERED).plus(self.longest_interval(slot));
             if forget_at > now {
                 self.settle(slot);
-            } else if self.is_told(slot) && keep > now {
+            } else if self.believed(slot) && keep > now {
                 self.alerts.postpone(slot, keep);
             } else {
                 self.forget(slot);
@@ -204,7 +204,7 @@ impl Router {
             let reason = crate::Reason::repeat(age, window);
             return self.quiet(slot, Outcome::Deduped, reason);
         }
-        if !self.is_told(slot) {
+        if !self.believed(slot) {
             return self.answer_firing(slot, now);
         }
         let reason = match self.told_at(slot).known() {
@@ -368,7 +368,7 @@ impl Router {
     }
 
     /// Does anybody believe that it fires?
-    fn is_told(&self, slot: Slot) -> bool {
+    pub(crate) fn believed(&self, slot: Slot) -> bool {
         let groups = self.alerts.get(slot).map(|tracked| &tracked.groups[..]).unwrap_or_default();
         let members = groups.iter().filter_map(|group| self.groups.get(*group)?.member(slot));
         members.into_iter().any(|member| member.told & !member.pending != 0)

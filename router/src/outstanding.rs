@@ -93,6 +93,10 @@ impl Outstanding {
         self.count
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &OnTheWay> {
+        self.by_age.values()
+    }
+
     pub(crate) fn remove(&mut self, id: &str) -> Option<OnTheWay> {
         let on_the_way = self.by_age.remove(&self.by_id.remove(id)?)?;
         self.by_hash.remove(&on_the_way.hash);

@@ -34,10 +34,8 @@ impl Router {
     fn install(&mut self, plan: Plan, endpoints: Endpoints, now: Stamp) {
         let keys: Vec<String> = self.groups.iter().map(|(_, group)| self.key_text(group)).collect();
         let mut old: HashMap<Slot, Old> = HashMap::new();
-        let mut by_key: HashMap<String, Vec<Slot>> = HashMap::new();
         for ((slot, group), key) in self.groups.take_all().into_iter().zip(keys) {
-            by_key.entry(key.clone()).or_default().push(slot);
-            old.insert(slot, Old { group, key, used: false });
+            old.insert(slot, Old::new(group, key));
         }
         let before = std::mem::replace(&mut self.teller.endpoints, endpoints);
         self.teller.endpoints.inherit(before);
@@ -48,6 +46,18 @@ impl Router {
         self.published.publish(Snapshot::of(plan, endpoints, version));
         self.teller.version += 1;
         self.storm.reset_groups(|pool| self.teller.plan.receivers.pool(pool).is_some());
+        self.regroup(old, now);
+    }
+
+    /// Gives every alert the groups of the present configuration. `old` are those that it was in, by the slots that the
+    /// alerts name.
+    pub(crate) fn regroup(&mut self, mut old: HashMap<Slot, Old>, now: Stamp) {
+        let mut by_key: HashMap<String, Vec<Slot>> = HashMap::new();
+        for (slot, old) in &old {
+            by_key.entry(old.key.clone()).or_default().push(*slot);
+        }
+        // The same groups in the same order, whatever the order of the table.
+        by_key.values_mut().for_each(|slots| slots.sort_unstable());
         for slot in self.alerts.slots() {
             let Some(tracked) = self.alerts.get_mut(slot) else { continue };
             let was_in = std::mem::take(&mut tracked.groups);
@@ -60,7 +70,19 @@ impl Router {
                 self.join_as(slot, now, |key| carried(key, &mut by_key, &mut old), &mut known);
             }
             self.retire(slot, &known, &was_in, &old, now);
+            self.show_told(slot);
             self.settle(slot);
+        }
+    }
+
+    /// After a restart the word does not know yet that somebody was told.
+    fn show_told(&mut self, slot: Slot) {
+        let told = self.believed(slot);
+        let Some(tracked) = self.alerts.get_mut(slot).filter(|tracked| !tracked.is_over()) else {
+            return;
+        };
+        if told && !tracked.word.is_told() {
+            tracked.set_word(tracked.word.told());
         }
     }
 
@@ -102,6 +124,7 @@ impl Router {
                     let known = known.swap_remove(at);
                     member.told |= if known.told { bit } else { 0 };
                     member.pending |= if known.pending { bit } else { 0 };
+                    member.again |= if known.again { bit } else { 0 };
                     if log.told_at == Stamp::NEVER {
                         *log = known.log;
                     }
@@ -249,7 +272,7 @@ impl Router {
         }
     }
 
-    fn key_text(&self, group: &Group) -> String {
+    pub(crate) fn key_text(&self, group: &Group) -> String {
         match &group.retired {
             Some(key) => key.to_string(),
             None => self.teller.plan.group_key(&group.key),
@@ -258,7 +281,7 @@ impl Router {
 }
 
 /// A group of the configuration before.
-struct Old {
+pub(crate) struct Old {
     group: Group,
     key: String,
     used: bool,
@@ -277,9 +300,18 @@ struct Known {
     log: Log,
     told: bool,
     pending: bool,
+    again: bool,
 }
 
 impl Old {
+    pub(crate) fn new(group: Group, key: String) -> Self {
+        Self { group, key, used: false }
+    }
+
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.group.members
+    }
+
     fn has(&self, pool: &str) -> bool {
         self.group.logs.iter().any(|log| *log.pool == *pool)
     }
@@ -294,7 +326,8 @@ fn knowledge(slot: Slot, was_in: &[Slot], old: &HashMap<Slot, Old>) -> Vec<Known
             let (told, pending) =
                 (member.told & (1 << pool) != 0, member.pending & (1 << pool) != 0);
             if told && known.iter().all(|known| known.log.pool != log.pool) {
-                known.push(Known { log: log.clone(), told, pending });
+                let again = member.again & (1 << pool) != 0;
+                known.push(Known { log: log.clone(), told, pending, again });
             }
         }
     }

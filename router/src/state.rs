@@ -172,6 +172,11 @@ impl Word {
         self.changed_to(if holds { old | bit } else { old & !bit })
     }
 
+    /// The same word, of an alert of which somebody is known to have been told.
+    pub(crate) fn told(self) -> Self {
+        self.changed_to(self.0 & FLAGS | TOLD)
+    }
+
     /// How many transitions changed something; wraps after 2⁵⁶.
     pub fn generation(self) -> u64 {
         self.0 >> GENERATION_SHIFT

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// RFC 3339 in UTC, with as many digits after the second as it needs. A time that the calendar cannot hold is clamped.
 pub(crate) fn to_rfc3339(at: SystemTime) -> String {
@@ -17,7 +18,8 @@ pub(crate) fn since(then: SystemTime, now: SystemTime) -> Duration {
 
 /// A time in eight bytes, for what is remembered of every alert: nanoseconds since 1970, good for 1678 to 2262. What lies
 /// outside is clamped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Stamp(i64);
 
 impl Stamp {
