@@ -216,6 +216,12 @@ impl Groups {
         self.wheel.due_at(slot)
     }
 
+    /// Has the time of `slot` come? The wheel's step is a millisecond; what is due in this one is due.
+    pub(crate) fn is_due(&self, slot: Slot, now: Stamp) -> bool {
+        let due = self.wheel.due_at(slot);
+        due != Stamp::NEVER && due.floor_ms() <= now.ceil_ms()
+    }
+
     /// Makes `slot` due at `at`, unless it is due before.
     pub(crate) fn due_by(&mut self, slot: Slot, at: Stamp) {
         if at < self.wheel.due_at(slot) {

@@ -52,17 +52,31 @@
 //!
 //! # When somebody is told
 //!
+//! An alert goes to the routes that take it, and each route gathers its alerts into groups by the labels of `group_by`.
+//! A group is told when it is new (after `group_wait`, 30s), then when something in it has changed (at most once in
+//! `group_interval`, 5m), and when nothing has (after `repeat_interval`, 4h). [`RouteConfig::immediate`] is each alert by
+//! itself, and at once.
+//!
 //! | what is reported | what happens |
 //! | --- | --- |
-//! | an alert that is not known to fire, or a new episode of one | its receivers are told |
+//! | an alert that is not known to fire, or a new episode of one | [`Notified`](Outcome::Notified), or [`Grouped`](Outcome::Grouped): with its group |
+//! | one that is silenced, inhibited, or muted at this time | [`Muted`](Outcome::Muted): told when that ends, if it still fires |
 //! | the same again inside `dedup_window` (5m) | [`Deduped`](Outcome::Deduped): it is updated, nobody is told |
-//! | the same again later | [`Ongoing`](Outcome::Ongoing): told again when `repeat_interval` (4h) is over |
-//! | that it is over | exactly those who were told "firing" are told "resolved" |
+//! | the same again later | [`Ongoing`](Outcome::Ongoing): told again when `repeat_interval` is over |
+//! | that it is over | exactly those who were told "firing" are told "resolved", through any mute |
 //! | that another episode than the current one is over | [`Stale`](Outcome::Stale): nothing changes |
 //! | a late copy of what is over | nobody is told |
 //!
-//! A duplicate is legal, a loss is not: a bound that is reached (alerts, keys of the window, label bytes) makes the
-//! router tell too much, never too little, and is counted in [`Metrics::dropped`].
+//! What is observed and what was told are kept apart. A [silence](Silence) and an [inhibition](Inhibition) put off the
+//! telling that something fires; they never hide from a receiver that what it was told of is over. Why an alert is quiet
+//! is a set of independent reasons ([`Word`]), and lifting one tells nobody while another holds.
+//!
+//! An alert that flaps ([`FlapConfig`]) is told less often, and its last state always. A receiver with a
+//! [`RateLimit`] hears what was too much for it in one digest, with counts.
+//!
+//! A duplicate is legal, a loss is not: a bound that is reached (alerts, groups, label bytes) makes the router tell too
+//! much, never too little, and is counted in [`Metrics::dropped`]. [`Router::save`] is all that has to be kept over a
+//! restart.
 //!
 //! # Which way
 //!
@@ -98,10 +112,33 @@
 //!
 //! # Differences from Alertmanager
 //!
-//! Each alert is told on its own (`group_by: ["..."]`), at once. A receiver that several routes lead to is told once. An
-//! alert without an end waits for its resolve unless `resolve_timeout` is set. A 429 is tried again, and `Retry-After`
-//! is kept. Silences, inhibition and grouping by fewer labels are not in this version; the state word ([`Word`]) has
-//! their place.
+//! `compat: alertmanager` turns off the first group; a test plays random stories to a real Alertmanager and to this.
+//!
+//! | what | Alertmanager | here |
+//! | --- | --- | --- |
+//! | over while muted | told to nobody, ever; and what fires again is swallowed | told to whoever was told that it fires |
+//! | over before it was told | is in the next message of its group | is told to nobody |
+//! | fires anew before its resolve was told | told to nobody until `repeat_interval` | told: another episode |
+//! | two routes to one receiver | told twice | told once, by the first |
+//! | fired for longer than `group_wait` when first reported | told at once | waits, so that what inhibits it can be reported |
+//! | two alerts that inhibit each other | nobody is told | the one that began first is told |
+//! | a rule of inhibition without a source | accepted | refused |
+//! | flapping | each change | less often, and how it ended |
+//!
+//! And always:
+//!
+//! | what | Alertmanager | here |
+//! | --- | --- | --- |
+//! | `repeat_interval` = n × `group_interval` | slips by one interval | on the beat |
+//! | a group that is empty | lives for up to 30 s | until its next beat |
+//! | of two ends that reports promise | the later one, unless a report without one came between | the later one |
+//! | over and told, and sent again | told once more if the group said something else between | a repeat |
+//! | a late firing of an episode that is over | fires again | known for what it is, for `dedup_window` |
+//! | `group_interval: 0s` | refused | every change at once |
+//! | 429 and `Retry-After` | given up | tried again when it was asked to be |
+//! | an alert without an end | over after `resolve_timeout` (5m) | waits for its resolve, unless a timeout is set; 5m in [`AlertmanagerFile`] |
+//! | `location: Local`, months of 13, `weekdays: []` | accepted | refused |
+//! | ranges of days such as `28:-1` | refused | accepted |
 //!
 //! # Features
 //!

@@ -63,12 +63,18 @@ impl Metrics {
     /// | `dead_letter` | no endpoint of the pool would take a notification |
     /// | `untracked_full` | an alert was told, but not remembered: `max_alerts` are |
     /// | `untracked_large` | the same, because its labels are larger than `max_label_bytes` |
-    /// | `dedup_evicted` | a key left the de-duplication window early |
+    /// | `dedup_evicted` | an alert that was over a moment ago made room for another: told again if it comes again |
+    /// | `group_overflow` | an alert found no group, and no room for one: it shares one with others |
+    /// | `inhibition_full` | an alert neither inhibits nor is inhibited: too many are known |
     /// | `unreported` | no report of a delivery came before newer notifications took its place |
     /// | `unknown_receiver` | an alert named a receiver that there is not; the default receiver was told |
     /// | `receiver_gone` | a resolve whose receiver the configuration no longer has |
     /// | `overtaken` | a lost notification that a later one about the same alert has made pointless |
     /// | `stale_resolve` | a resolve of an episode that is no longer the current one |
+    /// | `clock_ahead` | the clock has jumped ahead, or nobody asked for long: ends of alerts were not believed for a while |
+    /// | `clock_back` | the clock was set back, and everything that waited with it |
+    /// | `silence_not_restored` | a saved silence is refused now, by a limit |
+    /// | `inconsistent` | a fault of this crate's |
     /// | `report_dropped` | a report of an attempt (never a final one) found the reports' channel full |
     /// | `queue_full`, `shutdown`, … | a [`LostCause`](crate::LostCause) of the dispatcher |
     pub fn dropped(&self, reason: &str) -> u64 {

@@ -218,7 +218,7 @@ impl Router {
     pub(crate) fn flush_due(&mut self, slot: Slot, now: Stamp) -> Vec<crate::Notification> {
         let mut out = Vec::new();
         let Some(tracked) = self.alerts.get(slot) else { return out };
-        let due = |group: &&Slot| self.groups.due_at(**group) <= now;
+        let due = |group: &&Slot| self.groups.is_due(**group, now);
         let due: SmallVec<[Slot; 2]> = tracked.groups.iter().filter(due).copied().collect();
         for group in due {
             self.groups.set_due(group, Stamp::NEVER);

@@ -114,6 +114,20 @@ fn a_zero_interval_tells_every_change_at_once() {
     assert_eq!(over.notifications.iter().map(names).collect::<Vec<_>>(), ["(A) B"]);
 }
 
+/// Times are not whole milliseconds in life: what is due in this one is due.
+#[test]
+fn at_once_is_at_once_at_any_nanosecond() {
+    let mut r = alertmanagers(json!({ "group_wait": "0s", "group_interval": "0s" }));
+    for nanosecond in [1, 499_999, 999_999, 1_000_001, 123_456_789] {
+        let now = at(1) + Duration::from_nanos(nanosecond);
+        let name = format!("A{nanosecond}");
+        let firing = Alert::firing([("alertname", &name), ("cluster", &name)], now);
+        assert_eq!(told(&r.route(firing.clone(), now).notifications), ["all:firing"], "{nanosecond}");
+        let over = r.route(firing.resolved(now), now);
+        assert_eq!(told(&over.notifications), ["all:resolved"], "{nanosecond}");
+    }
+}
+
 /// What has to arrive within 50 ms cannot wait half a minute for company.
 #[test]
 fn the_first_tier_does_not_wait() {
