@@ -72,7 +72,7 @@ impl AlertmanagerFile {
     /// Reads and checks the text of a file, as [`Router::new`](crate::Router::new) would check the configuration.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] or [`ErrorKind::InvalidMatcher`], with the place, the [`position`](Error::position)
+    /// Of kind `InvalidConfig` or `InvalidMatcher`, with the place, the [`position`](Error::position)
     /// and the remedy. No URL, token or password of the file is in it.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut root = yaml::parse(text).map_err(error)?;

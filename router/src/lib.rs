@@ -145,7 +145,7 @@
 //! - `webhook` (default): [`WebhookNotifier`], plain HTTP.
 //! - `dispatch` (part of `webhook`): the [`Dispatcher`], on the host's tokio.
 //! - `tls`: `https://` for the webhook, by rustls.
-//! - `yaml`: [`AlertmanagerFile`] reads `alertmanager.yml` as it is, and [`yaml`] any other file.
+//! - `yaml`: `AlertmanagerFile` reads `alertmanager.yml` as it is, and `yaml::from_str` any other file.
 //! - `rules`: alerts from the firings of `birl-rules-dsl`.
 //! - `prometheus`: [`Metrics`] as a collector for the host's registry.
 //!
