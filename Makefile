@@ -44,8 +44,8 @@ loss:
 	$(CARGO) test -p birl-logsource --test loss -- --kills $(or $(KILLS),20) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
-# The large counts: 210 kills over every scenario of lost lines, and a million pairs of a rule set and a record, in
-# release mode. The seeds and what came of it are in docs/soak.md.
+# The large counts: 210 kills over every scenario of lost lines, a million pairs of a rule set and a record, 100,000 cases
+# of each property of the router, in release mode. The seeds and what came of it are in docs/soak.md.
 soak:
 	mkdir -p target
 	$(CARGO) test -p birl-logsource --release --test loss -- --kills $(or $(KILLS),210) \
@@ -54,6 +54,8 @@ soak:
 	$(CARGO) test -p birl-rules-dsl --release --test differential -- --pairs $(or $(PAIRS),1000000) \
 	  --seed $(or $(SEED),$$(date +%s)) --write $(CURDIR)/target/soak-rules.txt
 	.ci/soak target/soak-rules.txt docs/soak.md "make soak, rules"
+	.ci/soak-router $(or $(CASES),100000) $(or $(REAL_CASES),5000) $(or $(SEED),$$(date +%s)) $(CURDIR)/target/soak-router.txt; \
+	  status=$$?; .ci/soak target/soak-router.txt docs/soak.md "make soak, router"; exit $$status
 
 # One parser of outside bytes, for a time; what it finds is in fuzz/artifacts/. See docs/fuzzing.md.
 fuzz:

@@ -122,7 +122,11 @@ fn at_once_is_at_once_at_any_nanosecond() {
         let now = at(1) + Duration::from_nanos(nanosecond);
         let name = format!("A{nanosecond}");
         let firing = Alert::firing([("alertname", &name), ("cluster", &name)], now);
-        assert_eq!(told(&r.route(firing.clone(), now).notifications), ["all:firing"], "{nanosecond}");
+        assert_eq!(
+            told(&r.route(firing.clone(), now).notifications),
+            ["all:firing"],
+            "{nanosecond}"
+        );
         let over = r.route(firing.resolved(now), now);
         assert_eq!(told(&over.notifications), ["all:resolved"], "{nanosecond}");
     }

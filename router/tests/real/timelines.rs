@@ -117,7 +117,7 @@ fn beginning() -> (SystemTime, u64) {
     let since = soon.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     let minute = since.as_secs() / 60 + 1;
     // Not at midnight, where a day ends and another one begins.
-    let minute = if minute % (24 * 60) == 0 { minute + 1 } else { minute };
+    let minute = if minute.is_multiple_of(24 * 60) { minute + 1 } else { minute };
     let began = SystemTime::UNIX_EPOCH + Duration::from_secs(minute * 60) - before;
     // An Alertmanager that has just started forgets groups half a minute later.
     if let Ok(wait) = (began - Duration::from_secs(1)).duration_since(SystemTime::now()) {
