@@ -136,7 +136,7 @@
 //! | a late firing of an episode that is over | fires again | known for what it is, for `dedup_window` |
 //! | `group_interval: 0s` | refused | every change at once |
 //! | 429 and `Retry-After` | given up | tried again when it was asked to be |
-//! | an alert without an end | over after `resolve_timeout` (5m) | waits for its resolve, unless a timeout is set; 5m in [`AlertmanagerFile`] |
+//! | an alert without an end | over after `resolve_timeout` (5m) | waits for its resolve, unless a timeout is set; 5m for `alertmanager.yml` |
 //! | `location: Local`, months of 13, `weekdays: []` | accepted | refused |
 //! | ranges of days such as `28:-1` | refused | accepted |
 //!
