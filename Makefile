@@ -44,8 +44,8 @@ loss:
 	$(CARGO) test -p birl-logsource --test loss -- --kills $(or $(KILLS),20) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
-# The large counts: 210 kills over every scenario of lost lines, and a million pairs of a rule set and a record, in
-# release mode. The seeds and what came of it are in docs/soak.md.
+# The large counts: 210 kills over every scenario of lost lines, a million pairs of a rule set and a record, and the
+# router beside a real Alertmanager (20,000 questions, 900 timelines), in release mode. The seeds and what came of it are in docs/soak.md.
 soak:
 	mkdir -p target
 	$(CARGO) test -p birl-logsource --release --test loss -- --kills $(or $(KILLS),210) \
@@ -54,6 +54,11 @@ soak:
 	$(CARGO) test -p birl-rules-dsl --release --test differential -- --pairs $(or $(PAIRS),1000000) \
 	  --seed $(or $(SEED),$$(date +%s)) --write $(CURDIR)/target/soak-rules.txt
 	.ci/soak target/soak-rules.txt docs/soak.md "make soak, rules"
+	rm -f target/soak-router.txt
+	REAL_CASES=$(or $(CASES),20000) REAL_STORIES=$(or $(STORIES),900) REAL_SEED=$(or $(SEED),$$(date +%s)) \
+	  REAL_WRITE=$(CURDIR)/target/soak-router.txt \
+	  $(CARGO) test -p birl-router --features real-parts --release --test real
+	.ci/soak target/soak-router.txt docs/soak.md "make soak, router"
 
 # One parser of outside bytes, for a time; what it finds is in fuzz/artifacts/. See docs/fuzzing.md.
 fuzz:
