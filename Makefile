@@ -45,7 +45,8 @@ loss:
 	  $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 # The large counts: 210 kills over every scenario of lost lines, a million pairs of a rule set and a record, 100,000 cases
-# of each property of the router, in release mode. The seeds and what came of it are in docs/soak.md.
+# of each property of the router, and the router beside a real Alertmanager (20,000 questions, 900 timelines), in release
+# mode. The seeds and what came of it are in docs/soak.md.
 soak:
 	mkdir -p target
 	$(CARGO) test -p birl-logsource --release --test loss -- --kills $(or $(KILLS),210) \
@@ -54,8 +55,13 @@ soak:
 	$(CARGO) test -p birl-rules-dsl --release --test differential -- --pairs $(or $(PAIRS),1000000) \
 	  --seed $(or $(SEED),$$(date +%s)) --write $(CURDIR)/target/soak-rules.txt
 	.ci/soak target/soak-rules.txt docs/soak.md "make soak, rules"
-	.ci/soak-router $(or $(CASES),100000) $(or $(REAL_CASES),5000) $(or $(SEED),$$(date +%s)) $(CURDIR)/target/soak-router.txt; \
-	  status=$$?; .ci/soak target/soak-router.txt docs/soak.md "make soak, router"; exit $$status
+	.ci/soak-properties $(or $(CASES),100000) $(or $(SEED),$$(date +%s)) $(CURDIR)/target/soak-properties.txt; \
+	  status=$$?; .ci/soak target/soak-properties.txt docs/soak.md "make soak, properties"; exit $$status
+	rm -f target/soak-router.txt
+	REAL_CASES=$(or $(QUESTIONS),20000) REAL_STORIES=$(or $(STORIES),900) REAL_SEED=$(or $(SEED),$$(date +%s)) \
+	  REAL_WRITE=$(CURDIR)/target/soak-router.txt \
+	  $(CARGO) test -p birl-router --features real-parts --release --test real
+	.ci/soak target/soak-router.txt docs/soak.md "make soak, router"
 
 # One parser of outside bytes, for a time; what it finds is in fuzz/artifacts/. See docs/fuzzing.md.
 fuzz:

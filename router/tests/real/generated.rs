@@ -5,7 +5,13 @@ use serde_json::{Map, Value, json};
 use crate::dice::Dice;
 
 const NAMES: [&str; 7] = ["a", "env", "team", "service", "job:up", "_x", "Zone1"];
-const VALUES: [&str; 24] = [
+const VALUES: [&str; 29] = [
+    // Digits, letters and spaces for Unicode, and not for Go; and letters that fold to ASCII.
+    "\u{663}",
+    "\u{212a}",
+    "\u{17f}",
+    "\u{a0}x",
+    "straße",
     "prod",
     "PROD",
     "product",
@@ -219,7 +225,12 @@ fn alternatives(text: &mut String, dice: &mut Dice, depth: u64) {
 }
 
 fn atom(text: &mut String, dice: &mut Dice, depth: u64) {
-    const ATOMS: [&str; 30] = [
+    const ATOMS: [&str; 35] = [
+        "k",
+        "s",
+        "\\b",
+        "\\B",
+        "\\W",
         "a",
         "a",
         "b",

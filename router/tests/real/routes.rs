@@ -55,7 +55,7 @@ impl Ours {
 
 #[test]
 fn routes_are_those_of_amtool() {
-    let (cases, seed) = soak::asked(250);
+    let (cases, seed) = soak::cases(250);
     let (amtool, directory) = (Amtool::new(), Directory::new());
     let (mut asked, mut several, mut at_the_root, mut nodes) = (0, 0, 0, 0);
     for number in 0.. {

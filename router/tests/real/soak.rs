@@ -1,13 +1,22 @@
 //! How many cases, from which seed, and where what came of it is written.
 //!
-//! `REAL_CASES=20000` plays so many instead of the few of every day, `REAL_SEED=7` plays the same again, and
-//! `REAL_WRITE=FILE` appends a line about what was compared.
+//! `REAL_CASES=20000` asks amtool so often and `REAL_STORIES=900` plays so many timelines instead of the few of every day,
+//! `REAL_SEED=7` plays the same again, and `REAL_WRITE=FILE` adds a line about what was compared.
 
 use std::io::Write as _;
 
-/// How many cases to play, from which seed.
-pub(crate) fn asked(usual: u64) -> (u64, u64) {
-    (number("REAL_CASES").unwrap_or(usual), number("REAL_SEED").unwrap_or(1))
+/// How many cases to ask amtool about, from which seed.
+pub(crate) fn cases(usual: u64) -> (u64, u64) {
+    (number("REAL_CASES").unwrap_or(usual), seed())
+}
+
+/// How many stories to play, from which seed.
+pub(crate) fn stories(usual: u64) -> (u64, u64) {
+    (number("REAL_STORIES").unwrap_or(usual), seed())
+}
+
+fn seed() -> u64 {
+    number("REAL_SEED").unwrap_or(1)
 }
 
 /// Keeps what came of it.

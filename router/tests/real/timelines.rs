@@ -10,10 +10,12 @@
 //! | name | Alertmanager | birl |
 //! | --- | --- | --- |
 //! | `repeat on a beat` | `repeat_interval` = n × `group_interval` slips by one interval: the log has the time after sending, and is compared with the time before | told on the beat |
-//! | `emptied group` | lives for up to 30 s: an alert that comes to it waits for the next interval | goes at its next beat: then a new group waits `group_wait` |
+//! | `emptied group` | lives until it is cleaned up, every 30 s: an alert that comes to it waits for the next interval | goes at its next beat: then a new group waits `group_wait` |
+//! | `log without a group` | what a message said is kept for 5 days or twice `repeat_interval`: an alert that was told, was over while muted and fires in a new group is not told | goes with the group |
 //! | `end named before` | of two ends that reports name the later one holds, unless a report without an end came between | the later one holds |
 //! | `resolve sent again` | what is over and told is told once more when another message of the group came between | a repeat, of which nobody hears |
 //! | `late copy` | a firing with the start of an episode that is over makes it fire again | is known for what it is, for `dedup_window` |
+//! | `refused` | a 429, as any 4xx, is not tried again | a 429 is, and `Retry-After` is kept |
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -281,7 +283,7 @@ fn shown(told: &[Delivery]) -> String {
 
 #[test]
 fn stories_end_as_alertmanager_tells_them() {
-    let (stories, seed) = soak::asked(TOGETHER);
+    let (stories, seed) = soak::stories(TOGETHER);
     let hooks = Hooks::start();
     let (mut judged, mut messages, mut again, mut late) = (0, 0, 0, 0);
     for first in (0..stories).step_by(TOGETHER as usize) {
