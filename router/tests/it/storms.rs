@@ -347,6 +347,30 @@ fn names_that_are_strange_are_names() {
     assert_eq!(told(&r.route(unnamed, at(0)).notifications), ["all:firing"], "no label at all");
 }
 
+/// Two alerts with one fingerprint, made on purpose: neither hides the other, and each is told to be over.
+#[test]
+fn alerts_whose_fingerprints_collide_are_two_alerts() {
+    // Names whose FNV-1a of 64 bits is the same; what follows them is the same as well.
+    let names = ["8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"];
+    let [one, other] = names.map(|name| Alert::firing([(name, "value")], at(0)));
+    assert_eq!(one.fingerprint(), other.fingerprint());
+    for compat in ["birl", "alertmanager"] {
+        let mut json = twenty("...");
+        json["route"]["group_wait"] = json!("0s");
+        json["route"]["group_interval"] = json!("1s");
+        json["compat"] = json!(compat);
+        let mut r = router(json);
+        assert_eq!(told(&r.route(one.clone(), at(0)).notifications), ["all:firing"]);
+        let second = r.route(other.clone(), at(0));
+        assert_eq!((second.outcome, told(&second.notifications).len()), (Outcome::Notified, 1));
+        assert_eq!(r.alerts().count(), 2);
+        let mut over = told(&r.route(one.clone().resolved(at(5)), at(5)).notifications);
+        over.extend(told(&r.route(other.clone().resolved(at(5)), at(5)).notifications));
+        over.extend(told(&r.tick(at(10))));
+        assert_eq!(over, ["all:resolved", "all:resolved"], "{compat}");
+    }
+}
+
 /// The set of what is told depends on the reports alone, not on when somebody looks.
 #[test]
 fn late_looks_tell_the_same() {
