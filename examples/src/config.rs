@@ -1,7 +1,8 @@
 //! `birl.yaml`: sources, rules, routes, receivers and scalers in one file.
 //!
-//! What the router and the scaler decide on is written in their own words: `route` and `receivers`
-//! are Alertmanager's, a scaler's `spec` is that of the `CustomScaler` resource.
+//! What the router and the scaler decide on is written in their own words: `route`, `receivers`,
+//! `inhibit_rules` and `time_intervals` are Alertmanager's, `topology`, `sla_tiers`, `health` and
+//! `flap` the router's own, a scaler's `spec` is that of the `CustomScaler` resource.
 
 mod duration;
 mod load;
@@ -12,7 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use birl_router::yaml::Spanned;
-use birl_router::{Config as RouterConfig, Position, ReceiverConfig, RouteConfig};
+use birl_router::{
+    Config as RouterConfig, FlapConfig, HealthConfig, InhibitRuleConfig, Position, ReceiverConfig,
+    RouteConfig, SlaTiers, TimeIntervalConfig, TopologyConfig,
+};
 use birl_scaler::ScalerSpec;
 use serde::Deserialize;
 
@@ -53,6 +57,19 @@ pub(crate) struct Config {
     pub(crate) route: Option<RouteConfig>,
     #[serde(default)]
     pub(crate) receivers: Vec<ReceiverConfig>,
+    #[serde(default)]
+    pub(crate) inhibit_rules: Vec<InhibitRuleConfig>,
+    #[serde(default)]
+    pub(crate) time_intervals: Vec<TimeIntervalConfig>,
+    pub(crate) topology: Option<TopologyConfig>,
+    #[serde(default)]
+    pub(crate) sla_tiers: SlaTiers,
+    #[serde(default)]
+    pub(crate) health: HealthConfig,
+    #[serde(default)]
+    pub(crate) flap: FlapConfig,
+    #[serde(default)]
+    pub(crate) notify_on_unmute: bool,
     #[serde(default)]
     pub(crate) scalers: Vec<Spanned<ScalerConfig>>,
 }
@@ -218,7 +235,15 @@ impl Config {
         {
             route = route.immediate();
         }
-        Some(RouterConfig::new(route, self.receivers.iter().cloned()))
+        let mut router = RouterConfig::new(route, self.receivers.iter().cloned());
+        router.inhibit_rules.clone_from(&self.inhibit_rules);
+        router.time_intervals.clone_from(&self.time_intervals);
+        router.topology.clone_from(&self.topology);
+        router.sla_tiers.clone_from(&self.sla_tiers);
+        router.health.clone_from(&self.health);
+        router.flap.clone_from(&self.flap);
+        router.notify_on_unmute = self.notify_on_unmute;
+        Some(router)
     }
 
     /// What parsing alone cannot see.
