@@ -58,10 +58,7 @@ impl Router {
                     member.pending &= !(1 << pool);
                     member.told &= !(1 << pool);
                 }
-                let timing = self.groups.get(group).map(|group| self.teller.plan.timing(group));
-                if let Some(timing) = timing {
-                    self.tidy(group, &timing, now);
-                }
+                self.let_go(group, *alert, now);
             }
             self.settle(*alert);
         }

@@ -229,11 +229,14 @@ impl SavedGroup {
             (log.told_at, log.tellings) = (saved.told_at, saved.tellings);
             log
         }));
-        group.members.extend(self.members.into_iter().filter_map(|saved| {
-            let mut member = Member::new(*slots.get(saved.alert)?);
+        for saved in self.members {
+            let Some(alert) = slots.get(saved.alert).filter(|a| group.member(**a).is_none()) else {
+                continue;
+            };
+            let mut member = Member::new(*alert);
             (member.told, member.again) = (saved.told, saved.again);
-            Some(member)
-        }));
+            group.members.push(member);
+        }
         group
     }
 }

@@ -156,6 +156,31 @@ fn pain_12_each_of_many_alerts_a_group() {
     assert!(r.alerts().all(|alert| alert.state == State::Firing));
 }
 
+/// The reverse: all of them in one group. What happens to one of them costs what it costs of ten; were it not so, this
+/// would take minutes.
+#[test]
+fn pain_12_all_of_many_alerts_in_one_group() {
+    const MANY: u64 = 20_000;
+    let mut r = router(json!({
+        "route": { "receiver": "all", "group_by": [], "group_wait": "30s" },
+        "receivers": [{ "name": "all", "stdout_configs": [{}] }]
+    }));
+    for i in 0..MANY {
+        let _ = r.route(alert(&format!("A{i}"), 0), at(0));
+    }
+    let sent = r.tick(at(30));
+    assert_eq!((sent.len(), sent[0].alerts.len() as u64), (1, MANY));
+    let _ = r.report(&DeliveryReport::delivered(&sent[0], Duration::ZERO, at(30)), at(30));
+    for i in 0..MANY {
+        let _ = r.route(alert(&format!("A{i}"), 0), at(60)); // reported again
+        let _ = r.route(alert(&format!("A{i}"), 0).resolved(at(61)), at(61));
+    }
+    let sent = r.tick(at(330));
+    assert_eq!((sent.len(), sent[0].alerts.len() as u64), (1, MANY));
+    let _ = r.report(&DeliveryReport::delivered(&sent[0], Duration::ZERO, at(330)), at(330));
+    assert_eq!(r.groups().map(|group| group.alerts.len()).sum::<usize>(), 0);
+}
+
 /// A silence that is set before a group is told, be it at the same moment, mutes it.
 #[test]
 fn pain_17_a_silence_is_known_to_whatever_comes_after_it() {
