@@ -194,6 +194,11 @@ mod tests {
             ("\\_\\-\\/\\#", "_-/#", true),
             ("a b#c", "a b#c", true),
             ("(|a)b", "b", true),
+            ("(?)api", "api", true),
+            ("(?ii)API", "api", true),
+            ("(?i-i)API", "api", false),
+            ("(?i)(?-is:A.)I", "A\ni", false),
+            ("(?i)(?-s:A.)I", "abi", true),
         ] {
             let compiled = Pattern::compile(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
             assert_eq!(compiled.is_match(text), expected, "{pattern} on {text:?}");
@@ -241,6 +246,8 @@ mod tests {
             ("a{99999999999}", "`{99999999999}` repeats more than 1000 times"),
             ("a{3,2}", "`{3,2}` is the wrong way round"),
             ("(?x)a b", "there is no flag `x`; there are i, m, s and U"),
+            ("(?i--s)a", "a group has two `-` in its flags"),
+            ("(?i-)a", "the pattern `(?i-)a` cannot be read: dangling flag negation operator"),
             ("(?=a)", "looking ahead or behind is not supported"),
             ("(?<=a)", "looking ahead or behind is not supported"),
             ("[a", "the closing `]` is missing"),

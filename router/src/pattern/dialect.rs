@@ -259,7 +259,26 @@ impl Reader<'_> {
         }
         self.rest = rest;
         let end = self.next();
-        let _ = write!(self.out, "(?{flags}");
+        // Here a flag may stand once, there any number of times: the last one holds.
+        let (mut on, mut off) = (String::new(), None);
+        for flag in flags.chars() {
+            match (flag, &mut off) {
+                ('-', None) => off = Some(String::new()),
+                ('-', Some(_)) => return Err("a group has two `-` in its flags".into()),
+                (flag, off) => {
+                    on.retain(|other| other != flag);
+                    let list = off.as_mut().unwrap_or(&mut on);
+                    list.retain(|other| other != flag);
+                    list.push(flag);
+                }
+            }
+        }
+        let none = flags.is_empty() && end == Some(')');
+        let _ = match off {
+            _ if none => write!(self.out, "(?:"),
+            Some(off) => write!(self.out, "(?{on}-{off}"),
+            None => write!(self.out, "(?{on}"),
+        };
         self.out.extend(end);
         Ok(())
     }

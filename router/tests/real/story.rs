@@ -20,8 +20,10 @@ pub(crate) const BOUNDARY: u64 = 9_000;
 /// When the last story begins, and how long a story may be: a real timer is late a little more at each beat.
 const LAST_BEGIN: u64 = 5_000;
 const LENGTH: u64 = 11_000;
-/// After that nobody reports any more, and everything ends.
-pub(crate) const PLAY: u64 = LAST_BEGIN + LENGTH + RESOLVE_TIMEOUT + 2_500;
+/// An end that a report names is no later than this after it.
+const LONGEST: u64 = 6_000;
+/// Everything is over by then, and told. Alertmanager forgets groups 30 s after its start, which has to be later.
+pub(crate) const PLAY: u64 = LAST_BEGIN + LENGTH + LONGEST + 2_700;
 
 /// One story: a part of the configuration of its own, and the reports.
 #[derive(Debug, Clone)]
@@ -355,7 +357,7 @@ impl Story {
             if over {
                 report.ends = Some(at);
             } else if dice.percent(25) {
-                report.ends = Some(at + dice.between(900, 6_000));
+                report.ends = Some(at + dice.between(900, LONGEST));
             }
             let now = believe(before, &report);
             if before.is_some_and(|b| b.timeout && b.named && now.ends > at && now.ends < b.ends) {
