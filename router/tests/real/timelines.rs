@@ -329,7 +329,7 @@ fn stories_end_as_alertmanager_tells_them() {
         judged as u64 * 10 >= stories * 9,
         "{judged} of {stories}: the machine is too slow for this test"
     );
-    assert!(messages > judged * 5, "{messages} messages in {judged} stories");
+    assert!(messages > judged * 3, "{messages} messages in {judged} stories");
     soak::keep(&format!(
         "stories: {judged}, seed {seed}, {messages} messages of Alertmanager: 0 differences in content, order and time (within \
          {} ms); {again} played again, {late} given up, because the machine was slow",
