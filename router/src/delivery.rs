@@ -58,7 +58,10 @@ impl Router {
                     member.pending &= !(1 << pool);
                     member.told &= !(1 << pool);
                 }
-                self.let_go(group, *alert, now);
+                let timing = self.groups.get(group).map(|group| self.teller.plan.timing(group));
+                if let Some(timing) = timing {
+                    self.tidy(group, &timing, now);
+                }
             }
             self.settle(*alert);
         }

@@ -290,7 +290,7 @@ impl Router {
     /// Lets members go that are over and of which nobody is to hear any more, and the group, when it is empty.
     ///
     /// An empty group stays until its next beat: an alert that comes back before it waits for it, as any other change.
-    fn tidy(&mut self, slot: Slot, timing: &Timing, now: Stamp) {
+    pub(crate) fn tidy(&mut self, slot: Slot, timing: &Timing, now: Stamp) {
         let Some(group) = self.groups.get_mut(slot) else { return };
         let alerts = &mut self.alerts;
         group.members.retain(|member| {
@@ -301,26 +301,9 @@ impl Router {
             }
             !done
         });
-        self.close_if_empty(slot, timing, now);
-    }
-
-    /// The same for one member.
-    pub(crate) fn let_go(&mut self, slot: Slot, alert: Slot, now: Stamp) {
-        let Some(group) = self.groups.get_mut(slot) else { return };
-        let quiet = group.member(alert).is_some_and(|m| m.told == 0 && m.pending == 0);
-        let Some(tracked) = self.alerts.get_mut(alert).filter(|t| quiet && t.is_over()) else {
+        if !group.members.is_empty() {
             return;
-        };
-        tracked.groups.retain(|group| *group != slot);
-        group.members.remove(alert);
-        let timing = self.teller.plan.timing(group);
-        self.close_if_empty(slot, &timing, now);
-    }
-
-    fn close_if_empty(&mut self, slot: Slot, timing: &Timing, now: Stamp) {
-        let Some(group) = self.groups.get(slot).filter(|group| group.members.is_empty()) else {
-            return;
-        };
+        }
         let next = group.flushed.plus(timing.interval);
         if group.retired.is_some() || group.flushed == Stamp::NEVER || next <= now {
             self.groups.remove(slot);

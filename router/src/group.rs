@@ -3,7 +3,6 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::Labels;
@@ -43,12 +42,10 @@ pub(crate) struct Group {
     pub(crate) retired: Option<Box<str>>,
     /// Tells this group from another one in the same slot.
     pub(crate) number: u64,
-    pub(crate) members: Members,
+    pub(crate) members: SmallVec<[Member; 1]>,
     /// One for each pool of the route's receivers.
     pub(crate) logs: SmallVec<[Log; 1]>,
     pub(crate) began: Stamp,
-    /// When the first of the alerts that have come to it began.
-    pub(crate) oldest: Stamp,
     /// When it was first told, as planned: the interval is counted from here.
     pub(crate) anchor: Stamp,
     /// When it was last told, as planned.
@@ -67,103 +64,6 @@ pub(crate) struct Member {
     pub(crate) skip: u32,
     /// Who is to be told again that it fires, whatever was told: a new episode.
     pub(crate) again: u32,
-}
-
-/// With fewer members than this looking at each is as fast as a look-up.
-const INDEX_FROM: usize = 32;
-
-/// A group's members, each alert once: in a list, and in a large group by alert as well, so that what happens to one alert
-/// of a hundred thousand costs what it costs of ten.
-#[derive(Debug, Default)]
-pub(crate) struct Members {
-    list: SmallVec<[Member; 1]>,
-    index: Option<Box<FxHashMap<Slot, u32>>>,
-}
-
-impl Members {
-    /// Where the alert stands.
-    pub(crate) fn place(&self, alert: Slot) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(&alert).map(|place| *place as usize),
-            None => self.list.iter().position(|member| member.alert == alert),
-        }
-    }
-
-    /// Adds one; the caller has made sure that it is not there.
-    pub(crate) fn push(&mut self, member: Member) {
-        self.list.push(member);
-        match &mut self.index {
-            Some(index) => drop(index.insert(member.alert, place_number(self.list.len() - 1))),
-            None => self.file(),
-        }
-    }
-
-    /// Lets one go. The last one takes its place.
-    pub(crate) fn remove(&mut self, alert: Slot) {
-        let Some(place) = self.place(alert) else { return };
-        self.list.swap_remove(place);
-        if let Some(index) = &mut self.index {
-            index.remove(&alert);
-            if let Some(moved) = self.list.get(place) {
-                index.insert(moved.alert, place_number(place));
-            }
-        }
-    }
-
-    /// Keeps those for which `keep` holds.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&mut Member) -> bool) {
-        let before = self.list.len();
-        self.list.retain(keep);
-        if self.list.len() != before {
-            self.index = None;
-            self.file();
-        }
-    }
-
-    fn file(&mut self) {
-        if self.list.len() > INDEX_FROM {
-            let places = self.list.iter().enumerate();
-            let index = places.map(|(place, member)| (member.alert, place_number(place)));
-            self.index = Some(Box::new(index.collect()));
-        }
-    }
-}
-
-/// There are fewer than 2³² alerts.
-fn place_number(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
-}
-
-impl std::ops::Deref for Members {
-    type Target = [Member];
-
-    fn deref(&self) -> &[Member] {
-        &self.list
-    }
-}
-
-impl std::ops::DerefMut for Members {
-    fn deref_mut(&mut self) -> &mut [Member] {
-        &mut self.list
-    }
-}
-
-impl<'a> IntoIterator for &'a Members {
-    type Item = &'a Member;
-    type IntoIter = std::slice::Iter<'a, Member>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.list.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a mut Members {
-    type Item = &'a mut Member;
-    type IntoIter = std::slice::IterMut<'a, Member>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.list.iter_mut()
-    }
 }
 
 /// What one pool has been told of a group: the third clock, when it was *notified*.
@@ -214,8 +114,7 @@ impl Group {
         Self {
             retired: None,
             number: 0,
-            members: Members::default(),
-            oldest: Stamp::NEVER,
+            members: SmallVec::new(),
             logs: pools.take(MAX_POOLS).map(Log::new).collect(),
             began: now,
             anchor: Stamp::NEVER,
@@ -225,12 +124,11 @@ impl Group {
     }
 
     pub(crate) fn member(&self, alert: Slot) -> Option<&Member> {
-        self.members.get(self.members.place(alert)?)
+        self.members.iter().find(|member| member.alert == alert)
     }
 
     pub(crate) fn member_mut(&mut self, alert: Slot) -> Option<&mut Member> {
-        let place = self.members.place(alert)?;
-        self.members.get_mut(place)
+        self.members.iter_mut().find(|member| member.alert == alert)
     }
 
     /// When something new could be told at the earliest, `now` or later.
@@ -373,36 +271,6 @@ mod tests {
     fn group() -> Group {
         let key = GroupKey { route: 0, named: Named::ByTree, labels: Labels::new() };
         Group::new(key, std::iter::empty(), at(0))
-    }
-
-    #[test]
-    fn members_are_found_however_many_there_are_and_whoever_goes() {
-        let mut members = Members::default();
-        let mut plain: Vec<Slot> = Vec::new();
-        let mut random = 7_u32;
-        for _ in 0..20_000 {
-            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let alert = (random >> 8) % 100;
-            match (plain.contains(&alert), random % 97 == 0) {
-                (_, true) => {
-                    members.retain(|member| member.alert % 3 != 0);
-                    plain.retain(|alert| alert % 3 != 0);
-                }
-                (false, _) => {
-                    members.push(Member::new(alert));
-                    plain.push(alert);
-                }
-                (true, _) => {
-                    members.remove(alert);
-                    plain.retain(|other| *other != alert);
-                }
-            }
-            assert_eq!(members.len(), plain.len());
-            for alert in 0..100 {
-                let found = members.place(alert).and_then(|place| members.get(place));
-                assert_eq!(found.map(|m| m.alert), plain.contains(&alert).then_some(alert));
-            }
-        }
     }
 
     #[test]

@@ -154,8 +154,11 @@ impl Router {
             // Alertmanager tells of what was over before it was told, in the next message of the group.
             if told || self.teller.plan.compat == Compat::Alertmanager {
                 self.touch(group, now);
-            } else if self.groups.get(group).is_some_and(|group| group.anchor != Stamp::NEVER) {
-                self.let_go(group, slot, now);
+            } else if let Some(group_now) = self.groups.get(group) {
+                let timing = self.teller.plan.timing(group_now);
+                if group_now.anchor != Stamp::NEVER {
+                    self.tidy(group, &timing, now);
+                }
             }
         }
         self.settle(slot);

@@ -102,7 +102,7 @@ impl Router {
     ) {
         let Some(tracked) = self.alerts.get(slot) else { return };
         let keys = self.teller.plan.group_keys(&tracked.alert, &mut self.scratch);
-        let (again, began) = (tracked.groups.clone(), tracked.began);
+        let again = tracked.groups.clone();
         let mut seen: SmallVec<[PoolId; 4]> = SmallVec::new();
         let mut joined: SmallVec<[Slot; 2]> = SmallVec::new();
         for key in keys {
@@ -111,7 +111,6 @@ impl Router {
             if found.member(slot).is_none() {
                 found.members.push(Member::new(slot));
             }
-            found.oldest = found.oldest.min(began);
             let mut member = Member::new(slot);
             for (pool, log) in found.logs.iter_mut().enumerate() {
                 let bit = 1 << pool;
@@ -207,7 +206,8 @@ impl Router {
         // Alertmanager does not wait with what has fired for longer than that already.
         let compat = self.teller.plan.compat == Compat::Alertmanager;
         if compat && group.anchor == Stamp::NEVER {
-            if group.oldest.plus(timing.wait) < now {
+            let mut members = group.members.iter().filter_map(|m| self.alerts.get(m.alert));
+            if members.any(|tracked| tracked.began.plus(timing.wait) < now) {
                 at = now;
             }
         }
@@ -232,7 +232,7 @@ impl Router {
         let Some(tracked) = self.alerts.remove(slot) else { return };
         for group in tracked.groups {
             let Some(found) = self.groups.get_mut(group) else { continue };
-            found.members.remove(slot);
+            found.members.retain(|member| member.alert != slot);
             if found.members.is_empty() {
                 self.groups.remove(group);
                 self.storm.forget(group);

@@ -229,14 +229,11 @@ impl SavedGroup {
             (log.told_at, log.tellings) = (saved.told_at, saved.tellings);
             log
         }));
-        for saved in self.members {
-            let Some(alert) = slots.get(saved.alert).filter(|a| group.member(**a).is_none()) else {
-                continue;
-            };
-            let mut member = Member::new(*alert);
+        group.members.extend(self.members.into_iter().filter_map(|saved| {
+            let mut member = Member::new(*slots.get(saved.alert)?);
             (member.told, member.again) = (saved.told, saved.again);
-            group.members.push(member);
-        }
+            Some(member)
+        }));
         group
     }
 }
