@@ -411,7 +411,9 @@ impl Group {
         if *compat == Compat::Alertmanager {
             // Its notification log has what the last message had, and nothing else.
             for (place, member) in self.members.iter_mut().enumerate() {
-                if !found.active.contains(&place) && !found.over.contains(&place) {
+                // Both are in ascending order.
+                let told = |places: &Places| places.binary_search(&place).is_ok();
+                if !told(&found.active) && !told(&found.over) {
                     member.told &= !bit;
                 }
             }
@@ -440,7 +442,7 @@ fn fires<'a>(member: &Member, alerts: &'a Alerts) -> Option<&'a Tracked> {
 }
 
 /// Is it muted, by whatever its receivers are muted by?
-fn is_quiet(tracked: &Tracked, time_muted: bool) -> bool {
+pub(crate) fn is_quiet(tracked: &Tracked, time_muted: bool) -> bool {
     let quiet = |quiet: Quiet| matches!(quiet, Quiet::Silenced | Quiet::Inhibited);
     time_muted || tracked.word.quiets().any(quiet)
 }

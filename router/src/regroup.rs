@@ -179,10 +179,13 @@ impl Router {
             return slot;
         }
         let plan = &self.teller.plan;
-        if self.groups.len() >= plan.limits.max_groups && key.labels.get(OVERFLOW).is_empty() {
-            self.teller.metrics.count_dropped("group_overflow", 1);
-            let key = GroupKey { labels: Labels::from([(OVERFLOW, "true")]), ..key };
-            return self.group_for(key, now, carried);
+        if self.groups.len() >= plan.limits.max_groups {
+            // Compared whole: an alert may have that label, too.
+            let overflow = Labels::from([(OVERFLOW, "true")]);
+            if key.labels != overflow {
+                self.teller.metrics.count_dropped("group_overflow", 1);
+                return self.group_for(GroupKey { labels: overflow, ..key }, now, carried);
+            }
         }
         let pools = plan.pools(key.route, key.named);
         let mut group = Group::new(key, pools, now);
