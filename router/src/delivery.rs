@@ -223,9 +223,8 @@ impl Router {
         let fired = lost.tells_resolved && alert.status(lost.notification.at) == Status::Firing;
         let Some(slot) = self.alerts.find(self.alerts.hash(alert), alert) else { return fired };
         let places = self.places(slot, lost);
-        let mut logs = places
-            .iter()
-            .filter_map(|(group, pool)| Some(self.groups.get(*group)?.logs.get(*pool)?));
+        let mut logs =
+            places.iter().filter_map(|(group, pool)| self.groups.get(*group)?.logs.get(*pool));
         let over = self.alerts.get(slot).is_some_and(Tracked::is_over);
         if places.is_empty() { fired && over } else { logs.all(|log| log.last != lost.hash) }
     }

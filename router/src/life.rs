@@ -161,11 +161,8 @@ impl Router {
             // Alertmanager tells of what was over before it was told, in the next message of the group.
             if told || self.teller.plan.compat == Compat::Alertmanager {
                 self.touch(group, now);
-            } else if let Some(group_now) = self.groups.get(group) {
-                let timing = self.teller.plan.timing(group_now);
-                if group_now.anchor != Stamp::NEVER {
-                    self.tidy(group, &timing, now);
-                }
+            } else if self.groups.get(group).is_some_and(|group| group.anchor != Stamp::NEVER) {
+                self.leave(group, slot, now);
             }
         }
         self.settle(slot);
@@ -301,7 +298,7 @@ impl Router {
             let mut group = Group::new(key, pools, now);
             let mut member = Member::new(slot);
             member.told = if status == Status::Resolved { u32::MAX } else { 0 };
-            group.members.push(member);
+            group.push(member);
             let rules =
                 Rules { now, compat: Compat::Birl, flap: &self.teller.plan.flap, muted: false };
             for pool in 0..group.logs.len() {

@@ -109,7 +109,7 @@ impl Router {
             let group = self.group_for(key, now, &mut carried);
             let Some(found) = self.groups.get_mut(group) else { continue };
             if found.member(slot).is_none() {
-                found.members.push(Member::new(slot));
+                found.push(Member::new(slot));
             }
             let mut member = Member::new(slot);
             for (pool, log) in found.logs.iter_mut().enumerate() {
@@ -235,7 +235,7 @@ impl Router {
         let Some(tracked) = self.alerts.remove(slot) else { return };
         for group in tracked.groups {
             let Some(found) = self.groups.get_mut(group) else { continue };
-            found.members.retain(|member| member.alert != slot);
+            found.remove(slot);
             if found.members.is_empty() {
                 self.groups.remove(group);
                 self.storm.forget(group);
@@ -264,7 +264,7 @@ impl Router {
             group.logs.push(known.log.clone());
             let mut member = Member::new(slot);
             (member.told, member.pending) = (1, u32::from(known.pending));
-            group.members.push(member);
+            group.push(member);
             let group = self.groups.insert(group);
             if let Some(tracked) = self.alerts.get_mut(slot) {
                 tracked.groups.push(group);

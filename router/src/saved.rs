@@ -255,11 +255,15 @@ impl SavedGroup {
             (log.told_at, log.tellings) = (saved.told_at, saved.tellings);
             log
         }));
-        group.members.extend(self.members.into_iter().filter_map(|saved| {
-            let mut member = Member::new(*slots.get(saved.alert)?);
+        for saved in self.members {
+            let alert = slots.get(saved.alert).copied();
+            let Some(alert) = alert.filter(|alert| group.member(*alert).is_none()) else {
+                continue;
+            };
+            let mut member = Member::new(alert);
             (member.told, member.again) = (saved.told, saved.again);
-            Some(member)
-        }));
+            group.push(member);
+        }
         group
     }
 }

@@ -1,6 +1,6 @@
 //! What is promised, where that is hard to keep: messages that are late or lost, tables that are full, clocks that jump.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use birl_router::{
     Alert, DedupKey, DedupWindow, DeliveryReport, LostCause, Matchers, Metrics, Notification,
@@ -221,8 +221,11 @@ fn flapping_is_set_back_with_the_clock() {
     let mut r = router(json("1m", &[("flap", flap)]));
     for now in (0..=600).step_by(300) {
         let now = DAY + now;
-        let report =
-            if now % 600 == 0 { alert("A", now) } else { alert("A", now).resolved(at(now)) };
+        let report = if now.is_multiple_of(600) {
+            alert("A", now)
+        } else {
+            alert("A", now).resolved(at(now))
+        };
         let sent = send(&mut r, report, now);
         sent.iter().for_each(|n| delivered(&mut r, n, now));
         let _ = tick(&mut r, now);
@@ -364,44 +367,4 @@ fn a_window_is_no_longer_because_the_clock_was_set_back() {
     let mut filtered = DedupWindow::new(Duration::MAX, usize::MAX).with_bloom_filter();
     filtered.admit(key, at(0));
     assert_eq!(filtered.len(), 1, "a capacity without a bound is no allocation without one");
-}
-
-fn took(what: impl FnOnce()) -> f64 {
-    let begun = Instant::now();
-    what();
-    begun.elapsed().as_secs_f64()
-}
-
-/// In one group of `n`: joining, resolving, reports, a restart, a reload. In seconds.
-fn one_group(n: usize, compat: &str) -> Vec<(&'static str, f64)> {
-    let mut all = Vec::new();
-    let json =
-        json("5m", &[("limits", json!({ "max_alerts": 1_000_000 })), ("compat", compat.into())]);
-    let mut r = router(json.clone());
-    let alerts: Vec<Alert> = (0..n).map(|i| alert(&format!("A{i}"), 0)).collect();
-    all.push(("join", took(|| alerts.iter().for_each(|a| drop(r.route(a.clone(), at(1)))))));
-    let mut sent = Vec::new();
-    all.push(("flush", took(|| sent = r.tick(at(301)))));
-    all.push(("save", took(|| drop(r.save()))));
-    all.push(("arrived", took(|| sent.iter().for_each(|n| delivered(&mut r, n, 302)))));
-    all.push(("again", took(|| alerts.iter().for_each(|a| drop(r.route(a.clone(), at(601)))))));
-    all.push(("reload", took(|| r.replace(config(json.clone()), at(602)).unwrap())));
-    all.push(("show", took(|| drop(r.alerts().count()))));
-    all.push((
-        "over",
-        took(|| alerts.iter().for_each(|a| drop(r.route(a.clone().resolved(at(603)), at(603))))),
-    ));
-    all.push(("flush over", took(|| sent = r.tick(at(901)))));
-    all.push(("over arrived", took(|| sent.iter().for_each(|n| delivered(&mut r, n, 902)))));
-    all
-}
-
-#[test]
-#[ignore = "a measurement"]
-fn measure() {
-    for compat in ["birl", "alertmanager"] {
-        for n in [2_000, 8_000] {
-            eprintln!("{compat} {n} {:.3?}", one_group(n, compat));
-        }
-    }
 }
