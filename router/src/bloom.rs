@@ -7,6 +7,8 @@ use crate::time;
 /// Bits for each key: with eight of them set by it, one new key in some four hundred is taken for an old one, and looked
 /// up exactly.
 const BITS_PER_KEY: usize = 12;
+/// A generation is 64 MiB at most, for forty million keys.
+const MOST_BLOCKS: usize = 1 << 20;
 /// Words of one block: a key's bits lie in one line of the cache.
 const BLOCK: usize = 8;
 
@@ -24,7 +26,8 @@ pub(crate) struct Bloom {
 impl Bloom {
     /// For so many keys in a window; more of them make it useless, never wrong.
     pub(crate) fn new(window: Duration, keys: usize) -> Self {
-        let blocks = (keys.saturating_mul(BITS_PER_KEY) / (BLOCK * 64)).max(1).next_power_of_two();
+        let blocks = keys.saturating_mul(BITS_PER_KEY) / (BLOCK * 64);
+        let blocks = blocks.clamp(1, MOST_BLOCKS).next_power_of_two();
         let empty = vec![0; blocks * BLOCK];
         Self { now: empty.clone(), before: empty, began: None, window }
     }
@@ -46,7 +49,7 @@ impl Bloom {
         if time::since(began, at) >= self.window {
             std::mem::swap(&mut self.now, &mut self.before);
             self.now.fill(0);
-            if time::since(began, at) >= 2 * self.window {
+            if time::since(began, at) >= self.window.saturating_mul(2) {
                 self.before.fill(0); // all of it is older than a window
             }
             self.began = Some(at);

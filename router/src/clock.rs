@@ -10,7 +10,7 @@ use crate::time::Stamp;
 use crate::{Alert, Status};
 
 /// Corrections of this size are what a clock does every day.
-const SLEW: Duration = Duration::from_secs(2);
+pub(crate) const SLEW: Duration = Duration::from_secs(2);
 /// A host that comes this late to a deadline was not running, or its clock has jumped.
 const LATE: Duration = Duration::from_secs(120);
 /// A host that is late more often than this is slow, and not the victim of a clock.
@@ -51,6 +51,9 @@ impl Clock {
         let back = self.now.since(now);
         if !first && back > SLEW {
             self.now = now;
+            // What was noted by the clock that was wrong is noted by the one that is right.
+            (self.distrust, self.jumped) = (self.distrust.minus(back), self.jumped.minus(back));
+            self.ahead = Duration::ZERO;
             return (now, Step::Back(back));
         }
         let due = deadline.map(|deadline| deadline.max(self.now));

@@ -75,7 +75,8 @@ impl DedupWindow {
         self
     }
 
-    /// How long ago `key` was admitted, if that is inside the window. Changes nothing.
+    /// How long ago `key` was admitted, if that is inside the window. Changes nothing. What was admitted more than a window
+    /// *ahead*, by a clock that has been set back since, is new.
     pub fn seen(&self, key: DedupKey<'_>, now: SystemTime) -> Option<Duration> {
         self.seen_hashed(self.hash(key), key, now)
     }
@@ -118,8 +119,11 @@ impl DedupWindow {
             return None;
         }
         let slot = self.entries.find(hash, |entry| entry.is(key))?;
-        let age = time::since(self.entries.get(slot)?.admitted, now);
-        (age < self.window).then_some(age)
+        let admitted = self.entries.get(slot)?.admitted;
+        // By a clock that was set back since it may be long before that is over.
+        let ahead = time::since(now, admitted) > self.window;
+        let age = time::since(admitted, now);
+        (age < self.window && !ahead).then_some(age)
     }
 
     pub(crate) fn admit_hashed(&mut self, hash: u64, key: DedupKey<'_>, now: SystemTime) {

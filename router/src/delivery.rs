@@ -1,12 +1,16 @@
 //! What became of a notification: it arrived, it goes elsewhere, or it is told again later.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::flush::is_quiet;
 use crate::outstanding::OnTheWay;
 use crate::report::{DeadLetter, DeliveryReport, DeliveryResult, LostCause, Reported};
 use crate::table::Slot;
+use crate::teller::UNREMEMBERED;
 use crate::time::Stamp;
-use crate::{EndpointId, Router, duration};
+use crate::tracked::Tracked;
+use crate::{Alert, Compat, EndpointId, Router, Status, duration};
 
 /// A dead letter is not tried again sooner than this, however short the de-duplication window.
 const MIN_REDELIVERY: Duration = Duration::from_secs(30);
@@ -17,7 +21,8 @@ enum News {
     Fires,
     /// In another episode than the one that was told.
     Anew,
-    Over,
+    /// It was this episode.
+    Over(u32),
 }
 
 impl Router {
@@ -48,22 +53,29 @@ impl Router {
 
     /// Who was told that an alert is over knows it now.
     fn arrived(&mut self, delivered: &OnTheWay, now: Stamp) {
-        for alert in delivered.parts.iter().flat_map(|part| &part.over) {
+        let mut touched: BTreeSet<Slot> = BTreeSet::new();
+        for (alert, number) in delivered.parts.iter().flat_map(|part| &part.over) {
+            let is_same = self.alerts.get(*alert).is_some_and(|t| t.number == *number);
             for (group, pool) in self.places(*alert, delivered) {
-                let Some(member) = self.groups.get_mut(group).and_then(|g| g.member_mut(*alert))
-                else {
-                    continue;
-                };
-                if member.pending & (1 << pool) != 0 {
-                    member.pending &= !(1 << pool);
-                    member.told &= !(1 << pool);
+                let bit = 1 << pool;
+                let Some(found) = self.groups.get_mut(group) else { continue };
+                let last = found.logs[pool].last == delivered.hash;
+                let Some(member) = found.member_mut(*alert) else { continue };
+                if is_same && member.pending & bit != 0 {
+                    (member.pending, member.told) = (member.pending & !bit, member.told & !bit);
+                } else if !is_same && last && self.teller.plan.compat == Compat::Birl {
+                    // It has fired again since, and this is the last that the pool has heard.
+                    (member.again, member.told) = (member.again & !bit, member.told & !bit);
                 }
-                let timing = self.groups.get(group).map(|group| self.teller.plan.timing(group));
-                if let Some(timing) = timing {
-                    self.tidy(group, &timing, now);
-                }
+                touched.insert(group);
             }
             self.settle(*alert);
+        }
+        for group in touched {
+            let timing = self.groups.get(group).map(|group| self.teller.plan.timing(group));
+            if let Some(timing) = timing {
+                self.tidy(group, &timing, now);
+            }
         }
     }
 
@@ -112,22 +124,26 @@ impl Router {
     fn take_back(&mut self, lost: &OnTheWay, at: Stamp, now: Stamp) -> bool {
         let mut still = false;
         for part in &lost.parts {
-            let news =
-                [(&part.fresh, News::Fires), (&part.renewed, News::Anew), (&part.over, News::Over)];
-            let all =
-                news.into_iter().flat_map(|(slots, news)| slots.iter().map(move |s| (*s, news)));
-            for (alert, news) in all {
+            let fires = part.fresh.iter().map(|slot| (*slot, News::Fires));
+            let anew = part.renewed.iter().map(|slot| (*slot, News::Anew));
+            let over = part.over.iter().map(|(slot, number)| (*slot, News::Over(*number)));
+            for (alert, news) in fires.chain(anew).chain(over) {
                 let Some(tracked) = self.alerts.get(alert) else { continue };
-                if tracked.is_over() != (news == News::Over) {
+                let holds = match news {
+                    News::Fires | News::Anew => !tracked.is_over(),
+                    News::Over(number) => tracked.is_over() && tracked.number == number,
+                };
+                if !holds {
                     continue;
                 }
                 for (group, pool) in self.places(alert, lost) {
+                    let is_in_last = self.is_in_last(alert, group, now);
                     let Some(found) = self.groups.get_mut(group) else { continue };
-                    let last = found.logs[pool].last == lost.hash;
+                    let last = found.logs[pool].last == lost.hash || !is_in_last;
                     let Some(member) = found.member_mut(alert) else { continue };
                     let bit = 1 << pool;
                     match news {
-                        News::Over if member.pending & bit != 0 => member.pending &= !bit,
+                        News::Over(_) if member.pending & bit != 0 => member.pending &= !bit,
                         News::Fires if last => member.told &= !bit,
                         News::Anew if last => member.again |= bit,
                         _ => continue,
@@ -177,21 +193,40 @@ impl Router {
         self.groups.due_by(slot, next);
     }
 
-    /// Has its pool been sent something later about every alert that it brought news of?
+    /// Is an alert of `group` that fires in whatever the group has told last? What is muted is not.
+    fn is_in_last(&self, alert: Slot, group: Slot, now: Stamp) -> bool {
+        let (Some(tracked), Some(group)) = (self.alerts.get(alert), self.groups.get(group)) else {
+            return false;
+        };
+        let rules = self.rules(group, now);
+        rules.compat == Compat::Alertmanager || !is_quiet(tracked, rules.muted)
+    }
+
+    /// Has its pool been sent something later about a group that it tells of?
     fn is_overtaken(&self, lost: &OnTheWay) -> bool {
-        let mut any = false;
-        for part in &lost.parts {
-            let Some(group) = self.groups.get(part.group).filter(|g| g.number == part.number)
-            else {
-                continue;
-            };
-            let Some(log) = group.logs.get(part.pool) else { continue };
-            if log.last == lost.hash {
-                return false;
+        let mut unknown = false;
+        for part in lost.parts.iter().filter(|part| part.group != UNREMEMBERED) {
+            let group = self.groups.get(part.group).filter(|group| group.number == part.number);
+            match group.and_then(|group| group.logs.get(part.pool)) {
+                Some(log) if log.last != lost.hash => return true,
+                Some(_) => {}
+                None => unknown = true,
             }
-            any = true;
         }
-        any
+        unknown && lost.notification.alerts.iter().any(|alert| self.is_outdated(alert, lost))
+    }
+
+    /// The group that told of the alert is gone, or has another configuration's place: does what `lost` said of it not
+    /// hold any more, or has its pool been sent something later?
+    fn is_outdated(&self, alert: &Alert, lost: &OnTheWay) -> bool {
+        // Whoever hears of no resolve is told that it fired, however late.
+        let fired = lost.tells_resolved && alert.status(lost.notification.at) == Status::Firing;
+        let Some(slot) = self.alerts.find(self.alerts.hash(alert), alert) else { return fired };
+        let places = self.places(slot, lost);
+        let mut logs =
+            places.iter().filter_map(|(group, pool)| self.groups.get(*group)?.logs.get(*pool));
+        let over = self.alerts.get(slot).is_some_and(Tracked::is_over);
+        if places.is_empty() { fired && over } else { logs.all(|log| log.last != lost.hash) }
     }
 
     /// Where a pool stands in the groups of an alert.

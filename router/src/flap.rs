@@ -57,6 +57,11 @@ impl Flaps {
         self.told_at = now;
     }
 
+    /// After the clock was set back.
+    pub(crate) fn turn_back(&mut self, by: Duration) {
+        (self.changed_at, self.told_at) = (self.changed_at.minus(by), self.told_at.minus(by));
+    }
+
     /// Until when its changes wait, if it flaps.
     pub(crate) fn waits_until(&self, config: &FlapConfig, now: Stamp) -> Option<Stamp> {
         // A little less than the number: the first changes have faded when the last one comes.

@@ -293,7 +293,7 @@ impl Router {
     pub(crate) fn tidy(&mut self, slot: Slot, timing: &Timing, now: Stamp) {
         let Some(group) = self.groups.get_mut(slot) else { return };
         let alerts = &mut self.alerts;
-        group.members.retain(|member| {
+        group.retain(|member| {
             let Some(tracked) = alerts.get_mut(member.alert) else { return false };
             let done = tracked.is_over() && member.told == 0 && member.pending == 0;
             if done {
@@ -301,9 +301,27 @@ impl Router {
             }
             !done
         });
-        if !group.members.is_empty() {
+        self.close_if_empty(slot, timing, now);
+    }
+
+    /// An alert is over of which nobody was told: it leaves the group.
+    pub(crate) fn leave(&mut self, slot: Slot, alert: Slot, now: Stamp) {
+        let Some(group) = self.groups.get_mut(slot) else { return };
+        if group.member(alert).is_none_or(|member| member.told != 0 || member.pending != 0) {
             return;
         }
+        group.remove(alert);
+        let timing = self.teller.plan.timing(group);
+        if let Some(tracked) = self.alerts.get_mut(alert) {
+            tracked.groups.retain(|group| *group != slot);
+        }
+        self.close_if_empty(slot, &timing, now);
+    }
+
+    fn close_if_empty(&mut self, slot: Slot, timing: &Timing, now: Stamp) {
+        let Some(group) = self.groups.get(slot).filter(|group| group.members.is_empty()) else {
+            return;
+        };
         let next = group.flushed.plus(timing.interval);
         if group.retired.is_some() || group.flushed == Stamp::NEVER || next <= now {
             self.groups.remove(slot);
@@ -411,7 +429,9 @@ impl Group {
         if *compat == Compat::Alertmanager {
             // Its notification log has what the last message had, and nothing else.
             for (place, member) in self.members.iter_mut().enumerate() {
-                if !found.active.contains(&place) && !found.over.contains(&place) {
+                // Both are in ascending order.
+                let told = |places: &Places| places.binary_search(&place).is_ok();
+                if !told(&found.active) && !told(&found.over) {
                     member.told &= !bit;
                 }
             }
@@ -440,7 +460,7 @@ fn fires<'a>(member: &Member, alerts: &'a Alerts) -> Option<&'a Tracked> {
 }
 
 /// Is it muted, by whatever its receivers are muted by?
-fn is_quiet(tracked: &Tracked, time_muted: bool) -> bool {
+pub(crate) fn is_quiet(tracked: &Tracked, time_muted: bool) -> bool {
     let quiet = |quiet: Quiet| matches!(quiet, Quiet::Silenced | Quiet::Inhibited);
     time_muted || tracked.word.quiets().any(quiet)
 }

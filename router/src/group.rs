@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::Labels;
@@ -14,6 +15,10 @@ use crate::wheel::Wheel;
 
 /// Pools that one group may tell: each has a bit in what a member remembers.
 pub(crate) const MAX_POOLS: usize = 32;
+/// So many members are looked through as fast as a map is asked.
+const FEW: usize = 32;
+/// After so many removals the places are written anew.
+const MOST_REMOVED: usize = 256;
 
 /// Which alerts are told together: those of one route whose labels agree in what it groups by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +48,8 @@ pub(crate) struct Group {
     /// Tells this group from another one in the same slot.
     pub(crate) number: u64,
     pub(crate) members: SmallVec<[Member; 1]>,
+    /// Where each is, once there are many.
+    places: Option<Box<Places>>,
     /// One for each pool of the route's receivers.
     pub(crate) logs: SmallVec<[Log; 1]>,
     pub(crate) began: Stamp,
@@ -50,6 +57,14 @@ pub(crate) struct Group {
     pub(crate) anchor: Stamp,
     /// When it was last told, as planned.
     pub(crate) flushed: Stamp,
+}
+
+/// Where each of many members is.
+#[derive(Debug)]
+struct Places {
+    /// Where it was when this was written: since then it can only have moved up, by so many places as were removed.
+    last_known: FxHashMap<Slot, usize>,
+    removed: usize,
 }
 
 /// An alert in a group. The masks have a bit for each of the group's logs.
@@ -115,6 +130,7 @@ impl Group {
             retired: None,
             number: 0,
             members: SmallVec::new(),
+            places: None,
             logs: pools.take(MAX_POOLS).map(Log::new).collect(),
             began: now,
             anchor: Stamp::NEVER,
@@ -124,11 +140,61 @@ impl Group {
     }
 
     pub(crate) fn member(&self, alert: Slot) -> Option<&Member> {
-        self.members.iter().find(|member| member.alert == alert)
+        self.members.get(self.place(alert)?)
     }
 
     pub(crate) fn member_mut(&mut self, alert: Slot) -> Option<&mut Member> {
-        self.members.iter_mut().find(|member| member.alert == alert)
+        let place = self.place(alert)?;
+        self.members.get_mut(place)
+    }
+
+    /// Adds a member that is not there yet.
+    pub(crate) fn push(&mut self, member: Member) {
+        if let Some(places) = &mut self.places {
+            places.last_known.insert(member.alert, self.members.len());
+        }
+        self.members.push(member);
+        if self.places.is_none() && self.members.len() > FEW {
+            self.find_places();
+        }
+    }
+
+    pub(crate) fn remove(&mut self, alert: Slot) {
+        let Some(place) = self.place(alert) else { return };
+        self.members.remove(place);
+        if let Some(places) = &mut self.places {
+            places.last_known.remove(&alert);
+            places.removed += 1;
+            if places.removed > MOST_REMOVED {
+                self.find_places();
+            }
+        }
+    }
+
+    /// Keeps those of which `keep` says so.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&mut Member) -> bool) {
+        let before = self.members.len();
+        self.members.retain(keep);
+        if self.places.is_some() && self.members.len() < before {
+            self.find_places();
+        }
+    }
+
+    fn place(&self, alert: Slot) -> Option<usize> {
+        let Some(places) = &self.places else {
+            return self.members.iter().position(|member| member.alert == alert);
+        };
+        let last_known = *places.last_known.get(&alert)?;
+        let earliest = last_known.saturating_sub(places.removed);
+        let among = self.members.get(earliest..=last_known.min(self.members.len() - 1))?;
+        let place = among.iter().rposition(|member| member.alert == alert)?;
+        Some(earliest + place)
+    }
+
+    fn find_places(&mut self) {
+        let alerts = self.members.iter().map(|member| member.alert);
+        self.places = (self.members.len() > FEW)
+            .then(|| Box::new(Places { last_known: alerts.zip(0..).collect(), removed: 0 }));
     }
 
     /// When something new could be told at the earliest, `now` or later.
@@ -185,7 +251,12 @@ impl Groups {
     pub(crate) fn insert(&mut self, mut group: Group) -> Slot {
         self.created += 1;
         group.number = self.created;
-        self.table.insert(self.key.hash_one(&group.key), group)
+        // Those that are retired are not found by their key, and may be as many as there are alerts of one.
+        let hash = match &group.retired {
+            Some(_) => self.key.hash_one(group.number),
+            None => self.key.hash_one(&group.key),
+        };
+        self.table.insert(hash, group)
     }
 
     /// Takes all groups out, to be given to another configuration.
@@ -260,9 +331,34 @@ impl Groups {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Looking through the list is what the map of places is instead of.
+        #[test]
+        fn members_are_where_a_search_finds_them(
+            steps in proptest::collection::vec((0..90_u32, 0..8_u32), 1..200),
+        ) {
+            let mut group = group();
+            for (alert, what) in steps {
+                match what {
+                    0 => group.retain(|member| member.alert % 5 != alert % 5),
+                    1 | 2 => group.remove(alert),
+                    _ if group.member(alert).is_none() => group.push(Member::new(alert)),
+                    _ => {}
+                }
+                for alert in 0..90 {
+                    let searched = group.members.iter().find(|member| member.alert == alert);
+                    let found = group.member(alert);
+                    prop_assert_eq!(found.map(std::ptr::from_ref), searched.map(std::ptr::from_ref));
+                }
+            }
+        }
+    }
 
     fn at(seconds: u64) -> Stamp {
         Stamp::from_ms(1_700_000_000_000 + seconds * 1000)

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::flush::Rules;
 use crate::group::{Group, Member};
 use crate::state::{Event, Quiet, State, Word};
 use crate::table::Slot;
-use crate::teller::Says;
+use crate::teller::{Says, UNREMEMBERED};
 use crate::time::Stamp;
 use crate::tracked::Tracked;
 use crate::{Alert, Compat, Notification, Outcome, Routed, Router, Status, duration};
 
 /// How long an alert that is over is remembered while somebody who was told "firing" could not be told "resolved".
 const KEEP_UNDELIVERED: Duration = Duration::from_secs(60 * 60);
+/// Of the alerts that are over, so many are asked whether they can make room.
+const MOST_ASKED_FOR_ROOM: usize = 32;
 
 impl Router {
     /// A firing report of an alert that is not remembered.
@@ -116,11 +120,14 @@ impl Router {
             let (forget_at, over_since) = (tracked.forget_at(), tracked.resolved_at);
             // Somebody who was told "firing" could not be told "resolved" yet, or waits for the group's next beat.
             let keep = over_since.plus(KEEP_UNDELIVERED).plus(self.longest_interval(slot));
+            let keep = keep.plus(self.teller.plan.flap.delay);
             if forget_at > now {
                 self.settle(slot);
             } else if self.believed(slot) && keep > now {
                 self.alerts.postpone(slot, keep);
             } else {
+                let untold = u64::from(self.believed(slot));
+                self.teller.metrics.count_dropped("resolve_given_up", untold);
                 self.forget(slot);
             }
             return;
@@ -154,11 +161,8 @@ impl Router {
             // Alertmanager tells of what was over before it was told, in the next message of the group.
             if told || self.teller.plan.compat == Compat::Alertmanager {
                 self.touch(group, now);
-            } else if let Some(group_now) = self.groups.get(group) {
-                let timing = self.teller.plan.timing(group_now);
-                if group_now.anchor != Stamp::NEVER {
-                    self.tidy(group, &timing, now);
-                }
+            } else if self.groups.get(group).is_some_and(|group| group.anchor != Stamp::NEVER) {
+                self.leave(group, slot, now);
             }
         }
         self.settle(slot);
@@ -167,9 +171,10 @@ impl Router {
     /// It fires after it was over, or in a new episode before the last one was.
     fn fires_anew(&mut self, slot: Slot, alert: Alert, now: Stamp) -> Routed {
         self.alerts.unmark_resolved(slot);
+        let number = self.alerts.next_episode();
         let Some(tracked) = self.alerts.get_mut(slot) else { return self.lost_track(now) };
         let was_over = tracked.word.holds(State::Resolved);
-        tracked.reopen(alert, now);
+        tracked.reopen(alert, number, now);
         tracked.set_word(tracked.word.next(Event::Reopen).0);
         if was_over {
             let flap = self.teller.plan.flap.clone();
@@ -293,12 +298,12 @@ impl Router {
             let mut group = Group::new(key, pools, now);
             let mut member = Member::new(slot);
             member.told = if status == Status::Resolved { u32::MAX } else { 0 };
-            group.members.push(member);
+            group.push(member);
             let rules =
                 Rules { now, compat: Compat::Birl, flap: &self.teller.plan.flap, muted: false };
             for pool in 0..group.logs.len() {
                 let found = rules.look(&group, pool, &self.alerts);
-                let says = Says { slot: Slot::MAX, group: &group, pool, found: &found };
+                let says = Says { slot: UNREMEMBERED, group: &group, pool, found: &found };
                 sent.extend(self.teller.tell(&[says], &self.alerts, now));
             }
         }
@@ -343,7 +348,10 @@ impl Router {
         if self.alerts.len() < limits.max_alerts {
             return None;
         }
-        match self.alerts.oldest_resolved() {
+        // Whoever was told "firing" and waits to be told "resolved" would wait for ever.
+        let oldest: SmallVec<[Slot; MOST_ASKED_FOR_ROOM]> =
+            self.alerts.oldest_resolved().take(MOST_ASKED_FOR_ROOM).collect();
+        match oldest.into_iter().find(|slot| !self.believed(*slot)) {
             Some(slot) => {
                 // Were it reported again now, nobody would know that it was told.
                 let over_since = self.alerts.get(slot).map_or(now, |tracked| tracked.resolved_at);

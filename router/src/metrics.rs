@@ -61,13 +61,14 @@ impl Metrics {
     /// | reason | what happened |
     /// | --- | --- |
     /// | `dead_letter` | no endpoint of the pool would take a notification |
-    /// | `untracked_full` | an alert was told, but not remembered: `max_alerts` are |
+    /// | `untracked_full` | an alert was told, but not remembered: `max_alerts` are, and fire or are still to be told to be over |
     /// | `untracked_large` | the same, because its labels are larger than `max_label_bytes` |
     /// | `dedup_evicted` | an alert that was over a moment ago made room for another: told again if it comes again |
     /// | `group_overflow` | an alert found no group, and no room for one: it shares one with others |
     /// | `inhibition_full` | an alert neither inhibits nor is inhibited: too many are known |
     /// | `unreported` | no report of a delivery came before newer notifications took its place |
     /// | `unknown_receiver` | an alert named a receiver that there is not; the default receiver was told |
+    /// | `resolve_given_up` | for more than an hour a receiver could not be told that an alert is over |
     /// | `receiver_gone` | a resolve whose receiver the configuration no longer has |
     /// | `overtaken` | a lost notification that a later one about the same alert has made pointless |
     /// | `stale_resolve` | a resolve of an episode that is no longer the current one |

@@ -46,8 +46,8 @@ pub(crate) struct Part {
     pub(crate) fresh: SmallVec<[Slot; 2]>,
     /// The alerts of which it is news that they fire anew.
     pub(crate) renewed: SmallVec<[Slot; 2]>,
-    /// The alerts of which it is news that they are over.
-    pub(crate) over: SmallVec<[Slot; 2]>,
+    /// The alerts of which it is news that they are over, and which of their episodes is.
+    pub(crate) over: SmallVec<[(Slot, u32); 2]>,
 }
 
 impl Outstanding {

@@ -109,6 +109,18 @@ impl Plan {
                 return Err(Error::new(ErrorKind::InvalidConfig, &route.path, message));
             }
         }
+        for (index, receiver) in (0..).zip(&config.receivers) {
+            // An alert may name it, past all routes.
+            let pools = plan.pools(ROOT, Named::Receiver(index)).count();
+            if pools > MAX_POOLS {
+                let message = format!(
+                    "`{}` has {pools} integrations, and an alert that names it can tell {MAX_POOLS}: make it two receivers",
+                    receiver.name
+                );
+                let place = format!("receivers[{index}]");
+                return Err(Error::new(ErrorKind::InvalidConfig, place, message));
+            }
+        }
         Ok((plan, endpoints))
     }
 

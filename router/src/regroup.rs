@@ -109,7 +109,7 @@ impl Router {
             let group = self.group_for(key, now, &mut carried);
             let Some(found) = self.groups.get_mut(group) else { continue };
             if found.member(slot).is_none() {
-                found.members.push(Member::new(slot));
+                found.push(Member::new(slot));
             }
             let mut member = Member::new(slot);
             for (pool, log) in found.logs.iter_mut().enumerate() {
@@ -179,10 +179,13 @@ impl Router {
             return slot;
         }
         let plan = &self.teller.plan;
-        if self.groups.len() >= plan.limits.max_groups && key.labels.get(OVERFLOW).is_empty() {
-            self.teller.metrics.count_dropped("group_overflow", 1);
-            let key = GroupKey { labels: Labels::from([(OVERFLOW, "true")]), ..key };
-            return self.group_for(key, now, carried);
+        if self.groups.len() >= plan.limits.max_groups {
+            // Compared whole: an alert may have that label, too.
+            let overflow = Labels::from([(OVERFLOW, "true")]);
+            if key.labels != overflow {
+                self.teller.metrics.count_dropped("group_overflow", 1);
+                return self.group_for(GroupKey { labels: overflow, ..key }, now, carried);
+            }
         }
         let pools = plan.pools(key.route, key.named);
         let mut group = Group::new(key, pools, now);
@@ -232,7 +235,7 @@ impl Router {
         let Some(tracked) = self.alerts.remove(slot) else { return };
         for group in tracked.groups {
             let Some(found) = self.groups.get_mut(group) else { continue };
-            found.members.retain(|member| member.alert != slot);
+            found.remove(slot);
             if found.members.is_empty() {
                 self.groups.remove(group);
                 self.storm.forget(group);
@@ -261,7 +264,7 @@ impl Router {
             group.logs.push(known.log.clone());
             let mut member = Member::new(slot);
             (member.told, member.pending) = (1, u32::from(known.pending));
-            group.members.push(member);
+            group.push(member);
             let group = self.groups.insert(group);
             if let Some(tracked) = self.alerts.get_mut(slot) {
                 tracked.groups.push(group);

@@ -127,6 +127,8 @@ impl Router {
     /// [`tick`](Self::tick) otherwise.
     pub fn route(&mut self, alert: Alert, now: SystemTime) -> Routed {
         let now = self.observe(now);
+        // Else one that has begun would hit this alert now, and again at the next tick.
+        self.advance_silences(now);
         let hash = self.alerts.hash(&alert);
         let slot = self.alerts.find(hash, &alert);
         let known = slot.and_then(|slot| self.alerts.get(slot)).filter(|known| !known.is_over());

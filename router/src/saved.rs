@@ -1,12 +1,13 @@
 //! What a router has to know after a restart, to be kept by the host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::error::{Error, ErrorKind};
-use crate::group::{Group, GroupKey, Log, Member, Named};
+use crate::group::{Group, GroupKey, Log, MAX_POOLS, Member, Named};
 use crate::receiver::PoolId;
 use crate::regroup::Old;
 use crate::state::Event;
@@ -105,13 +106,11 @@ impl Router {
             let saved = by_slot.get(&part.group).and_then(|place| groups.get_mut(*place));
             let (Some(_), Some(saved)) = (known, saved) else { continue };
             let bit = 1_u32.checked_shl(u32::try_from(part.pool).unwrap_or(u32::MAX)).unwrap_or(0);
-            for member in &mut saved.members {
-                let is = |slot: &Slot| places.get(slot) == Some(&member.alert);
-                if part.fresh.iter().any(is) {
-                    member.told &= !bit;
-                } else if part.renewed.iter().any(is) {
-                    member.again |= bit;
-                }
+            // It may arrive all the same, so who is told keeps the right to hear that it is over.
+            let news = part.fresh.iter().chain(&part.renewed);
+            let news: HashSet<usize> = news.filter_map(|slot| places.get(slot).copied()).collect();
+            for member in saved.members.iter_mut().filter(|member| news.contains(&member.alert)) {
+                member.again |= bit;
             }
             if let Some(log) = saved.logs.get_mut(part.pool) {
                 log.tellings = log.tellings.saturating_sub(1);
@@ -152,7 +151,7 @@ impl Router {
     /// As [`Router::new`]; and [`ErrorKind::InvalidConfig`] at `saved` for a form that a later version has written.
     pub fn restore(
         config: Config,
-        saved: SavedRouter,
+        mut saved: SavedRouter,
         metrics: Metrics,
         now: SystemTime,
     ) -> Result<Self, Error> {
@@ -166,6 +165,7 @@ impl Router {
         let mut router = Self::with_metrics(config, metrics)?;
         let at = router.observe(now);
         router.clock.distrust(at);
+        saved.turn_back(at);
         router.told_unremembered = saved.told_unremembered;
         for silence in saved.silences {
             let restored = router.silences.restore(silence, now);
@@ -184,10 +184,12 @@ impl Router {
             let key = group.key.clone();
             old.insert(slot, Old::new(group.into_group(&slots), key));
         }
-        for (slot, group) in &old {
+        // In their order, which is not that of a map: it decides who is told first.
+        for slot in 0..u32::try_from(old.len()).unwrap_or(u32::MAX) {
+            let Some(group) = old.get(&slot) else { continue };
             for member in group.members() {
                 if let Some(tracked) = router.alerts.get_mut(member.alert) {
-                    tracked.groups.push(*slot);
+                    tracked.groups.push(slot);
                 }
             }
         }
@@ -219,21 +221,49 @@ impl Router {
     }
 }
 
+impl SavedRouter {
+    /// What was saved by a clock that was ahead of `now` is set back with it, as while the router runs.
+    fn turn_back(&mut self, now: Stamp) {
+        let seen = self.alerts.iter().map(|alert| alert.seen);
+        let flushed = self.groups.iter().map(|group| group.flushed);
+        let latest = seen.chain(flushed).filter(|at| *at != Stamp::NEVER).max().unwrap_or(now);
+        let by = latest.since(now);
+        if by <= clock::SLEW {
+            return;
+        }
+        for alert in &mut self.alerts {
+            for at in [&mut alert.seen, &mut alert.admitted, &mut alert.resolved_at] {
+                *at = at.minus(by);
+            }
+        }
+        for group in &mut self.groups {
+            let logs = group.logs.iter_mut().map(|log| &mut log.told_at);
+            let own = [&mut group.began, &mut group.anchor, &mut group.flushed];
+            own.into_iter().chain(logs).for_each(|at| *at = at.minus(by));
+        }
+    }
+}
+
 impl SavedGroup {
     fn into_group(self, slots: &[Slot]) -> Group {
         let key = GroupKey { route: 0, named: Named::ByTree, labels: self.labels };
         let mut group = Group::new(key, std::iter::empty(), self.began);
         (group.anchor, group.flushed) = (self.anchor, self.flushed);
-        group.logs.extend(self.logs.into_iter().map(|saved| {
+        // Each log has a bit in what a member remembers.
+        group.logs.extend(self.logs.into_iter().take(MAX_POOLS).map(|saved| {
             let mut log = Log::new(&PoolId::from(saved.pool));
             (log.told_at, log.tellings) = (saved.told_at, saved.tellings);
             log
         }));
-        group.members.extend(self.members.into_iter().filter_map(|saved| {
-            let mut member = Member::new(*slots.get(saved.alert)?);
+        for saved in self.members {
+            let alert = slots.get(saved.alert).copied();
+            let Some(alert) = alert.filter(|alert| group.member(*alert).is_none()) else {
+                continue;
+            };
+            let mut member = Member::new(alert);
             (member.told, member.again) = (saved.told, saved.again);
-            Some(member)
-        }));
+            group.push(member);
+        }
         group
     }
 }

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-
-use smallvec::SmallVec;
+use std::time::SystemTime;
 
 use crate::endpoint::{Candidate, Choice, Endpoints};
 use crate::flush::Findings;
@@ -19,6 +18,8 @@ use crate::{Alert, Compat, EndpointId, Labels, Metrics, Notification, SlaTier, S
 
 /// Most reasons are shorter, and so written without growing.
 const ROOM_FOR_A_REASON: usize = 160;
+/// In place of the group of what is told without being remembered.
+pub(crate) const UNREMEMBERED: Slot = Slot::MAX;
 /// Alerts that a digest shows; of the others it tells the number.
 const MAX_IN_DIGEST: usize = 100;
 /// The label that names a digest's receiver, in place of the labels of a group.
@@ -66,7 +67,7 @@ impl Teller {
         let behind = self.outstanding.behind(log.last, status, ways);
         let choice = behind.or_else(|| self.choose(ways, sla, &[], now))?;
 
-        let (told, truncated) = self.content(all, wants_resolved, alerts);
+        let (told, truncated) = self.content(all, wants_resolved, alerts, at);
         let group_key = match (all, &first.group.retired) {
             ([_], Some(key)) => key.to_string(),
             ([_], None) => self.plan.group_key(&first.group.key),
@@ -98,7 +99,7 @@ impl Teller {
             pool: PoolId::clone(&log.pool),
             sla,
             tried: Vec::new(),
-            parts: all.iter().map(|says| says.part(wants_resolved)).collect(),
+            parts: all.iter().map(|says| says.part(wants_resolved, alerts)).collect(),
             hash,
             tells_resolved: wants_resolved,
             pending: None,
@@ -111,6 +112,7 @@ impl Teller {
         all: &[Says<'_>],
         wants_resolved: bool,
         alerts: &Alerts,
+        now: SystemTime,
     ) -> (Vec<Alert>, u64) {
         let compat = self.plan.compat == Compat::Alertmanager;
         let places = all.iter().flat_map(|says| {
@@ -121,7 +123,15 @@ impl Teller {
             places.map(|place| (says.group, *place))
         });
         let told = places.filter_map(|(group, place)| {
-            Some(alerts.get(group.members.get(place)?.alert)?.alert.clone())
+            let tracked = alerts.get(group.members.get(place)?.alert)?;
+            let mut alert = tracked.alert.clone();
+            // An end that is not believed, or that a clock has not reached: the message says what holds.
+            match (tracked.is_over(), alert.ends_at.is_some_and(|end| end <= now)) {
+                (false, true) => alert.ends_at = None,
+                (true, false) => alert.ends_at = Some(now),
+                _ => {}
+            }
+            Some(alert)
         });
         let mut told: Vec<Alert> = told.collect();
         let most = if all.len() > 1 { MAX_IN_DIGEST } else { usize::MAX };
@@ -215,7 +225,12 @@ impl Teller {
 }
 
 impl Says<'_> {
-    fn part(&self, wants_resolved: bool) -> Part {
+    fn part(&self, wants_resolved: bool, alerts: &Alerts) -> Part {
+        let numbered = |place: &usize| {
+            let slot = self.group.members.get(*place)?.alert;
+            Some((slot, alerts.get(slot)?.number))
+        };
+        let over = self.found.over.iter().filter(|_| wants_resolved).filter_map(numbered).collect();
         let slots = |places: &[usize]| {
             places.iter().filter_map(|place| Some(self.group.members.get(*place)?.alert)).collect()
         };
@@ -230,7 +245,7 @@ impl Says<'_> {
             pool: self.pool,
             fresh: slots(&fresh),
             renewed: slots(&renewed),
-            over: if wants_resolved { slots(&self.found.over) } else { SmallVec::new() },
+            over,
         }
     }
 }
@@ -242,7 +257,7 @@ fn content_hash(
     tellings: u32,
     pool: &str,
     told: &[Alert],
-    now: std::time::SystemTime,
+    now: SystemTime,
 ) -> u64 {
     let mut fnv = Fnv::default();
     fnv.field(pool).number(u64::from(tellings));

@@ -33,6 +33,8 @@ pub(crate) struct Tracked {
     pub(crate) resolved_at: Stamp,
     /// It ended for want of a report: the next one is told, however soon it comes.
     pub(crate) timed_out: bool,
+    /// Tells this episode from every other one of any alert: slots are used again, and an alert fires again.
+    pub(crate) number: u32,
     /// The groups that it is a member of.
     pub(crate) groups: SmallVec<[Slot; 2]>,
     /// What few alerts have.
@@ -56,6 +58,8 @@ pub(crate) struct Alerts {
     wheel: Wheel,
     /// Those that are over, oldest first: the ones that make room.
     resolved: BTreeSet<(Stamp, Slot)>,
+    /// How many episodes there have been; wraps.
+    episodes: u32,
 }
 
 impl Tracked {
@@ -68,6 +72,7 @@ impl Tracked {
             admitted: now,
             resolved_at: Stamp::NEVER,
             timed_out: false,
+            number: 0,
             groups: SmallVec::new(),
             rare: None,
         }
@@ -111,7 +116,8 @@ impl Tracked {
     }
 
     /// Fires anew, in this report's episode.
-    pub(crate) fn reopen(&mut self, mut alert: Alert, now: Stamp) {
+    pub(crate) fn reopen(&mut self, mut alert: Alert, number: u32, now: Stamp) {
+        self.number = number;
         alert.labels.clone_from(&self.alert.labels);
         self.began = Stamp::of(alert.starts_at);
         let before = std::mem::replace(&mut self.alert, alert);
@@ -186,6 +192,7 @@ impl Alerts {
             key: RandomState::new(),
             wheel: Wheel::new(),
             resolved: BTreeSet::new(),
+            episodes: 0,
         }
     }
 
@@ -203,8 +210,15 @@ impl Alerts {
         })
     }
 
-    pub(crate) fn insert(&mut self, hash: u64, tracked: Tracked) -> Slot {
+    pub(crate) fn insert(&mut self, hash: u64, mut tracked: Tracked) -> Slot {
+        tracked.number = self.next_episode();
         self.table.insert(hash, tracked)
+    }
+
+    /// A number for an episode that begins.
+    pub(crate) fn next_episode(&mut self) -> u32 {
+        self.episodes = self.episodes.wrapping_add(1);
+        self.episodes
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Tracked> {
@@ -258,9 +272,9 @@ impl Alerts {
         Some(tracked)
     }
 
-    /// The alert that has been over the longest, to make room; `None` if all are firing.
-    pub(crate) fn oldest_resolved(&self) -> Option<Slot> {
-        self.resolved.first().map(|(_, slot)| *slot)
+    /// The alerts that are over, the one that has been for the longest first: they make room.
+    pub(crate) fn oldest_resolved(&self) -> impl Iterator<Item = Slot> {
+        self.resolved.iter().map(|(_, slot)| *slot)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {
@@ -287,6 +301,9 @@ impl Alerts {
             let Some(tracked) = self.table.get_mut(slot) else { continue };
             for at in [&mut tracked.seen, &mut tracked.admitted, &mut tracked.resolved_at] {
                 *at = at.minus(by);
+            }
+            if let Some(rare) = &mut tracked.rare {
+                rare.flaps.turn_back(by);
             }
             let at =
                 if tracked.is_over() { tracked.forget_at() } else { tracked.ends(resolve_timeout) };

@@ -22,6 +22,7 @@ mod matchers; // labels and matchers
 mod metrics; // the counters, as Prometheus sees them
 mod mutes; // silences and inhibitions in the router
 mod pains; // size, and readers beside the writer
+mod promises; // what is told, where that is hard to keep: late and lost messages, full tables, clocks
 mod restart; // what was saved goes on
 mod routes; // the tree, against a naive twin
 #[cfg(feature = "rules")]
