@@ -38,6 +38,12 @@ impl Router {
         if !report.is_final() {
             return Reported::default();
         }
+        let lost = matches!(report.result, DeliveryResult::Lost { .. });
+        let on_its_way_to = self.teller.outstanding.endpoint(&report.notification_id);
+        if lost && on_its_way_to.is_some_and(|endpoint| *endpoint != report.endpoint) {
+            // Said twice: it is on its way to another endpoint since the first time.
+            return Reported::default();
+        }
         match (&report.result, self.teller.outstanding.remove(&report.notification_id)) {
             (DeliveryResult::Lost { cause, error }, Some(lost)) => {
                 self.send_elsewhere(lost, &report.endpoint, *cause, error, now)

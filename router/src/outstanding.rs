@@ -97,6 +97,11 @@ impl Outstanding {
         self.by_age.values()
     }
 
+    /// The endpoint that it is on its way to.
+    pub(crate) fn endpoint(&self, id: &str) -> Option<&EndpointId> {
+        Some(&self.by_age.get(self.by_id.get(id)?)?.notification.endpoint)
+    }
+
     pub(crate) fn remove(&mut self, id: &str) -> Option<OnTheWay> {
         let on_the_way = self.by_age.remove(&self.by_id.remove(id)?)?;
         self.by_hash.remove(&on_the_way.hash);

@@ -368,3 +368,16 @@ fn a_window_is_no_longer_because_the_clock_was_set_back() {
     filtered.admit(key, at(0));
     assert_eq!(filtered.len(), 1, "a capacity without a bound is no allocation without one");
 }
+
+/// A host says twice that it is lost: the second one says nothing of the endpoint that it has gone to since.
+#[test]
+fn what_is_lost_once_goes_elsewhere_once() {
+    let receivers = json!([{
+        "name": "all",
+        "endpoints": [{ "name": "a", "stdout": {} }, { "name": "b", "stdout": {} }, { "name": "c", "stdout": {} }]
+    }]);
+    let mut r = router(json("0s", &[("receivers", receivers)]));
+    let sent = send(&mut r, alert("A", 0), 0);
+    assert_eq!(lost(&mut r, &sent[0], 1).resend.len(), 1);
+    assert_eq!(lost(&mut r, &sent[0], 1), Reported::default());
+}
