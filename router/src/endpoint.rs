@@ -150,6 +150,21 @@ impl Endpoints {
         self.version = Arc::new(AtomicU64::new(old.version() + 1));
     }
 
+    /// After the clock was set back: every time that was taken by it.
+    pub(crate) fn turn_back(&mut self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        for shared in &self.vitals {
+            let mut vitals = shared.read();
+            for at in [&mut vitals.failed, &mut vitals.probed, &mut vitals.spared] {
+                *at = at.map(|at| at.saturating_sub(by));
+            }
+            for fed in [&mut vitals.rtt, &mut vitals.peak] {
+                *fed = fed.map(|(ms, at)| (ms, at.saturating_sub(by)));
+            }
+            shared.write(vitals);
+        }
+    }
+
     /// Records an attempt, and the pause that the endpoint asked for. `true` if the same question may have another
     /// answer now.
     pub(crate) fn attempt(

@@ -177,6 +177,15 @@ impl Router {
         });
         let says: Vec<Says<'_>> = says.collect();
         let sent = self.teller.tell(&says, &self.alerts, now);
+        let wants_resolved = sent.as_ref().is_some_and(|sent| sent.tells_resolved);
+        let (listed, _) = self.teller.listed(&says, wants_resolved);
+        for (part, place) in listed {
+            let Some(telling) = all.get(part).filter(|_| sent.is_some()) else { continue };
+            let group = self.groups.get_mut(telling.slot);
+            if let Some(member) = group.and_then(|group| group.members.get_mut(place)) {
+                member.by_name |= 1 << telling.pool;
+            }
+        }
         for telling in all {
             let planned = self.planned(telling.slot, now);
             let Some(group) = self.groups.get_mut(telling.slot) else { continue };

@@ -53,6 +53,8 @@ pub(crate) struct Group {
     /// One for each pool of the route's receivers.
     pub(crate) logs: SmallVec<[Log; 1]>,
     pub(crate) began: Stamp,
+    /// When the first of the alerts that have come to it began.
+    pub(crate) oldest: Stamp,
     /// When it was first told, as planned: the interval is counted from here.
     pub(crate) anchor: Stamp,
     /// When it was last told, as planned.
@@ -75,6 +77,8 @@ pub(crate) struct Member {
     pub(crate) told: u32,
     /// Who is being told that it is over, and has not confirmed it.
     pub(crate) pending: u32,
+    /// Who was told of it by its name, and not as one of so many.
+    pub(crate) by_name: u32,
     /// Who is told by another group of the same alert.
     pub(crate) skip: u32,
     /// Who is to be told again that it fires, whatever was told: a new episode.
@@ -108,7 +112,7 @@ pub(crate) struct Groups {
 
 impl Member {
     pub(crate) fn new(alert: Slot) -> Self {
-        Self { alert, told: 0, pending: 0, skip: 0, again: 0 }
+        Self { alert, told: 0, pending: 0, by_name: 0, skip: 0, again: 0 }
     }
 }
 
@@ -133,6 +137,7 @@ impl Group {
             places: None,
             logs: pools.take(MAX_POOLS).map(Log::new).collect(),
             began: now,
+            oldest: Stamp::NEVER,
             anchor: Stamp::NEVER,
             flushed: Stamp::NEVER,
             key,

@@ -266,6 +266,14 @@ impl Router {
         reason: &'static str,
         now: Stamp,
     ) -> Routed {
+        let at = now.to_system_time();
+        if !self.silences.matching(&alert.labels, at, &mut self.silence_scratch).is_empty() {
+            // Told when it is reported after the silence, if it is not remembered then either.
+            self.teller.metrics.count_dropped(reason, 1);
+            let word = Word::ACTIVE.with(Quiet::Silenced, true);
+            let reason = "silenced, and not remembered: there is no room for it".to_owned();
+            return self.nothing(word.state(), Outcome::Muted, reason);
+        }
         self.told_unremembered = true;
         self.teller.metrics.count_dropped(reason, 1);
         let notifications = self.tell_alone(hash, alert, Status::Firing, now);

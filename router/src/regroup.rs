@@ -102,7 +102,7 @@ impl Router {
     ) {
         let Some(tracked) = self.alerts.get(slot) else { return };
         let keys = self.teller.plan.group_keys(&tracked.alert, &mut self.scratch);
-        let again = tracked.groups.clone();
+        let (again, alert_began) = (tracked.groups.clone(), tracked.began);
         let mut seen: SmallVec<[PoolId; 4]> = SmallVec::new();
         let mut joined: SmallVec<[Slot; 2]> = SmallVec::new();
         for key in keys {
@@ -111,6 +111,7 @@ impl Router {
             if found.member(slot).is_none() {
                 found.push(Member::new(slot));
             }
+            found.oldest = found.oldest.min(alert_began);
             let mut member = Member::new(slot);
             for (pool, log) in found.logs.iter_mut().enumerate() {
                 let bit = 1 << pool;
@@ -125,6 +126,7 @@ impl Router {
                     member.told |= if known.told { bit } else { 0 };
                     member.pending |= if known.pending { bit } else { 0 };
                     member.again |= if known.again { bit } else { 0 };
+                    member.by_name |= if known.by_name { bit } else { 0 };
                     if log.told_at == Stamp::NEVER {
                         *log = known.log;
                     }
@@ -208,11 +210,9 @@ impl Router {
         let mut at = group.next_flush(timing.wait, timing.interval, now);
         // Alertmanager does not wait with what has fired for longer than that already.
         let compat = self.teller.plan.compat == Compat::Alertmanager;
-        if compat && group.anchor == Stamp::NEVER {
-            let mut members = group.members.iter().filter_map(|m| self.alerts.get(m.alert));
-            if members.any(|tracked| tracked.began.plus(timing.wait) < now) {
-                at = now;
-            }
+        let untold = compat && group.anchor == Stamp::NEVER;
+        if untold && group.oldest.plus(timing.wait) < now {
+            at = now;
         }
         self.groups.due_by(slot, at);
     }
@@ -264,6 +264,7 @@ impl Router {
             group.logs.push(known.log.clone());
             let mut member = Member::new(slot);
             (member.told, member.pending) = (1, u32::from(known.pending));
+            member.by_name = u32::from(known.by_name);
             group.push(member);
             let group = self.groups.insert(group);
             if let Some(tracked) = self.alerts.get_mut(slot) {
@@ -304,6 +305,7 @@ struct Known {
     told: bool,
     pending: bool,
     again: bool,
+    by_name: bool,
 }
 
 impl Old {
@@ -330,7 +332,8 @@ fn knowledge(slot: Slot, was_in: &[Slot], old: &HashMap<Slot, Old>) -> Vec<Known
                 (member.told & (1 << pool) != 0, member.pending & (1 << pool) != 0);
             if told && known.iter().all(|known| known.log.pool != log.pool) {
                 let again = member.again & (1 << pool) != 0;
-                known.push(Known { log: log.clone(), told, pending, again });
+                let by_name = member.by_name & (1 << pool) != 0;
+                known.push(Known { log: log.clone(), told, pending, again, by_name });
             }
         }
     }

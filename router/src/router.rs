@@ -261,6 +261,7 @@ impl Router {
                 self.alerts.turn_back(by, now, timeout);
                 self.groups.turn_back(by, now);
                 self.storm.turn_back(by);
+                self.teller.endpoints.turn_back(by);
             }
         }
         now

@@ -75,6 +75,8 @@ struct SavedMember {
     told: u32,
     /// By log: it is to be told again.
     again: u32,
+    /// By log: it was told by name.
+    by_name: u32,
 }
 
 impl Router {
@@ -124,7 +126,12 @@ impl Router {
     fn save_group(&self, group: &Group, places: &HashMap<Slot, usize>) -> SavedGroup {
         let members = group.members.iter().filter_map(|member| {
             let alert = *places.get(&member.alert)?;
-            Some(SavedMember { alert, told: member.told, again: member.again })
+            Some(SavedMember {
+                alert,
+                told: member.told,
+                again: member.again,
+                by_name: member.by_name,
+            })
         });
         let logs = group.logs.iter().map(|log| SavedLog {
             pool: log.pool.to_string(),
@@ -261,7 +268,7 @@ impl SavedGroup {
                 continue;
             };
             let mut member = Member::new(alert);
-            (member.told, member.again) = (saved.told, saved.again);
+            (member.told, member.again, member.by_name) = (saved.told, saved.again, saved.by_name);
             group.push(member);
         }
         group

@@ -106,6 +106,35 @@ impl Teller {
         })
     }
 
+    /// Which alerts a message names, as the place of the group in `all` and that of the member in the group; and how many
+    /// more there are. A digest names so many, and every alert that is over of which the pool was told by name.
+    pub(crate) fn listed(
+        &self,
+        all: &[Says<'_>],
+        wants_resolved: bool,
+    ) -> (Vec<(usize, usize)>, usize) {
+        let compat = self.plan.compat == Compat::Alertmanager;
+        let (mut named, mut others) = (Vec::new(), Vec::new());
+        for (part, says) in all.iter().enumerate() {
+            let found = says.found;
+            let over = found.over.iter().filter(|_| wants_resolved);
+            let unheard = found.unheard.iter().filter(|_| wants_resolved && compat);
+            others.extend(found.active.iter().map(|place| (part, *place)));
+            for place in over {
+                let known = says.group.members.get(*place);
+                let by_name = known.is_some_and(|member| member.by_name & (1 << says.pool) != 0);
+                let list = if by_name && all.len() > 1 { &mut named } else { &mut others };
+                list.push((part, *place));
+            }
+            others.extend(unheard.map(|place| (part, *place)));
+        }
+        let most = if all.len() > 1 { MAX_IN_DIGEST } else { usize::MAX };
+        let truncated = others.len().saturating_sub(most);
+        others.truncate(most);
+        named.append(&mut others);
+        (named, truncated)
+    }
+
     /// The alerts that are told, and how many more there are.
     fn content(
         &self,
@@ -114,14 +143,9 @@ impl Teller {
         alerts: &Alerts,
         now: SystemTime,
     ) -> (Vec<Alert>, u64) {
-        let compat = self.plan.compat == Compat::Alertmanager;
-        let places = all.iter().flat_map(|says| {
-            let found = says.found;
-            let over = found.over.iter().filter(move |_| wants_resolved);
-            let unheard = found.unheard.iter().filter(move |_| wants_resolved && compat);
-            let places = found.active.iter().chain(over).chain(unheard);
-            places.map(|place| (says.group, *place))
-        });
+        let (places, truncated) = self.listed(all, wants_resolved);
+        let places =
+            places.into_iter().filter_map(|(part, place)| Some((all.get(part)?.group, place)));
         let told = places.filter_map(|(group, place)| {
             let tracked = alerts.get(group.members.get(place)?.alert)?;
             let mut alert = tracked.alert.clone();
@@ -133,11 +157,7 @@ impl Teller {
             }
             Some(alert)
         });
-        let mut told: Vec<Alert> = told.collect();
-        let most = if all.len() > 1 { MAX_IN_DIGEST } else { usize::MAX };
-        let truncated = told.len().saturating_sub(most);
-        told.truncate(most);
-        (told, u64::try_from(truncated).unwrap_or(u64::MAX))
+        (told.collect(), u64::try_from(truncated).unwrap_or(u64::MAX))
     }
 
     fn reason(

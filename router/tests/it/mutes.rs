@@ -214,6 +214,18 @@ fn a_preview_shows_what_a_silence_would_hit() {
     assert_eq!(hit, ["web"], "what is over is not hit");
 }
 
+/// Too many alerts to remember this one, and it is silenced all the same.
+#[test]
+fn what_cannot_be_remembered_is_silenced_too() {
+    let mut r = router(json(&[("limits", json!({ "max_alerts": 1 }))]));
+    let _ = send(&mut r, alert("A", 0), 0);
+    r.set_silence(silence("alertname=B", 100), at(0)).unwrap();
+    let muted = r.route(alert("B", 0), at(1));
+    assert_eq!((muted.outcome, muted.state), (Outcome::Muted, State::Silenced));
+    assert_eq!(send(&mut r, alert("C", 0), 1), ["all:firing"]);
+    assert_eq!(send(&mut r, alert("B", 0), 100), ["all:firing"]);
+}
+
 /// Whoever looks sees the silence at once: the state is judged when it is set, not when the group is told.
 #[test]
 fn pain_26_the_state_after_a_silence_is_seen_at_once() {

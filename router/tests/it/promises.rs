@@ -381,3 +381,32 @@ fn what_is_lost_once_goes_elsewhere_once() {
     assert_eq!(lost(&mut r, &sent[0], 1).resend.len(), 1);
     assert_eq!(lost(&mut r, &sent[0], 1), Reported::default());
 }
+
+/// A digest says how many fire; whoever was told of each by itself is told of each that it is over.
+#[test]
+fn a_digest_hides_no_resolve_behind_a_number() {
+    let mut r = router(json!({
+        "route": { "receiver": "all", "group_by": ["alertname"], "group_wait": "0s", "group_interval": "0s" },
+        "receivers": [{ "name": "all", "rate_limit": { "per_minute": 1, "burst": 300 }, "stdout_configs": [{}] }],
+    }));
+    for i in 0..300 {
+        let sent = send(&mut r, alert(&format!("A{i}"), 0), 0);
+        assert_eq!(sent[0].alerts.len(), 1);
+        delivered(&mut r, &sent[0], 0);
+    }
+    let mut resolved = Vec::new();
+    for i in 0..300 {
+        resolved.extend(send(&mut r, over(&format!("A{i}"), 1), 1));
+    }
+    for now in 2..600 {
+        resolved.extend(tick(&mut r, now));
+    }
+    let mut named: Vec<&str> = resolved
+        .iter()
+        .flat_map(|n| n.alerts.iter())
+        .map(|alert| alert.labels.get("alertname"))
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named.len(), 300);
+}

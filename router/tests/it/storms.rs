@@ -311,6 +311,27 @@ fn a_clock_that_is_set_back_delays_nothing() {
     }
 }
 
+/// What is known of endpoints is set back as well: one that asked to be spared for a minute is not spared for a day.
+#[test]
+fn a_clock_that_is_set_back_spares_no_endpoint_for_longer() {
+    const DAY: u64 = 86_400;
+    let mut json = twenty("cluster");
+    json["route"]["group_wait"] = json!("0s");
+    json["receivers"] = json!([{ "name": "all", "endpoints": [{ "name": "a", "host": {} }] }]);
+    let mut r = router(json);
+    let n = r.route(of_cluster(0), at(10 * DAY)).notifications.remove(0);
+    let mut report = DeliveryReport::delivered(&n, Duration::ZERO, at(10 * DAY));
+    report.result = birl_router::DeliveryResult::Retrying {
+        error: "429".into(),
+        pause: Duration::from_secs(60),
+    };
+    report.retry_after = Some(Duration::from_secs(60));
+    let _ = r.report(&report, at(10 * DAY));
+    assert_eq!(r.endpoints(at(10 * DAY))[0].spared_for, Some(Duration::from_secs(60)));
+    let _ = r.tick(at(9 * DAY));
+    assert_eq!(r.endpoints(at(9 * DAY))[0].spared_for, Some(Duration::from_secs(60)));
+}
+
 #[test]
 fn every_alert_of_a_restart_waits_for_its_group() {
     // Alertmanager tells what has fired for longer than the wait at once; before what inhibits it has been reported.
