@@ -300,11 +300,12 @@ proptest! {
         next_change_is_never_late(&entries, from, nanos, MINUTE, 2 * 24 * 60)?;
     }
 
-    /// In quarters of an hour over a month anywhere in these years: every offset is a multiple of it.
+    /// In quarters of an hour over a month anywhere in these years, where every offset, and every time at which it
+    /// changes, is a multiple of it. (Casey's clock once jumped at one minute past midnight.)
     #[test]
     fn the_next_change_in_a_month_is_the_twins(
-        entries in prop::collection::vec((any_entry(15), prop::sample::select(&ZONES[..])), 1..3),
-        from in year_begins(2021)..year_begins(2025),
+        entries in prop::collection::vec((any_entry(15), prop::sample::select(on_the_quarter())), 1..3),
+        from in year_begins(YEARS.start)..year_begins(YEARS.end),
         nanos in 0..1_000_000_000_u32,
     ) {
         next_change_is_never_late(&entries, from, nanos, 15 * MINUTE, 31 * 24 * 4)?;
@@ -312,6 +313,11 @@ proptest! {
 }
 
 /// Found once for each zone.
+fn on_the_quarter() -> Vec<&'static str> {
+    let even = |name: &&str| transitions_of(name).iter().all(|at| at % (15 * MINUTE) == 0);
+    ZONES.into_iter().filter(even).collect()
+}
+
 fn transitions_of(name: &str) -> &'static [i64] {
     use std::collections::HashMap;
     use std::sync::OnceLock;
