@@ -65,7 +65,7 @@ pub(crate) struct Group {
 #[derive(Debug)]
 struct Places {
     /// Where it was when this was written: since then it can only have moved up, by so many places as were removed.
-    last_known: FxHashMap<Slot, usize>,
+    last_known: FxHashMap<Slot, u32>,
     removed: usize,
 }
 
@@ -156,7 +156,8 @@ impl Group {
     /// Adds a member that is not there yet.
     pub(crate) fn push(&mut self, member: Member) {
         if let Some(places) = &mut self.places {
-            places.last_known.insert(member.alert, self.members.len());
+            let place = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+            places.last_known.insert(member.alert, place);
         }
         self.members.push(member);
         if self.places.is_none() && self.members.len() > FEW {
@@ -189,7 +190,7 @@ impl Group {
         let Some(places) = &self.places else {
             return self.members.iter().position(|member| member.alert == alert);
         };
-        let last_known = *places.last_known.get(&alert)?;
+        let last_known = *places.last_known.get(&alert)? as usize;
         let earliest = last_known.saturating_sub(places.removed);
         let among = self.members.get(earliest..=last_known.min(self.members.len() - 1))?;
         let place = among.iter().rposition(|member| member.alert == alert)?;

@@ -191,12 +191,12 @@ impl Inhibition {
         self.rules.name(rule)
     }
 
-    /// How many firing alerts are known.
+    /// How many firing alerts are known: those that a rule is about.
     pub fn len(&self) -> usize {
         self.alerts.len()
     }
 
-    /// Is none known to fire?
+    /// Is none known to fire that a rule is about?
     pub fn is_empty(&self) -> bool {
         self.alerts.is_empty()
     }
@@ -223,6 +223,9 @@ impl Inhibition {
         let meets = |side, rule: &&u32| rules.can_meet(**rule, side, labels);
         let as_source = sources.iter().filter(|rule| meets(Side::Source, rule)).count();
         let as_target = targets.iter().filter(|rule| meets(Side::Target, rule)).count();
+        if as_source + as_target == 0 {
+            return true; // no rule is about it: nothing has to be known of it
+        }
         if self.alerts.len() >= self.options.max_alerts
             || self.places + as_source + as_target > self.options.max_places
         {

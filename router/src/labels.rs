@@ -202,9 +202,11 @@ trait CollectSorted {
     fn collect_sorted(self) -> Labels;
 }
 
-impl<'a, I: Iterator<Item = (&'a str, &'a str)>> CollectSorted for I {
+impl<'a, I: Iterator<Item = (&'a str, &'a str)> + Clone> CollectSorted for I {
     fn collect_sorted(self) -> Labels {
-        let mut out = String::new();
+        // Room for all of it, with two digits for each length: nothing is moved while it is written.
+        let size = self.clone().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let mut out = String::with_capacity(size);
         for (name, value) in self {
             push(&mut out, name);
             push(&mut out, value);
