@@ -29,9 +29,10 @@ pub(crate) struct MatcherIndex {
     entries: Vec<Option<Entry>>,
 }
 
-/// The one condition that most conjunctions begin with, `name="value"`, where a query finds it without detours.
+/// The one condition that most conjunctions begin with, `name="value"`, where a query finds it without detours. Whoever
+/// asks a few of them in a row may keep their gates in a row, see [`MatcherIndex::gate`].
 #[derive(Debug, Clone, Copy)]
-struct Gate {
+pub(crate) struct Gate {
     name: u32,
     value: u32,
     /// What it says is all there is to say.
@@ -209,7 +210,23 @@ impl MatcherIndex {
     /// Does this conjunction hold? `labels` have been looked up.
     #[inline]
     pub(crate) fn holds(&self, id: u32, labels: &Labels, scratch: &IndexScratch) -> bool {
-        let Some(gate) = self.gates.get(id as usize) else { return false };
+        self.gates.get(id as usize).is_some_and(|gate| self.opens(*gate, id, labels, scratch))
+    }
+
+    /// What to ask this conjunction first; as long as it is not replaced.
+    pub(crate) fn gate(&self, id: u32) -> Gate {
+        self.gates.get(id as usize).copied().unwrap_or(NO_GATE)
+    }
+
+    /// As [`holds`](Self::holds), by the conjunction's gate.
+    #[inline]
+    pub(crate) fn opens(
+        &self,
+        gate: Gate,
+        id: u32,
+        labels: &Labels,
+        scratch: &IndexScratch,
+    ) -> bool {
         if gate.name != NO_GATE.name {
             if scratch.seen(gate.name).is_none_or(|seen| seen.value != gate.value) {
                 return false;

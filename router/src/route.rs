@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) use self::compile::Names;
 pub use self::explain::{RouteStep, RouteVerdict};
 use crate::config::SlaTier;
-use crate::index::{IndexScratch, MatcherIndex};
+use crate::index::{Gate, IndexScratch, MatcherIndex};
 use crate::{Labels, Matchers};
 
 /// With fewer children than this, asking each is as fast as a look-up.
@@ -40,7 +40,7 @@ pub struct RouteTree {
     /// What the walk needs of each node, close together.
     nodes: Vec<Node>,
     /// The children of all nodes, those of one node in a row.
-    children: Vec<u32>,
+    children: Vec<Child>,
     /// Every node by its number; those with many siblings are filed, in the scope of their parent.
     index: MatcherIndex,
 }
@@ -50,6 +50,13 @@ struct Node {
     first_child: u32,
     children: u32,
     continues: bool,
+}
+
+/// What is asked of a child where it has few siblings, without looking anywhere else.
+#[derive(Debug, Clone, Copy)]
+struct Child {
+    number: u32,
+    gate: Gate,
 }
 
 /// One node of a [`RouteTree`], with what it inherited.
@@ -126,13 +133,16 @@ impl RouteTree {
     fn walk(&self, number: u32, labels: &Labels, scratch: &mut RouteScratch) {
         let before = scratch.found.len();
         let children = self.children(number);
-        let few = if children.len() < INDEX_FROM {
-            Some(children)
-        } else {
-            self.index.one_list(number, &scratch.index)
-        };
-        if let Some(few) = few {
-            for child in few {
+        if children.len() < INDEX_FROM {
+            for child in children {
+                if self.index.opens(child.gate, child.number, labels, &scratch.index)
+                    && self.take(child.number, labels, scratch)
+                {
+                    break;
+                }
+            }
+        } else if let Some(list) = self.index.one_list(number, &scratch.index) {
+            for child in list {
                 if self.ask(*child, labels, scratch) {
                     break;
                 }
@@ -155,9 +165,11 @@ impl RouteTree {
 
     /// Takes what the child takes. True: that was the last one.
     fn ask(&self, child: u32, labels: &Labels, scratch: &mut RouteScratch) -> bool {
-        if !self.index.holds(child, labels, &scratch.index) {
-            return false;
-        }
+        self.index.holds(child, labels, &scratch.index) && self.take(child, labels, scratch)
+    }
+
+    /// The same of a child that matches.
+    fn take(&self, child: u32, labels: &Labels, scratch: &mut RouteScratch) -> bool {
         let node = self.nodes[child as usize];
         if node.children == 0 {
             scratch.found.push(child);
@@ -167,7 +179,7 @@ impl RouteTree {
         !node.continues
     }
 
-    fn children(&self, number: u32) -> &[u32] {
+    fn children(&self, number: u32) -> &[Child] {
         let node = self.nodes[number as usize];
         let first = node.first_child as usize;
         &self.children[first..first + node.children as usize]

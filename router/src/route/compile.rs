@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::{GroupBy, INDEX_FROM, Node, Route, RouteTree};
+use super::{Child, GroupBy, INDEX_FROM, Node, Route, RouteTree};
 use crate::config::{Config, RouteConfig, SlaTier};
 use crate::error::{Error, ErrorKind, nearest};
 use crate::index::MatcherIndex;
@@ -159,6 +159,7 @@ impl RouteTree {
     }
 
     fn file(&mut self) {
+        let mut first_child = 0;
         for (number, route) in (0..).zip(&self.routes) {
             match route.parent {
                 Some(parent) if self.routes[parent as usize].children.len() >= INDEX_FROM => {
@@ -167,12 +168,14 @@ impl RouteTree {
                 _ => self.index.insert_unfiled(number, &route.matchers),
             }
             self.nodes.push(Node {
-                first_child: self.children.len() as u32,
+                first_child,
                 children: route.children.len() as u32,
                 continues: route.continue_matching,
             });
-            self.children.extend_from_slice(&route.children);
+            first_child += route.children.len() as u32;
         }
+        let children = self.routes.iter().flat_map(|route| &route.children);
+        self.children = children.map(|n| Child { number: *n, gate: self.index.gate(*n) }).collect();
     }
 }
 
