@@ -130,6 +130,7 @@ impl fmt::Display for Unknown {
             Self::Absent => "no signal has that name",
             Self::Ambiguous => "several signals have that name",
             Self::Empty => "no ready instance has a usable sample",
+            Self::Failed(fault) => return write!(f, "the last attempt failed: {}", fault.as_str()),
             Self::Stale => "too old",
             Self::FromTheFuture => "its time stamp lies ahead",
             Self::NoneReady => "no instance is ready",

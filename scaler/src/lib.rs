@@ -116,6 +116,7 @@ mod ratio;
 mod restraint;
 mod signal;
 mod signal_window;
+mod source;
 mod spec;
 mod state;
 mod target;
@@ -140,6 +141,7 @@ pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessS
 pub use crate::proposal::{Band, Proposal, Reading, Unknown};
 pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
+pub use crate::source::{Fault, FaultKind, SignalSource};
 pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Unit;
 use crate::milli::Milli;
+use crate::source::FaultKind;
 
 /// What one metric says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,8 @@ pub enum Unknown {
     Ambiguous,
     /// It holds no usable sample of a ready instance.
     Empty,
+    /// It could not be measured, and what was measured before is too old or nothing.
+    Failed(FaultKind),
     /// It is older than its `max_age`.
     Stale,
     /// It lies further ahead than its `max_age`: a clock is wrong.

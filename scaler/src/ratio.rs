@@ -70,8 +70,11 @@ fn named<'a>(name: &str, signals: &'a [Signal]) -> Result<&'a Signal, Unknown> {
 
 /// The signal, if it is of our time.
 fn believable(signal: &Signal, now: SystemTime) -> Result<&Signal, Unknown> {
+    if let (Some(fault), true) = (signal.fault, signal.samples.is_empty()) {
+        return Err(Unknown::Failed(fault));
+    }
     if elapsed(signal.at, now) > signal.max_age {
-        return Err(Unknown::Stale);
+        return Err(signal.fault.map_or(Unknown::Stale, Unknown::Failed));
     }
     if signal.at > later(now, signal.max_age) {
         return Err(Unknown::FromTheFuture);

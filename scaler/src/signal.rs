@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::intent::ScaleIntent;
 use crate::milli::Milli;
+use crate::source::FaultKind;
 
 /// How long a signal is believed when nobody says otherwise.
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
@@ -66,6 +67,10 @@ pub struct Signal {
     /// Older than this it is Unknown.
     #[serde(with = "crate::duration::serde", default = "default_max_age")]
     pub max_age: Duration,
+    /// Why the last attempt to measure it failed, if it did: the samples are then those of an
+    /// earlier one, or none. For the record; what is believed goes by the age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
 }
 
 /// One instance's value.
@@ -140,7 +145,12 @@ impl Instance {
 impl Signal {
     /// A signal that is believed for a minute.
     pub fn new(name: impl AsRef<str>, samples: Vec<Sample>, at: SystemTime) -> Self {
-        Self { name: name.as_ref().into(), samples, at, max_age: DEFAULT_MAX_AGE }
+        Self { name: name.as_ref().into(), samples, at, max_age: DEFAULT_MAX_AGE, fault: None }
+    }
+
+    /// A signal that could not be measured, and why.
+    pub fn failed(name: impl AsRef<str>, fault: FaultKind, at: SystemTime) -> Self {
+        Self { fault: Some(fault), ..Self::new(name, Vec::new(), at) }
     }
 
     /// Sets how long it is believed.

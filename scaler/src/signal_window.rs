@@ -83,6 +83,7 @@ impl SignalWindow {
             samples: samples.collect(),
             at: newest.or(self.last).unwrap_or(SystemTime::UNIX_EPOCH),
             max_age: self.max_age,
+            fault: None,
         }
     }
 

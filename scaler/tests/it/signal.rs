@@ -1,8 +1,8 @@
 //! What is not known is Unknown, and Unknown never scales down.
 
 use birl_scaler::{
-    Instance, Limit, MetricSpec, Observation, Reading, Reason, Replicas, Sample, Signal,
-    SignalWindow, Unknown,
+    FaultKind, Instance, Limit, MetricSpec, Observation, Reading, Reason, Replicas, Sample,
+    ScalerSpec, Signal, SignalWindow, Unknown,
 };
 
 use crate::support::{at, cpu, decider, prompt, seconds, signal};
@@ -138,4 +138,24 @@ fn observations_are_read_from_files() {
     assert_eq!(seen.signals[0].samples[1..], [Sample::unknown(""), Sample::unknown("")]);
     let text = serde_json::to_string(&seen).unwrap();
     assert_eq!(serde_json::from_str::<Observation>(&text).unwrap(), seen);
+}
+
+#[test]
+fn a_failed_read_is_unknown_by_its_kind_and_what_was_read_before_is_believed_for_its_time() {
+    let mut spec = ScalerSpec::new("workers", 1, 10);
+    spec.metrics = vec![MetricSpec::utilization("cpu", 60)];
+    let mut decider = decider(spec);
+    let why = |decision: &birl_scaler::Decision| decision.proposals[0].to_string();
+    let seen = |signal| Observation::new(Replicas::ready(4)).signal(signal);
+
+    let failed = Signal::failed("cpu", FaultKind::Refused, at(0));
+    let decision = decider.decide(&seen(failed), at(0));
+    assert_eq!(why(&decision), "cpu is Unknown (the last attempt failed: refused)");
+
+    let mut earlier = Signal::new("cpu", vec![Sample::new("", 60.0)], at(0));
+    earlier.fault = Some(FaultKind::Timeout);
+    let decision = decider.decide(&seen(earlier.clone()), at(60));
+    assert_eq!(why(&decision), "cpu 60 % is inside 42–78 % (target 60 %)");
+    let decision = decider.decide(&seen(earlier), at(61));
+    assert_eq!(why(&decision), "cpu is Unknown (the last attempt failed: timeout)");
 }
