@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use self::disk::{Disk, Locked, Os};
 #[cfg(all(fuzzing, feature = "file"))]
@@ -70,6 +70,8 @@ struct State {
     /// Why it cannot be written now.
     trouble: Option<(ErrorKind, String)>,
     thread: Option<JoinHandle<()>>,
+    /// The thread looks soon, without being told.
+    looks: bool,
     is_over: bool,
 }
 
@@ -158,10 +160,14 @@ impl Store {
         if self.shared.writer.is_none() || !state.schedule.is_first() {
             return;
         }
-        state.schedule.moved(ticks());
+        let now = ticks();
+        state.schedule.moved(now);
         if state.thread.is_some() {
+            let is_soon_enough = state.looks && matches!(state.schedule.due(now), Due::At(_));
             drop(state);
-            self.shared.work.notify_one();
+            if !is_soon_enough {
+                self.shared.work.notify_one();
+            }
             return;
         }
         let shared = Arc::clone(&self.shared);
@@ -214,6 +220,7 @@ impl Drop for Store {
 impl Shared {
     /// The thread: writes when that is due, until the store is gone.
     fn run(&self) {
+        let mut has_written = false;
         loop {
             let mut state = self.state();
             let sync = loop {
@@ -221,19 +228,39 @@ impl Shared {
                     return;
                 }
                 let now = ticks();
-                state = match state.schedule.due(now) {
+                let due = match state.schedule.due(now) {
                     Due::Write => break false,
                     Due::Sync => break true,
-                    Due::Nothing => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
-                    Due::At(then) => {
-                        let waited = self.work.wait_timeout(state, then - now);
-                        waited.unwrap_or_else(PoisonError::into_inner).0
-                    }
+                    Due::Nothing => None,
+                    Due::At(then) => Some(then),
                 };
+                let look = state.schedule.next_look(now).filter(|_| has_written);
+                let look = look.filter(|look| due.is_none_or(|due| *look < due));
+                has_written = false;
+                state.looks = look.is_some();
+                state = self.wait(state, look.or(due).map(|then| then - now));
+                if std::mem::take(&mut state.looks) && state.schedule.may_write() {
+                    break false;
+                }
             };
             drop(state);
             // The state knows of a failure, and when to try again.
             self.commit(sync).ok();
+            has_written = true;
+        }
+    }
+
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        at_most: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        match at_most {
+            None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => {
+                let waited = self.work.wait_timeout(state, time);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
         }
     }
 
@@ -251,7 +278,8 @@ impl Shared {
         let mut state = self.state();
         match &done {
             Ok(is_synced) => {
-                state.schedule.written(*is_synced, now.saturating_duration_since(begun));
+                let took = now.saturating_duration_since(begun);
+                state.schedule.written(*is_synced, now, took);
                 // What is written first is everything, synced.
                 state.is_inherited = false;
                 if state.trouble.take().is_some() {

@@ -35,6 +35,10 @@ pub(super) struct Schedule {
     /// When the oldest place moved that is written, and not synced.
     unsynced: Option<Instant>,
     is_slow: bool,
+    /// When places were last written, if they ever were.
+    written_at: Option<Instant>,
+    /// Places move all the time: those that were written last had moved soon after the ones before.
+    is_busy: bool,
     /// When it is tried again, and how long was waited for that.
     retry: Option<(Instant, Duration)>,
 }
@@ -70,16 +74,31 @@ impl Schedule {
         }
     }
 
-    /// What moved until now is taken to be written.
-    pub(super) fn taken(&mut self) {
-        let unwritten = self.unwritten.take();
-        self.unsynced = self.unsynced.or(unwritten);
+    /// After a write: when to look for places that moved since, without being told of the first. To
+    /// be told, and then to wait until it is due, is to be woken twice for each write.
+    pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
+        let may_wait = self.retry.is_none() && !self.is_slow;
+        (self.is_busy && may_wait).then(|| now + WRITE_WITHIN)
     }
 
-    /// What was taken is written, and synced too if that is said.
-    pub(super) fn written(&mut self, is_synced: bool, took: Duration) {
+    /// Whether there is something to write at such a look, though it is not due.
+    pub(super) fn may_write(&self) -> bool {
+        self.unwritten.is_some() && self.retry.is_none()
+    }
+
+    /// What moved until now is taken to be written.
+    pub(super) fn taken(&mut self) {
+        let Some(unwritten) = self.unwritten.take() else { return };
+        let is_soon = |at: Instant| unwritten.saturating_duration_since(at) < WRITE_WITHIN;
+        self.is_busy = self.written_at.is_some_and(is_soon);
+        self.unsynced.get_or_insert(unwritten);
+    }
+
+    /// What was taken is written by now, and synced too if that is said.
+    pub(super) fn written(&mut self, is_synced: bool, now: Instant, took: Duration) {
         self.retry = None;
         self.is_slow = took > SLOW;
+        self.written_at = Some(now);
         if is_synced {
             self.unsynced = None;
         }
@@ -110,14 +129,14 @@ mod tests {
         assert_eq!(schedule.due(start), Due::At(start + 50 * MS));
         assert_eq!(schedule.due(start + 50 * MS), Due::Write);
         schedule.taken();
-        schedule.written(false, MS);
+        schedule.written(false, start + 51 * MS, MS);
         assert_eq!(schedule.due(start + 60 * MS), Due::At(start + 1000 * MS));
         schedule.moved(start + 980 * MS);
         assert_eq!(schedule.oldest(), Some(start));
         assert_eq!(schedule.due(start + 990 * MS), Due::At(start + 1000 * MS));
         assert_eq!(schedule.due(start + 1000 * MS), Due::Sync);
         schedule.taken();
-        schedule.written(true, MS);
+        schedule.written(true, start + 1001 * MS, MS);
         assert_eq!((schedule.due(start + 2000 * MS), schedule.oldest()), (Due::Nothing, None));
     }
 
@@ -128,12 +147,30 @@ mod tests {
         schedule.moved(start);
         schedule.taken();
         schedule.moved(start + 10 * MS);
-        schedule.written(false, 51 * MS);
+        schedule.written(false, start + 51 * MS, 51 * MS);
         assert_eq!(schedule.due(start + 51 * MS), Due::Sync);
         schedule.taken();
-        schedule.written(true, 50 * MS);
+        schedule.written(true, start + 101 * MS, 50 * MS);
         schedule.moved(start + 200 * MS);
         assert_eq!(schedule.due(start + 200 * MS), Due::At(start + 250 * MS));
+    }
+
+    #[test]
+    fn what_moves_all_the_time_is_looked_for_and_what_moves_at_times_is_told_of() {
+        let start = crate::shell::ticks();
+        let mut schedule = Schedule::default();
+        let mut write = |moved: u32, took| {
+            schedule.moved(start + moved * MS);
+            schedule.taken();
+            let now = start + (moved + 50) * MS;
+            schedule.written(false, now, took);
+            schedule.next_look(now).map(|at| at - now)
+        };
+        assert_eq!(write(0, MS), None);
+        assert_eq!(write(60, MS), Some(50 * MS));
+        assert_eq!(write(115, 51 * MS), None);
+        assert_eq!(write(170, MS), Some(50 * MS));
+        assert_eq!(write(270, MS), None);
     }
 
     #[test]
@@ -155,7 +192,7 @@ mod tests {
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
         assert_eq!(schedule.oldest(), Some(since));
         schedule.taken();
-        schedule.written(true, MS);
+        schedule.written(true, now, MS);
         assert_eq!(schedule.due(now), Due::Nothing);
     }
 }
