@@ -75,6 +75,8 @@ pub(super) struct Reading<F> {
     account: Account,
     /// How it was at the last look.
     size: u64,
+    /// The last read reached the end of what was there.
+    at_end: bool,
     /// There is a hole at `at`, and what stands before it was not taken yet.
     at_hole: bool,
     /// When it was last seen to grow, or lost its name.
@@ -144,6 +146,7 @@ impl<F: Handle> Reading<F> {
             memory: Memory::default(),
             account: Account { book: None, key: "".into() },
             size: stat.size,
+            at_end: false,
             at_hole: false,
             touched: now,
             rested: true,
@@ -214,6 +217,7 @@ impl<F: Handle> Reading<F> {
     pub(super) fn fill(&mut self, now: Instant) -> io::Result<Filled> {
         let room = self.framer.room();
         let space = room.len();
+        self.at_end = false;
         if space == 0 {
             return Ok(Filled::More);
         }
@@ -236,6 +240,7 @@ impl<F: Handle> Reading<F> {
         }
         self.at += read as u64;
         self.trusted &= read == 0;
+        self.at_end = read < space;
         Ok(match read {
             0 => Filled::Nothing,
             _ if read < space => Filled::Last,

@@ -27,11 +27,12 @@ impl<F: Handle> Reading<F> {
         Ok(false)
     }
 
-    /// Ends the look after a batch, if there is no line left, and the file was as long as what was
-    /// read when it was asked whether it had been cut.
+    /// Ends the look after a batch, if there is no line left, and all that was there was read before
+    /// it was asked whether the file had been cut. What was written since then is for the next look:
+    /// to go after each line that comes while a busy file is read costs more than the line.
     pub(in crate::file) fn end_look_early(&mut self) {
-        let is_all_read = self.checked && !self.content.is_packed() && self.size == self.at;
-        if is_all_read && !self.framer.has_lines() {
+        let is_all_read = self.checked && (self.at_end || self.size == self.at);
+        if is_all_read && !self.content.is_packed() && !self.framer.has_lines() {
             (self.rested, self.trusted) = (true, true);
             self.framer.rest();
         }
