@@ -131,8 +131,10 @@ impl Catalog {
 
     /// It was read up to this mark.
     pub(super) fn advance(&self, mark: FileMark) {
-        let inode = (mark.file.dev, mark.file.ino);
-        if let (true, Some(known)) = (self.is_of_pattern, self.lock().files.get_mut(&inode)) {
+        if !self.is_of_pattern {
+            return;
+        }
+        if let Some(known) = self.lock().files.get_mut(&(mark.file.dev, mark.file.ino)) {
             *known = Known::Held(mark);
         }
     }

@@ -439,8 +439,8 @@ impl<F: Handle> Reading<F> {
     }
 
     fn grow_head(&mut self) {
-        let head = self.memory.head();
-        if head.len > self.id.head.len {
+        if self.memory.head_bytes() > self.id.head.len as usize {
+            let head = self.memory.head();
             self.id = Arc::new(FileId { head, ..self.id.as_ref().clone() });
         }
     }

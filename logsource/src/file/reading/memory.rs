@@ -83,6 +83,11 @@ impl Memory {
         }
     }
 
+    /// How many of the first bytes are known.
+    pub(super) fn head_bytes(&self) -> usize {
+        self.first.len()
+    }
+
     /// The checksum of the first bytes.
     pub(super) fn head(&self) -> Head {
         let len = u32::try_from(self.first.len()).unwrap_or(0);
