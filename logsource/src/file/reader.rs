@@ -190,8 +190,8 @@ impl<'a> Reader<'a> {
     fn read(&mut self, path: &Arc<Path>, now: Instant) {
         // How it is before it is read: what comes later shows.
         let before = self.watcher.blind(path).map(|_| Real.stat(path).ok().flatten());
-        let is_plain = before.is_none() && self.table.was_only_written(path);
-        let Some(follower) = self.table.follower(path) else { return };
+        let Some((follower, is_written)) = self.table.to_read(path) else { return };
+        let is_plain = before.is_none() && is_written;
         match follower.step(now, usize::MAX) {
             Ok(Some(batch)) => {
                 // Of what is written all the time, that is the end of a look. At its name, and at
@@ -299,22 +299,20 @@ impl<'a> Reader<'a> {
         if watcher.drain(patterns, |path| !table.kin(path).is_empty(), seen) {
             self.nap.begin(now);
         }
-        if seen.is_empty() {
+        if let Some(path) = seen.again.take() {
+            self.heed(&path, false, now);
+        }
+        if self.seen.is_empty() {
             return;
         }
-        let mut seen = std::mem::take(seen);
+        let mut seen = std::mem::take(&mut self.seen);
+        let is_one = seen.is_one_written();
         let touched = seen.touched.drain().map(|path| (path, true));
         for (path, is_strange) in touched.chain(seen.written.drain().map(|path| (path, false))) {
-            self.table.touch_kin(&path);
-            let is_followed = match is_strange {
-                true => self.table.touch(&path),
-                false => self.table.touch_written(&path),
-            };
-            if !is_followed {
-                self.meet(&path, now);
-            } else if self.table.follower(&path).is_some_and(|follower| follower.is_idle()) {
-                // It may be the new name of one that is still read under its old one.
-                self.table.touch_busy();
+            let has_kin = self.table.touch_kin(&path);
+            let is_followed = self.heed(&path, is_strange, now);
+            if is_one && is_followed && !has_kin {
+                self.watcher.remember(&path);
             }
         }
         // What came while it began may have been opened before it was told of.
@@ -335,6 +333,21 @@ impl<'a> Reader<'a> {
         self.seen = seen;
     }
 
+    /// Something happened to a path. Says whether it was followed before.
+    fn heed(&mut self, path: &Path, is_strange: bool, now: Instant) -> bool {
+        let is_followed = match is_strange {
+            true => self.table.touch(path),
+            false => self.table.touch_written(path),
+        };
+        if !is_followed {
+            self.meet(path, now);
+        } else if self.table.follower(path).is_some_and(|follower| follower.is_idle()) {
+            // It may be the new name of one that is still read under its old one.
+            self.table.touch_busy();
+        }
+        is_followed
+    }
+
     /// Something happened to a path that is not followed.
     fn meet(&mut self, path: &Path, now: Instant) {
         if !self.settings.patterns.matches(path) {
@@ -350,6 +363,7 @@ impl<'a> Reader<'a> {
         if self.table.len() < patterns.most() {
             let follower = Follower::new(&Real, shared, &path.into(), &self.catalog);
             self.table.add(follower, now);
+            self.watcher.unremember();
         }
     }
 

@@ -123,6 +123,12 @@ impl Table {
         self.files.get_mut(path).map(|entry| &mut *entry.follower)
     }
 
+    /// The same, and whether all that can have happened to the file since it was last read to its
+    /// end is that it was written.
+    pub(super) fn to_read(&mut self, path: &Path) -> Option<(&mut Follower, bool)> {
+        self.files.get_mut(path).map(|entry| (&mut *entry.follower, !entry.is_strange))
+    }
+
     /// Something may have happened to a file. Says whether it is one of these.
     pub(super) fn touch(&mut self, path: &Path) -> bool {
         if let Some(entry) = self.files.get_mut(path) {
@@ -138,12 +144,6 @@ impl Table {
         self.make_ready(&path);
         self.news.push(path);
         true
-    }
-
-    /// Whether all that can have happened to a file since it was last read to its end is that it
-    /// was written.
-    pub(super) fn was_only_written(&self, path: &Path) -> bool {
-        self.files.get(path).is_some_and(|entry| !entry.is_strange)
     }
 
     /// Something happened to a file that was renamed away.
@@ -163,11 +163,11 @@ impl Table {
         paths.filter_map(|path| Some(Arc::clone(self.files.get_key_value(&*path)?.0))).collect()
     }
 
-    /// Something happened to what a path may be a rotation or a copy of.
-    pub(super) fn touch_kin(&mut self, path: &Path) {
-        for path in self.kin(path) {
-            self.touch(&path);
-        }
+    /// Something happened to what a path may be a rotation or a copy of. Says whether there is any.
+    pub(super) fn touch_kin(&mut self, path: &Path) -> bool {
+        let kin = self.kin(path);
+        kin.iter().for_each(|path| _ = self.touch(path));
+        !kin.is_empty()
     }
 
     /// A look at everything begins.

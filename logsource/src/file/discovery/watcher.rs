@@ -16,6 +16,7 @@ use rustix::fs::inotify::{Event, ReadFlags, Reader};
 
 use super::inotify::{Blind, Inotify};
 use super::patterns::{Patterns, Place};
+use super::seen::Seen;
 use super::walk::{Walk, Watched};
 use crate::file::Watch;
 use crate::file::disk::Disk;
@@ -55,6 +56,12 @@ pub(in crate::file) struct Watcher {
     renames: VecDeque<u32>,
     buffer: Box<[MaybeUninit<u8>]>,
     scratch: Scratch,
+    /// The last time, nothing happened but that one file was written.
+    was_one_written: bool,
+    /// What the last event that only told of writing means, as long as that is known.
+    known: Option<Arc<Path>>,
+    /// There may be something that no event tells of.
+    may_be_blind: bool,
 }
 
 /// A directory that was asked for.
@@ -65,41 +72,6 @@ struct Covered {
     watch: Result<i32, Blind>,
     /// In which round it was asked for last.
     round: u64,
-}
-
-/// What has happened since it was last asked. Reuse one: what is in it costs nothing to see again.
-#[derive(Debug, Default)]
-pub(in crate::file) struct Seen {
-    /// Events were lost, or a file system is gone: all must be looked at.
-    pub(in crate::file) lost_events: bool,
-    /// Files that may have been made, renamed or removed, or anything else. One behind a link has
-    /// the link's name.
-    pub(in crate::file) touched: HashSet<PathBuf>,
-    /// Files that were written or cut, and bear the same names as before unless they are among
-    /// those as well.
-    pub(in crate::file) written: HashSet<PathBuf>,
-    /// A file came to this name that had none that was cared for. Each is here as often as it came.
-    pub(in crate::file) born: Vec<PathBuf>,
-    /// Directories that came or went and that can have files that are meant: walk in them again.
-    pub(in crate::file) changed: HashSet<PathBuf>,
-}
-
-impl Seen {
-    /// Forgets all of it.
-    pub(in crate::file) fn clear(&mut self) {
-        self.lost_events = false;
-        self.touched.clear();
-        self.written.clear();
-        self.born.clear();
-        self.changed.clear();
-    }
-
-    /// Whether there is a reason to look.
-    pub(in crate::file) fn is_empty(&self) -> bool {
-        let Self { lost_events, touched, written, born, changed } = self;
-        let none = touched.is_empty() && written.is_empty() && born.is_empty();
-        !lost_events && none && changed.is_empty()
-    }
 }
 
 impl Watcher {
@@ -120,6 +92,9 @@ impl Watcher {
             renames: VecDeque::new(),
             buffer: vec![MaybeUninit::uninit(); BUFFER].into(),
             scratch: Scratch::default(),
+            was_one_written: false,
+            known: None,
+            may_be_blind: false,
         }
     }
 
@@ -139,6 +114,7 @@ impl Watcher {
         self.round += 1;
         self.links.clear();
         self.blind.clear();
+        self.may_be_blind = false;
         let is_new = self.add(walk, now);
         let round = self.round;
         let gone = self.directories.extract_if(|_, covered| covered.round != round);
@@ -179,6 +155,9 @@ impl Watcher {
 
     /// Why no event tells of a file, if none does.
     pub(in crate::file) fn blind(&self, path: &Path) -> Option<Blind> {
+        if !self.may_be_blind {
+            return None;
+        }
         let directory = || self.directories.get(path.parent()?)?.watch.err();
         self.blind.get(path).copied().or_else(directory)
     }
@@ -186,6 +165,20 @@ impl Watcher {
     /// What to wait for. It is another one after a limit was met or has passed.
     pub(in crate::file) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.inotify.as_ref().ok().map(AsFd::as_fd)
+    }
+
+    /// Says that the one file that the last [`Self::drain`] gave, if it gave but one and that only
+    /// was written, is followed, and that no other is concerned. What is written all the time is
+    /// told of all the time: what that means need not be found out each time. It is to be
+    /// [forgotten](Self::unremember) when other files are followed.
+    pub(in crate::file) fn remember(&mut self, path: &Path) {
+        if self.was_one_written {
+            self.known = Some(path.into());
+        }
+    }
+
+    pub(in crate::file) fn unremember(&mut self) {
+        self.known = None;
     }
 
     /// Takes what has happened, without waiting. Names that the patterns do not mean matter if
@@ -197,9 +190,11 @@ impl Watcher {
         cares: impl Fn(&Path) -> bool,
         seen: &mut Seen,
     ) -> bool {
-        let Self { directories, watches, links, renames, scratch, .. } = self;
+        let Self { directories, watches, links, renames, scratch, known, .. } = self;
         let Ok(inotify) = &self.inotify else { return false };
-        scratch.watch = None;
+        // Whether what `scratch` has was told of this time.
+        let mut is_told = false;
+        let (mut judged, mut is_written) = (0, true);
         let mut gone = Vec::new();
         let mut reader = Reader::new(inotify, &mut self.buffer);
         let (mut events, mut of_buffer) = (0, 0);
@@ -230,15 +225,28 @@ impl Watcher {
                 continue;
             };
             // A file that is being written is told of again and again.
-            if what == ReadFlags::MODIFY && scratch.is_again(event.wd(), name.to_bytes()) {
-                continue;
+            if what == ReadFlags::MODIFY {
+                let is_again = scratch.is_again(event.wd(), name.to_bytes());
+                if is_again && is_told {
+                    continue;
+                }
+                is_told = true;
+                if !is_again {
+                    *known = None;
+                } else if let Some(path) = known {
+                    seen.again = Some(Arc::clone(path));
+                    continue;
+                }
             }
+            judged += 1;
+            is_written &= what == ReadFlags::MODIFY;
             for path in paths {
                 let Some(covered) = directories.get(path) else { continue };
                 let mut judge = Judge { patterns, cares: &cares, links, renames, scratch, seen };
                 judge.event(path, &covered.place, &event, name.to_bytes());
             }
         }
+        self.was_one_written = judged == 1 && is_written;
         for watch in gone {
             self.forget(watch);
         }
@@ -246,12 +254,14 @@ impl Watcher {
     }
 
     fn add(&mut self, walk: &Walk, now: Instant) -> bool {
+        self.unremember();
         let mut is_new = false;
         for watched in &walk.directories {
             is_new |= self.add_directory(watched, now);
         }
         for found in walk.found.iter().filter(|found| found.is_mount) {
             self.blind.insert(found.path.clone(), Blind::Mount);
+            self.may_be_blind = true;
         }
         for link in &walk.links {
             for hop in &link.hops {
@@ -264,6 +274,7 @@ impl Watcher {
                 let covered = self.directories.get(directory);
                 if let Some(why) = covered.and_then(|covered| covered.watch.err()) {
                     self.blind.insert(link.path.clone(), why);
+                    self.may_be_blind = true;
                 }
             }
         }
@@ -286,6 +297,7 @@ impl Watcher {
         let old = self.directories.get_mut(&*watched.path);
         if let Some(covered) = old.filter(|covered| covered.inode == watched.inode) {
             covered.round = round;
+            self.may_be_blind |= covered.watch.is_err();
             if covered.place != watched.place && watched.place != Place::default() {
                 covered.place = watched.place.clone();
             }
@@ -314,6 +326,7 @@ impl Watcher {
             self.limit = Some((why, now + RETRY_EVERY));
             tracing::info!(%why, "files are polled");
         }
+        self.may_be_blind |= watch.is_err();
         let path: Arc<Path> = watched.path.as_path().into();
         let (inode, place) = (watched.inode, watched.place.clone());
         let covered = Covered { inode, place, watch, round };
@@ -346,6 +359,7 @@ impl Watcher {
 
     /// Ends a watch for all of its names: the directory is gone, or has others now.
     fn forget(&mut self, watch: i32) {
+        self.unremember();
         for path in self.watches.remove(&watch).unwrap_or_default() {
             if self.directories.get(&path).is_some_and(|covered| covered.watch == Ok(watch)) {
                 self.directories.remove(&path);
