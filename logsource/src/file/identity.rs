@@ -120,6 +120,9 @@ impl<F: Handle> Opened<F> {
         other: &mut Content<F>,
         mark: &FileMark,
     ) -> io::Result<Likeness> {
+        if mark.offset > 0 && self.begins_otherwise(mark.file.head) {
+            return Ok(Likeness::Other);
+        }
         let reached = self.reaches(mark.offset);
         if !reached && self.stat.size == 0 {
             return Ok(Likeness::Unsure);
@@ -133,6 +136,12 @@ impl<F: Handle> Opened<F> {
             }
         }
         self.beyond(other, mark.offset)
+    }
+
+    /// Whether it surely begins in another way, as far as it was looked at when it was opened: most
+    /// files do, and need not be looked into.
+    pub(super) fn begins_otherwise(&self, head: Head) -> bool {
+        begin_apart(self.head, head)
     }
 
     /// What it is to another file that is the same up to here.
@@ -252,6 +261,11 @@ pub(super) fn head<F: Handle>(content: &mut Content<F>) -> io::Result<Head> {
 /// Whether so little was read that it may be the same in every file of the log.
 pub(super) fn is_young(mark: &FileMark) -> bool {
     mark.offset <= YOUNG_BYTES
+}
+
+/// Whether the heads of two files show that they begin in different ways.
+pub(super) fn begin_apart(one: Head, other: Head) -> bool {
+    one.len == other.len && one != other
 }
 
 /// Whether a head may still grow.

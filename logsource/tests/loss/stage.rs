@@ -36,12 +36,13 @@ pub(crate) fn play(scenario: Scenario, seed: u64, kills: u32, folder: &Path) -> 
         .collect();
     let mut stage = Stage::new(scenario, seed, folder);
     stage.start();
-    // Before the first place is written down there is nothing to resume.
+    // Before the first place in a log is written down there is nothing to resume.
     let is_settled = || {
-        let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-        let mut offsets =
-            entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("offsets"));
-        offsets.any(|entry| entry.metadata().is_ok_and(|meta| meta.len() > 0))
+        let offsets = fs::read(folder.join("offsets")).unwrap_or_default();
+        numbers.clone().all(|number| {
+            let name = log_name(scenario, number);
+            offsets.windows(name.len()).any(|at| at == name.as_bytes())
+        })
     };
     if !wait(PATIENCE, is_settled) {
         stage.troubles.push("the offset file was never written".to_owned());

@@ -95,8 +95,11 @@ impl<D: Disk> Follower<D> {
 
     /// The copies that were made after that one, and the log written anew each time.
     fn push_copied_since(&mut self, copy: &Sibling, now: Instant) -> io::Result<()> {
-        let since = copy.age();
-        let later = self.missed(|sibling, it| it.order.get().is_after(&sibling.age(), &since))?;
+        let later = self.missed(|siblings, it| {
+            let is_it = |at: &Sibling| at.stat.inode() == copy.stat.inode();
+            let since = it.last_of(siblings, is_it).unwrap_or_else(|| copy.age());
+            siblings.retain(|at| it.order.get().is_after(&at.age(), &since));
+        })?;
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
         for (_, file) in later.into_iter().take(room) {
             self.shared.metrics.add(Count::Rotations, 1);

@@ -13,6 +13,9 @@ use crate::file::identity::Opened;
 use crate::metrics::Count;
 use crate::shell::now as time_of_day;
 
+/// So often files are looked for while names move on.
+pub(super) const MAX_SEARCHES: usize = 64;
+
 /// A copy or an archive is being written as long as the last byte is not older than this.
 const WRITTEN_WAIT: Duration = Duration::from_secs(2);
 
@@ -83,7 +86,12 @@ impl<D: Disk> Follower<D> {
             // It was renamed meanwhile, and is one of several of which the order shows now.
             return self.open_missed(None, now);
         }
+        let is_full = self.chain.len() + missed.len() >= MAX_CHAIN;
         self.push_missed(missed, now);
+        if is_full {
+            // It comes after those that wait for room.
+            return Ok(true);
+        }
         self.found += 1;
         self.shared.metrics.add(Count::Files, 1);
         self.push(file, offset, None, now);
@@ -154,9 +162,11 @@ impl<D: Disk> Follower<D> {
         &mut self,
         bearer: Option<(u64, u64)>,
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
-        self.missed(|sibling, follower| {
-            Some(sibling.stat.inode()) != bearer
-                && follower.catalog.is_news(sibling.directory(), &sibling.stat)
+        self.missed(|siblings, follower| {
+            siblings.retain(|sibling| {
+                Some(sibling.stat.inode()) != bearer
+                    && follower.catalog.is_news(sibling.directory(), &sibling.stat)
+            });
         })
     }
 
@@ -172,22 +182,41 @@ impl<D: Disk> Follower<D> {
         }
     }
 
-    /// The rotated files that were never read, of those asked for, in their order. Copies and
-    /// archives of what was read are not among them.
+    /// The rotated files that were never read, of those chosen among all that there are, in their
+    /// order. Copies and archives of what was read are not among them.
     pub(super) fn missed(
         &mut self,
-        wanted: impl Fn(&Sibling, &Self) -> bool,
+        choose: impl Fn(&mut Vec<Sibling>, &Self),
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        let (mut missed, mut moved) = self.try_missed(&choose)?;
+        // Whoever takes these puts down places in them. If one before them was left out, since its
+        // name moved on before it was opened, a run after this one would take it for an old one.
+        for _ in 1..MAX_SEARCHES {
+            if !moved {
+                break;
+            }
+            (missed, moved) = self.try_missed(&choose)?;
+        }
+        Ok(missed)
+    }
+
+    /// The same, and whether names moved on while they were looked for.
+    fn try_missed(
+        &mut self,
+        choose: &impl Fn(&mut Vec<Sibling>, &Self),
+    ) -> io::Result<(Vec<(Sibling, Opened<D::File>)>, bool)> {
         let mut siblings = self.siblings();
+        choose(&mut siblings, self);
+        siblings.retain(|at| self.catalog.get(&at.stat).is_none());
         // Plain ones first, so that an archive of one of them is known for what it is.
         siblings.sort_by_key(|sibling| family::is_packed(&sibling.path));
+        let asked = siblings.len();
+        // All are open before a first one is looked into.
+        let open = |at: Sibling| self.open_sibling(&at).map(|file| (at, file));
+        let opened: Vec<_> = siblings.into_iter().filter_map(open).collect();
+        let moved = opened.len() < asked;
         let mut missed: Vec<(Sibling, Opened<D::File>)> = Vec::new();
-        for sibling in siblings {
-            if self.catalog.get(&sibling.stat).is_some() || !wanted(&sibling, self) {
-                continue;
-            }
-            // Where names moved on since they were listed, the next look shows them anew.
-            let Some(mut file) = self.open_sibling(&sibling) else { continue };
+        for (sibling, mut file) in opened {
             if file.head.len == 0 {
                 // A copy or an archive may be about to be written: what it is shows later.
                 continue;
@@ -197,13 +226,16 @@ impl<D: Disk> Follower<D> {
                 Origin::Of(origin) => self.note_copy(origin, &sibling, &file),
                 Origin::None if self.is_too_old(&file.stat) => self.pass_over(&file.stat),
                 Origin::None => {
-                    if !missed.iter_mut().any(|(_, other)| file.is_within(&mut other.content)) {
+                    let mut others = missed.iter_mut().map(|(_, other)| other);
+                    if !others.any(|other| {
+                        !file.begins_otherwise(other.head) && file.is_within(&mut other.content)
+                    }) {
                         missed.push((sibling, file));
                     }
                 }
             }
         }
         self.sort(&mut missed, |(sibling, _)| sibling.age());
-        Ok(missed)
+        Ok((missed, moved))
     }
 }

@@ -1,14 +1,15 @@
 //! Where reading begins: at an edge, or after the places that an earlier run left.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use super::looking::MAX_SEARCHES;
 use super::siblings::Sibling;
 use super::{Begin, Follower, Kept};
 use crate::Edge;
-use crate::cursor::{FileId, FileMark};
+use crate::cursor::{FileId, FileMark, Head};
 use crate::file::catalog::{Inode, Known};
 use crate::file::disk::{Disk, Handle};
 use crate::file::family::Age;
@@ -18,9 +19,6 @@ use crate::metrics::{Count, DropReason};
 /// A copy that was made so shortly before places were last written down may not have been seen
 /// then. One that was read is known for longer.
 const SLACK: Duration = Duration::from_secs(2);
-
-/// So often files are looked for while names move on.
-const MAX_SEARCHES: usize = 64;
 
 /// What was found of the files that the places speak of.
 struct Found<F> {
@@ -95,12 +93,16 @@ impl<D: Disk> Follower<D> {
         }
         self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
-        let missed = self.missed_while_away(&mut found, current.as_ref())?;
+        let missed = self.missed_while_away(&mut found, current.as_mut())?;
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
         files.extend(missed.into_iter().map(|(at, file)| (at, file, None)));
         files.extend(found.anew.into_iter().map(|(at, file)| (at, file, None)));
-        self.sort(&mut files, |(at, ..)| at.age());
+        let ages: HashMap<Inode, Age> =
+            self.siblings().iter().map(|at| (at.stat.inode(), at.age())).collect();
+        self.sort(&mut files, |(at, ..)| {
+            ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age())
+        });
         for (sibling, file, kept) in files {
             self.catalog.see(sibling.directory(), &sibling.stat);
             self.go_on(file, kept, now);
@@ -226,13 +228,27 @@ impl<D: Disk> Follower<D> {
                 _ => moved.push(kept),
             }
         }
-        let mut kin = None;
+        // What was cut since, and renamed after that: all that it has now is new.
+        for mark in moved.iter().map(|kept| &kept.mark) {
+            let is_cut = |(at, file): &(Sibling, Option<Opened<D::File>>)| {
+                file.is_some()
+                    && at.stat.inode() == (mark.file.dev, mark.file.ino)
+                    && mark.file.born.is_some()
+                    && identity::is_same_birth(at.stat.born, mark.file.born)
+            };
+            if let Some((at, Some(file))) =
+                siblings.iter().position(is_cut).map(|at| siblings.remove(at))
+            {
+                found.anew.push((at, file));
+            }
+        }
+        let (mut kin, mut heads) = (None, HashMap::new());
         for kept in moved {
             let kin = kin.get_or_insert_with(|| self.kin());
             if let Some((at, file)) = self.find_kin(kin, bearer, &kept.mark) {
                 found.rotated.push((at, file, kept.clone()));
             } else if let Some((at, file)) =
-                self.find_content(&mut siblings, kept, &mut found.is_unsteady)
+                self.find_content(&mut siblings, kept, &mut heads, &mut found.is_unsteady)
             {
                 found.rotated.push((at, file, kept.clone()));
             } else if let Some(file) = &mut current
@@ -294,6 +310,7 @@ impl<D: Disk> Follower<D> {
         &self,
         siblings: &mut Vec<(Sibling, Option<Opened<D::File>>)>,
         kept: &Kept,
+        heads: &mut HashMap<Inode, Head>,
         is_unsteady: &mut bool,
     ) -> Option<(Sibling, Opened<D::File>)> {
         // Of an empty file every other one is a copy. Before the first acknowledgement only the
@@ -303,6 +320,10 @@ impl<D: Disk> Follower<D> {
         }
         for index in (0..siblings.len()).rev() {
             let (at, file) = siblings.get_mut(index)?;
+            let head = heads.get(&at.stat.inode());
+            if head.is_some_and(|head| identity::begin_apart(*head, kept.mark.file.head)) {
+                continue;
+            }
             if file.is_none() {
                 *file = self.open_sibling(at);
                 *is_unsteady |= file.is_none();
@@ -311,9 +332,9 @@ impl<D: Disk> Follower<D> {
                 let (at, file) = siblings.remove(index);
                 return file.map(|file| (at, file));
             }
-            if file.as_ref().is_some_and(|file| file.stat.ino != kept.mark.file.ino) {
+            if let Some(passed) = file.take_if(|file| file.stat.ino != kept.mark.file.ino) {
                 // Many may be passed over: they are not held open.
-                *file = None;
+                heads.insert(passed.stat.inode(), passed.head);
             }
         }
         None
@@ -323,11 +344,13 @@ impl<D: Disk> Follower<D> {
     fn missed_while_away(
         &mut self,
         found: &mut Found<D::File>,
-        current: Option<&Opened<D::File>>,
+        mut current: Option<&mut Opened<D::File>>,
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let mut ages: Vec<Age> = found.rotated.iter().map(|(at, ..)| at.age()).collect();
         self.sort(&mut ages, |age| *age);
-        let bearer = current.map(|file| file.stat.inode());
+        let rotated: HashSet<Inode> =
+            found.rotated.iter().map(|(at, ..)| at.stat.inode()).collect();
+        let bearer = current.as_ref().map(|file| file.stat.inode());
         let anew = found.anew.iter().map(|(at, _)| at.stat.inode());
         let taken: Vec<(u64, u64)> =
             found.rotated.iter().map(|(at, ..)| at.stat.inode()).chain(anew).collect();
@@ -340,8 +363,12 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Rotations, 1);
             let written = self.shared.store.as_ref().and_then(|store| store.written_at());
             let is_new = |at: &Sibling| written.is_some() && at.stat.modified >= written;
-            self.missed(|at, it| {
-                is_free(at) && (it.order.get().is_after(&at.age(), since) || is_new(at))
+            self.missed(|siblings, it| {
+                let is_rotated = |at: &Sibling| rotated.contains(&at.stat.inode());
+                let since = it.last_of(siblings, is_rotated).unwrap_or(*since);
+                let order = it.order.get();
+                siblings
+                    .retain(|at| is_free(at) && (order.is_after(&at.age(), &since) || is_new(at)));
             })?
         } else if !found.lost.is_empty() {
             let store = self.shared.store.as_ref();
@@ -359,19 +386,37 @@ impl<D: Disk> Follower<D> {
                     time >= since || (time + SLACK >= since && empty.iter().any(after))
                 })
             };
-            self.missed(|at, _| is_free(at) && is_later(at))?
+            self.missed(|siblings, _| siblings.retain(|at| is_free(at) && is_later(at)))?
         } else {
-            return Ok(Vec::new());
+            // Nothing is kept of this name, though there was a run before this one: what came to
+            // it since then may have been rotated away by now.
+            let store = self.shared.store.as_ref();
+            let Some(since) = store.and_then(|store| store.written_at()) else {
+                return Ok(Vec::new());
+            };
+            let is_since = |time: Option<SystemTime>| time.is_some_and(|time| time >= since);
+            self.missed(|siblings, _| {
+                siblings.retain(|at| {
+                    is_free(at) && is_since(at.stat.born) && is_since(at.stat.modified)
+                });
+            })?
         };
         // Not an archive of a file that is gone on with under its plain name, and not a copy of
         // what was read before a cut.
         let mut missed = missed;
         let is_short = |at: &Sibling, file: &mut Opened<D::File>| {
             let mut lost = found.lost.iter().filter(|_| found.is_cut);
-            at.stat.born.zip(current.and_then(|file| file.stat.born)).is_none_or(|(a, b)| a >= b)
+            let born = current.as_ref().and_then(|file| file.stat.born);
+            at.stat.born.zip(born).is_none_or(|(a, b)| a >= b)
                 && lost.any(|kept| file.is_begun(&kept.mark))
         };
         missed.retain_mut(|(at, file)| !is_short(at, file));
+        if let Some(current) = &mut current
+            && self.disk.stat(&self.path)?.is_none_or(|at| at.inode() != current.stat.inode())
+        {
+            // It has been renamed since it was opened, and may have been compressed.
+            missed.retain_mut(|(_, file)| !file.is_within(&mut current.content));
+        }
         for (_, file, kept) in &mut found.rotated {
             missed.retain_mut(|(_, missed)| {
                 let likeness = missed.likeness_to(&mut file.content, &kept.mark);

@@ -52,6 +52,18 @@ impl<D: Disk> Follower<D> {
         self.list_siblings()
     }
 
+    /// Where the last of some files stands among all rotated ones. Every rotation may give all of
+    /// them other names: what one was called before says nothing among the names of now.
+    pub(super) fn last_of(
+        &self,
+        siblings: &[Sibling],
+        is_one: impl Fn(&Sibling) -> bool,
+    ) -> Option<Age> {
+        let order = self.order.get();
+        let ages = siblings.iter().filter(|at| is_one(at)).map(Sibling::age);
+        ages.max_by(|one, two| order.compare(one, two))
+    }
+
     /// Puts files of this log into the order in which they were written.
     pub(super) fn sort<T>(&self, files: &mut [T], age: impl Fn(&T) -> Age) {
         let order = self.order.get();
