@@ -148,7 +148,7 @@ impl<F: Handle> Opened<F> {
     fn beyond(&mut self, other: &mut Content<F>, from: u64) -> io::Result<Likeness> {
         // Theirs first: the other one may grow meanwhile.
         let (mut theirs, mut ours) = ([0; BEYOND_BYTES], [0; BEYOND_BYTES]);
-        let theirs_len = fill(&mut self.content, &mut theirs, from).unwrap_or(0);
+        let theirs_len = fill_some(&mut self.content, &mut theirs, from).0;
         let ours_len = fill(other, &mut ours, from)?;
         let shared = theirs_len.min(ours_len);
         Ok(match theirs_len <= ours_len && theirs[..shared] == ours[..shared] {
@@ -161,7 +161,7 @@ impl<F: Handle> Opened<F> {
     /// Whether another file goes on where this one stops: it is a copy that is being written.
     pub(super) fn is_beginning_of(&mut self, other: &mut Content<F>) -> io::Result<Likeness> {
         let (mut theirs, mut ours) = ([0; HEAD_BYTES], [0; HEAD_BYTES]);
-        let len = fill(&mut self.content, &mut theirs, 0).unwrap_or(0);
+        let len = fill_some(&mut self.content, &mut theirs, 0).0;
         let is_same = fill(other, &mut ours[..len], 0)? == len && theirs[..len] == ours[..len];
         Ok(match is_same && self.ends_within(other) {
             false => Likeness::Other,
@@ -241,6 +241,11 @@ pub(super) fn birth(stat: &Stat) -> Option<u64> {
     nanoseconds(stat.born?)
 }
 
+/// When it was last written, as the time of birth is kept.
+pub(super) fn modified(stat: &Stat) -> Option<u64> {
+    nanoseconds(stat.modified?)
+}
+
 fn nanoseconds(time: SystemTime) -> Option<u64> {
     u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
@@ -313,12 +318,23 @@ fn checksum<F: Handle>(content: &mut Content<F>, from: u64, len: usize) -> io::R
 }
 
 fn fill<F: Handle>(content: &mut Content<F>, into: &mut [u8], from: u64) -> io::Result<usize> {
+    let (filled, error) = fill_some(content, into, from);
+    error.map_or(Ok(filled), Err)
+}
+
+/// What there is before an error: an archive that is being written ends with one.
+fn fill_some<F: Handle>(
+    content: &mut Content<F>,
+    into: &mut [u8],
+    from: u64,
+) -> (usize, Option<io::Error>) {
     let mut filled = 0;
     while let Some(room) = into.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match content.read_at(room, from + filled as u64)? {
-            0 => break,
-            read => filled += read,
+        match content.read_at(room, from + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) => return (filled, Some(error)),
         }
     }
-    Ok(filled)
+    (filled, None)
 }

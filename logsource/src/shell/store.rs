@@ -133,6 +133,13 @@ impl Store {
         }
     }
 
+    /// As long as this is held nothing is written: places that only make sense together move together.
+    /// Who holds it does not [flush](Self::flush).
+    #[cfg(feature = "file")]
+    pub(crate) fn hold(&self) -> impl Drop + use<'_> {
+        Hold(self.shared.writer())
+    }
+
     /// Whether a place is kept under this key.
     #[cfg(feature = "file")]
     pub(crate) fn contains(&self, key: &str) -> bool {
@@ -197,6 +204,15 @@ impl Store {
         let Some(mut writer) = self.shared.writer() else { return Ok(()) };
         writer.check().map_err(|cause| cannot("write", writer.path(), cause))
     }
+}
+
+/// See [`Store::hold`].
+#[cfg(feature = "file")]
+struct Hold<'a>(#[expect(dead_code, reason = "it is held")] Option<MutexGuard<'a, Writer>>);
+
+#[cfg(feature = "file")]
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {}
 }
 
 impl Drop for Store {

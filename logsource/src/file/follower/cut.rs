@@ -21,6 +21,10 @@ impl<D: Disk> Follower<D> {
     pub(super) fn restart(&mut self, index: usize, now: Instant) -> io::Result<()> {
         let Some(mut reading) = self.chain.remove(index) else { return Ok(()) };
         self.looked = None;
+        // The new place in the file says that what was there before is in copies. A run that finds
+        // it, and not the places in those, would not look for them.
+        let store = self.shared.store.clone();
+        let _held = store.as_ref().map(|store| store.hold());
         let mark = reading.mark();
         let copies = match self.copies_before_cut(&mut reading) {
             Ok(copies) => copies,

@@ -9,7 +9,7 @@ use super::looking::MAX_SEARCHES;
 use super::siblings::Sibling;
 use super::{Begin, Follower, Kept};
 use crate::Edge;
-use crate::cursor::{FileId, FileMark, Head};
+use crate::cursor::{FileMark, Head};
 use crate::file::catalog::{Inode, Known};
 use crate::file::disk::{Disk, Handle};
 use crate::file::family::Age;
@@ -359,6 +359,19 @@ impl<D: Disk> Follower<D> {
         if found.current.is_some() {
             return Ok(Vec::new());
         }
+        // Of what was empty nothing can be found, though it may have been filled, and renamed or
+        // compressed, before its place was written down.
+        let empty: Vec<u64> = found
+            .lost
+            .iter()
+            .filter(|kept| kept.mark.file.head.len == 0)
+            .filter_map(|kept| kept.mark.file.born)
+            .collect();
+        let was_empty = |at: &Sibling| {
+            let is_after = |time: Option<u64>, born: u64| time.is_some_and(|time| time > born);
+            let (born, modified) = (identity::birth(&at.stat), identity::modified(&at.stat));
+            empty.iter().any(|then| is_after(born, *then) && is_after(modified, *then))
+        };
         let missed = if let Some(since) = ages.last() {
             self.shared.metrics.add(Count::Rotations, 1);
             let written = self.shared.store.as_ref().and_then(|store| store.written_at());
@@ -367,26 +380,20 @@ impl<D: Disk> Follower<D> {
                 let is_rotated = |at: &Sibling| rotated.contains(&at.stat.inode());
                 let since = it.last_of(siblings, is_rotated).unwrap_or(*since);
                 let order = it.order.get();
-                siblings
-                    .retain(|at| is_free(at) && (order.is_after(&at.age(), &since) || is_new(at)));
+                siblings.retain(|at| {
+                    let is_later = order.is_after(&at.age(), &since);
+                    is_free(at) && (is_later || is_new(at) || was_empty(at))
+                });
             })?
         } else if !found.lost.is_empty() {
             let store = self.shared.store.as_ref();
             let Some(since) = store.and_then(|store| store.written_at()) else {
                 return Ok(Vec::new());
             };
-            // Of what was empty nothing can be found, though it may have been filled, and renamed,
-            // before its place was written down.
-            let empty = found.lost.iter().map(|kept| &kept.mark.file);
-            let empty: Vec<_> = empty.filter(|file| file.head.len == 0).collect();
-            let is_later = |at: &Sibling| {
-                let born = identity::birth(&at.stat);
-                let after = |file: &&Arc<FileId>| born.zip(file.born).is_some_and(|(a, b)| a > b);
-                at.stat.modified.is_some_and(|time| {
-                    time >= since || (time + SLACK >= since && empty.iter().any(after))
-                })
-            };
-            self.missed(|siblings, _| siblings.retain(|at| is_free(at) && is_later(at)))?
+            let is_later = |at: &Sibling| at.stat.modified.is_some_and(|time| time >= since);
+            self.missed(|siblings, _| {
+                siblings.retain(|at| is_free(at) && (is_later(at) || was_empty(at)));
+            })?
         } else {
             // Nothing is kept of this name, though there was a run before this one: what came to
             // it since then may have been rotated away by now.
