@@ -1,7 +1,10 @@
-//! Whoever stops where a look ended early has missed nothing.
+//! Whoever stops where a look ended early has missed nothing; nor has who begins anew after much
+//! has happened.
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Mutex;
 
 use proptest::prelude::*;
 
@@ -53,4 +56,146 @@ proptest! {
         let lines = pieces::framed(&text, &[text.len()], 1 << 20, &framing, now).lines;
         prop_assert_eq!(found, lines);
     }
+}
+
+/// The real file system, on which something happens just before a file is opened.
+#[derive(Debug, Clone)]
+struct Moving {
+    before: Arc<Path>,
+    happens: Arc<Mutex<Option<Happening>>>,
+}
+
+struct Happening(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Happening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Happening")
+    }
+}
+
+impl Disk for Moving {
+    type File = <Real as Disk>::File;
+
+    fn open(&self, path: &Path) -> io::Result<Option<Self::File>> {
+        if *path == *self.before
+            && let Some(Happening(happens)) = self.happens.lock().unwrap().take()
+        {
+            happens();
+        }
+        Real.open(path)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        Real.stat(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+        Real.list(directory)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Real.remove(path)
+    }
+
+    fn target(&self, path: &Path) -> Option<PathBuf> {
+        Real.target(path)
+    }
+}
+
+/// A log in a folder of its own, for what happens between two runs.
+struct Log(tempfile::TempDir);
+
+impl Log {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, suffix: &str) -> PathBuf {
+        self.0.path().join(format!("app.log{suffix}"))
+    }
+
+    fn write(&self, suffix: &str, text: &str) {
+        // Times of birth and of writing tell which came first.
+        std::thread::sleep(Duration::from_millis(5));
+        std::fs::write(self.at(suffix), text).unwrap();
+    }
+
+    /// The place of an earlier run, as far as that, in what this file is now.
+    fn mark(&self, suffix: &str, offset: u64) -> Kept {
+        let mut file = Opened::open(&Real, &self.at(suffix)).unwrap().unwrap();
+        let tail = crate::file::identity::tail(&mut file.content, offset).unwrap();
+        let file = Arc::new(file.id(self.at("").as_path().into()));
+        Kept { mark: FileMark { file, offset, tail, finished: false }, key: None }
+    }
+
+    /// Every line that comes after these places.
+    fn lines_after(&self, disk: &impl Disk, marks: Vec<Kept>) -> Vec<String> {
+        let source = FileSource::builder(self.at("")).build().unwrap();
+        let (shared, now) = (source.shared, crate::shell::ticks());
+        let catalog = Catalog::new(false);
+        let mut follower = Follower::new(disk, &shared, &self.at("").as_path().into(), &catalog);
+        follower.begin(Begin::After(marks), now).unwrap();
+        let mut found = Vec::new();
+        while let Some(batch) = follower.step(now, usize::MAX).unwrap() {
+            found.extend(batch.entries().map(|entry| entry.text().into_owned()));
+        }
+        found
+    }
+}
+
+#[test]
+fn names_that_move_on_while_files_are_looked_for_hide_none_of_them() {
+    let log = Log::new();
+    log.write(".2", "a 1\na 2\n");
+    log.write(".1", "b 1\n");
+    log.write("", "c 1\n");
+    let marks = vec![log.mark(".2", 4)];
+    let names = ["", ".1", ".2", ".3", ".4"].map(|suffix| log.at(suffix));
+    let rotate = move || {
+        for at in (0..4).rev() {
+            std::fs::rename(&names[at], &names[at + 1]).ok();
+        }
+        std::fs::write(&names[0], "d 1\n").unwrap();
+    };
+    let happens = Arc::new(Mutex::new(Some(Happening(Box::new(rotate)))));
+    let disk = Moving { before: log.at(".1").as_path().into(), happens };
+    assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "c 1", "d 1"]);
+}
+
+#[test]
+fn what_was_cut_and_renamed_while_nobody_read_is_read_from_its_start() {
+    let log = Log::new();
+    log.write(".2", "old 1\nold 2\n");
+    let old = log.mark(".2", 6);
+    log.write(".1", "b 1\nb 2\n");
+    let later = log.mark(".1", 4);
+    std::fs::write(log.at(".2"), "new 1\n").unwrap();
+    log.write("", "c 1\n");
+    let found = log.lines_after(&Real, vec![old, later]);
+    assert_eq!(found, ["new 1", "b 2", "c 1"]);
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_empty_when_its_place_was_kept_is_found_in_its_archive() {
+    let log = Log::new();
+    log.write(".2", "");
+    let empty = log.mark(".2", 0);
+    std::fs::write(log.at(".2"), "b 1\nb 2\n").unwrap();
+    log.write(".1", "c 1\nc 2\n");
+    let later = log.mark(".1", 4);
+    log.write("", "d 1\n");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(b"b 1\nb 2\n").unwrap();
+    let modified = std::fs::metadata(log.at(".2")).unwrap().modified().unwrap();
+    std::fs::write(log.at(".2.gz"), packed.finish().unwrap()).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(log.at(".2.gz"))
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
+    std::fs::remove_file(log.at(".2")).unwrap();
+    let found = log.lines_after(&Real, vec![empty, later]);
+    assert_eq!(found, ["b 1", "b 2", "c 2", "d 1"]);
 }

@@ -150,6 +150,23 @@ async fn pain_07_rotated_while_stopped() {
 }
 
 #[tokio::test]
+async fn pain_07_a_log_that_came_and_was_rotated_while_stopped() {
+    let log = Log::new();
+    let build = || FileSource::builder(log.at("*.log")).id("log").offset_file(&log.place.offsets);
+    log.write(&numbered("a", 0..10));
+    let mut run = Run::of(build());
+    assert_eq!(run.lines(10).await, numbered("a", 0..10));
+    drop(run);
+    append(&log.at("late.log.1"), joined(&numbered("b", 0..10)));
+    append(&log.at("late.log"), joined(&[&numbered("c", 0..10)[..], &[END.to_owned()]].concat()));
+    // What was written before anybody read anything is none of it.
+    let old = append(&log.at("late.log.2"), joined(&numbered("old", 0..10)));
+    old.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let mut run = Run::of(build());
+    assert_eq!(run.rest().await, [numbered("b", 0..10), numbered("c", 0..10)].concat());
+}
+
+#[tokio::test]
 async fn pain_09_rotated_at_any_byte() {
     let log = Log::new();
     let mut run = log.run();
