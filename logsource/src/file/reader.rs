@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
     fn read(&mut self, path: &Arc<Path>, now: Instant) {
         // How it is before it is read: what comes later shows.
         let before = self.watcher.blind(path).map(|_| Real.stat(path).ok().flatten());
-        let Some((follower, is_written)) = self.table.to_read(path) else { return };
+        let Some((follower, is_written)) = self.table.next_read(path) else { return };
         let is_plain = before.is_none() && is_written;
         match follower.step(now, usize::MAX) {
             Ok(Some(batch)) => {

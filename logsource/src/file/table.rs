@@ -125,7 +125,7 @@ impl Table {
 
     /// The same, and whether all that can have happened to the file since it was last read to its
     /// end is that it was written.
-    pub(super) fn to_read(&mut self, path: &Path) -> Option<(&mut Follower, bool)> {
+    pub(super) fn next_read(&mut self, path: &Path) -> Option<(&mut Follower, bool)> {
         self.files.get_mut(path).map(|entry| (&mut *entry.follower, !entry.is_strange))
     }
 

@@ -188,14 +188,15 @@ impl<D: Disk> Follower<D> {
         &mut self,
         choose: impl Fn(&mut Vec<Sibling>, &Self),
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
-        let (mut missed, mut moved) = self.try_missed(&choose)?;
+        let mut moved = false;
+        let mut missed = self.try_missed(&choose, &mut moved)?;
         // Whoever takes these puts down places in them. If one before them was left out, since its
         // name moved on before it was opened, a run after this one would take it for an old one.
         for _ in 1..MAX_SEARCHES {
-            if !moved {
+            if !std::mem::take(&mut moved) {
                 break;
             }
-            (missed, moved) = self.try_missed(&choose)?;
+            missed = self.try_missed(&choose, &mut moved)?;
         }
         Ok(missed)
     }
@@ -204,7 +205,8 @@ impl<D: Disk> Follower<D> {
     fn try_missed(
         &mut self,
         choose: &impl Fn(&mut Vec<Sibling>, &Self),
-    ) -> io::Result<(Vec<(Sibling, Opened<D::File>)>, bool)> {
+        moved: &mut bool,
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let mut siblings = self.siblings();
         choose(&mut siblings, self);
         siblings.retain(|at| self.catalog.get(&at.stat).is_none());
@@ -214,7 +216,7 @@ impl<D: Disk> Follower<D> {
         // All are open before a first one is looked into.
         let open = |at: Sibling| self.open_sibling(&at).map(|file| (at, file));
         let opened: Vec<_> = siblings.into_iter().filter_map(open).collect();
-        let moved = opened.len() < asked;
+        *moved = opened.len() < asked;
         let mut missed: Vec<(Sibling, Opened<D::File>)> = Vec::new();
         for (sibling, mut file) in opened {
             if file.head.len == 0 {
@@ -236,6 +238,6 @@ impl<D: Disk> Follower<D> {
             }
         }
         self.sort(&mut missed, |(sibling, _)| sibling.age());
-        Ok((missed, moved))
+        Ok(missed)
     }
 }
