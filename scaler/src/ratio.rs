@@ -7,8 +7,9 @@
 //! target as a whole has no instances to fill in: [`whole`].
 //!
 //! Where this differs from Kubernetes' replica calculator, it holds: a utilization is not cut to
-//! whole percents first; more instances than were asked for (a surge) never turn a ratio below one
-//! into more replicas; and nobody ready is Unknown rather than zero replicas.
+//! whole percents first; another number of instances than was asked for (a surge, a start) never
+//! turns a ratio below one into more replicas; and nobody ready is Unknown rather than zero
+//! replicas.
 
 mod crowd;
 mod fraction;
@@ -111,7 +112,7 @@ fn believable(signal: &Signal, now: SystemTime) -> Result<&Signal, Unknown> {
     if elapsed(signal.at, now) > signal.max_age {
         return Err(signal.fault.map_or(Unknown::Stale, Unknown::Failed));
     }
-    if signal.at > later(now, signal.max_age) {
+    if signal.at > now && signal.at > later(now, signal.max_age) {
         return Err(Unknown::FromTheFuture);
     }
     Ok(signal)
@@ -128,18 +129,23 @@ fn scaled(value: u64, milli: u64) -> u64 {
 /// The formula itself, for numbers of each instance.
 fn weigh(usage: Usage, metric: &MetricSpec, tolerance: Tolerance, crowd: &Crowd<'_>) -> Reading {
     let desired = crowd.desired;
-    let measured = Fraction { sum: usage.sum, weight: usage.weight, target: metric.target.0 };
+    let measured = Fraction::new(usage.sum, usage.weight, metric.target.0);
     let (mut ratio, mut filled) = (measured, 0);
     if measured.is_below_one() {
         let busy = match metric.unit() {
             Unit::Percent => metric.target.0.max(WHOLE),
             Unit::Plain => metric.target.0,
         };
-        ratio.add(usage.missing.weight.saturating_mul(u128::from(busy)), usage.missing.weight);
         filled = usage.missing.count;
+        if filled > 0 {
+            let weight = usage.missing.weight;
+            ratio = measured.with(weight.saturating_mul(u128::from(busy)), weight);
+        }
     } else if measured.is_above_one() {
-        ratio.add(0, usage.missing.weight.saturating_add(usage.unready.weight));
         filled = usage.missing.count + usage.unready.count;
+        if filled > 0 {
+            ratio = measured.with(0, usage.missing.weight.saturating_add(usage.unready.weight));
+        }
     }
 
     let band = ratio.band(tolerance);

@@ -14,33 +14,35 @@ const MOST: u32 = i32::MAX as u32;
 /// are held there compare equal, which holds the size.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fraction {
-    pub(super) sum: u128,
+    sum: u128,
     /// How many share the sum, or what they asked for together.
-    pub(super) weight: u128,
-    pub(super) target: u64,
+    weight: u128,
+    target: u64,
+    /// What the sum would be if everything were at its target.
+    whole: u128,
 }
 
 impl Fraction {
-    pub(super) fn add(&mut self, sum: u128, weight: u128) {
-        self.sum = self.sum.saturating_add(sum);
-        self.weight = self.weight.saturating_add(weight);
+    pub(super) fn new(sum: u128, weight: u128, target: u64) -> Self {
+        Self { sum, weight, target, whole: times(weight, target) }
     }
 
-    /// What the sum would be if everything were at its target.
-    fn whole(self) -> u128 {
-        times(self.weight, self.target)
+    /// With so much more in the sum, shared by so many more.
+    pub(super) fn with(self, sum: u128, weight: u128) -> Self {
+        let (sum, weight) = (self.sum.saturating_add(sum), self.weight.saturating_add(weight));
+        Self::new(sum, weight, self.target)
     }
 
     pub(super) fn is_below_one(self) -> bool {
-        self.sum < self.whole()
+        self.sum < self.whole
     }
 
     pub(super) fn is_above_one(self) -> bool {
-        self.sum > self.whole()
+        self.sum > self.whole
     }
 
     pub(super) fn band(self, tolerance: Tolerance) -> Band {
-        let (usage, whole) = (times(self.sum, 1000), self.whole());
+        let (usage, whole) = (times(self.sum, 1000), self.whole);
         let (low, high) = (times(whole, tolerance.down.0), times(whole, tolerance.up.0));
         if usage < low {
             Band::Below
@@ -54,7 +56,7 @@ impl Fraction {
 
     /// `ceil(ratio × base)`, held at the most that can be asked for.
     pub(super) fn times(self, base: u64) -> u32 {
-        let (usage, whole) = (times(self.sum, base), self.whole().max(1));
+        let (usage, whole) = (times(self.sum, base), self.whole.max(1));
         let replicas = match (u64::try_from(usage), u64::try_from(whole)) {
             // A division of 128 bits costs ten times one of 64.
             (Ok(usage), Ok(whole)) => u128::from(usage.div_ceil(whole)),
@@ -94,7 +96,7 @@ mod tests {
 
     fn band(sum: u128, upper_edge_acts: bool) -> Band {
         let tolerance = Tolerance { up: Milli(1100), down: Milli(900), upper_edge_acts };
-        Fraction { sum, weight: 3, target: 60_000 }.band(tolerance)
+        Fraction::new(sum, 3, 60_000).band(tolerance)
     }
 
     #[test]
@@ -112,13 +114,13 @@ mod tests {
 
     #[test]
     fn numbers_that_nothing_real_has_end_at_the_end_of_the_range() {
-        let most = Fraction { sum: u128::MAX, weight: 1, target: 1 };
+        let most = Fraction::new(u128::MAX, 1, 1);
         assert_eq!(most.times(u64::MAX), MOST);
         assert_eq!(most.average(), Milli(u64::MAX));
         assert_eq!(band(u128::MAX, true), Band::Above);
-        let equal = Fraction { sum: u128::MAX, weight: u128::MAX, target: u64::MAX };
+        let equal = Fraction::new(u128::MAX, u128::MAX, u64::MAX);
         let tolerance = Tolerance { up: Milli(1300), down: Milli(700), upper_edge_acts: true };
         assert_eq!(equal.band(tolerance), Band::Inside, "nobody can tell, so it holds");
-        assert_eq!(Fraction { sum: 0, weight: 0, target: 0 }.times(3), 0);
+        assert_eq!(Fraction::new(0, 0, 0).times(3), 0);
     }
 }

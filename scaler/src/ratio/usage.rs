@@ -1,5 +1,6 @@
 //! What the instances use together, and how many of them told.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::WHOLE;
@@ -40,8 +41,14 @@ impl Usage {
         crowd: &Crowd<'_>,
         now: SystemTime,
     ) -> Self {
-        let plain = if crowd.is_plain { Self::plain(&signal.samples, crowd) } else { None };
-        plain.unwrap_or_else(|| Self::detailed(metric, signal, crowd, now))
+        let samples = &signal.samples;
+        let is_aligned = crowd.list.is_none_or(|list| are_aligned(list, samples));
+        let all_ready = crowd.list.is_none_or(|list| crowd.ready == list.len() as u64);
+        let simple = match crowd.is_plain && is_aligned && all_ready {
+            true => Self::of(samples).or_else(|| Self::of_requests(metric, samples)),
+            false => None,
+        };
+        simple.unwrap_or_else(|| Self::detailed(metric, signal, crowd, is_aligned, now))
     }
 
     /// Why nothing can be said, if nothing can.
@@ -69,49 +76,83 @@ impl Usage {
         }
     }
 
-    /// Adds up samples that carry a value and nothing else, of instances in the same order; `None`
-    /// if they are not like that.
-    fn plain(samples: &[Sample], crowd: &Crowd<'_>) -> Option<Self> {
-        let Some(instances) = crowd.list else {
-            return Self::of(samples.iter());
-        };
-        if !are_aligned(instances, samples) {
+    /// The hot loop of a decision. `None` if a sample carries more than a value, or if the sum might
+    /// not fit 64 bits.
+    fn of(samples: &[Sample]) -> Option<Self> {
+        let (mut sum, mut bits, mut missing) = (0u64, 0u64, 0u64);
+        for sample in samples {
+            match sample.value {
+                Some(Milli(value)) => {
+                    sum = sum.wrapping_add(value);
+                    bits |= value;
+                }
+                None => missing += 1,
+            }
+            if sample.request.is_some() || sample.at.is_some() {
+                return None;
+            }
+        }
+        if bits >= 1 << 44 || samples.len() >= 1 << 20 {
             return None;
         }
-        let both = instances.iter().zip(samples);
-        let mut usage = Self::of(both.filter(|(i, _)| i.ready).map(|(_, sample)| sample))?;
-        let unready = instances.len() as u64 - crowd.ready;
-        usage.unready = Share { count: unready, weight: u128::from(unready), unweighed: 0 };
-        Some(usage)
+        let told = samples.len() as u64 - missing;
+        Some(Self {
+            sum: sum.into(),
+            weight: told.into(),
+            told,
+            missing: Share { count: missing, weight: missing.into(), unweighed: 0 },
+            ..Self::default()
+        })
     }
 
-    /// One pass without a branch on the values: the hot loop of a decision.
-    fn of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Option<Self> {
-        let (mut low, mut carries, mut known, mut all) = (0u64, 0u64, 0u64, 0u64);
-        let mut is_more = false;
-        for sample in samples {
-            let (sum, carry) = low.overflowing_add(sample.value.map_or(0, |value| value.0));
-            low = sum;
-            carries += u64::from(carry);
-            known += u64::from(sample.value.is_some());
-            all += 1;
-            is_more |= sample.request.is_some() | sample.at.is_some();
-        }
-        if is_more {
+    /// The same for samples that may carry requests, but no times of their own.
+    #[inline(never)] // It would only crowd the usual way.
+    fn of_requests(metric: &MetricSpec, samples: &[Sample]) -> Option<Self> {
+        if metric.unit() != Unit::Percent {
             return None;
         }
-        let missing = all - known;
+        let (mut sum, mut asked, mut all_asked, mut bits) = (0u64, 0u64, 0u64, 0u64);
+        let (mut told, mut asking, mut all_asking) = (0u64, 0u64, 0u64);
+        let (mut largest, mut has_times) = (0u64, false);
+        for sample in samples {
+            let (value, request) = (sample.value.unwrap_or_default().0, sample.request);
+            let of_told = u64::from(sample.value.is_some());
+            let (asks, request) = (u64::from(request.is_some()), request.unwrap_or_default().0);
+            sum = sum.wrapping_add(value);
+            bits |= value | request;
+            told += of_told;
+            asking += asks & of_told;
+            all_asking += asks;
+            asked = asked.wrapping_add(request & of_told.wrapping_neg());
+            all_asked = all_asked.wrapping_add(request);
+            largest = largest.max(request);
+            has_times |= sample.at.is_some();
+        }
+        if has_times || all_asking == 0 || bits >= 1 << 44 || samples.len() >= 1 << 20 {
+            return None;
+        }
+        let missing = samples.len() as u64 - told;
+        let unweighed = missing - (all_asking - asking);
+        let weight = u128::from(unweighed) * u128::from(largest) + u128::from(all_asked - asked);
         Some(Self {
-            sum: (u128::from(carries) << 64) | u128::from(low),
-            weight: u128::from(known),
-            told: known,
-            missing: Share { count: missing, weight: u128::from(missing), unweighed: 0 },
+            sum: u128::from(sum) * u128::from(WHOLE),
+            weight: asked.into(),
+            told,
+            missing: Share { count: missing, weight, unweighed },
+            lacks_request: asking < told,
             ..Self::default()
         })
     }
 
     /// Looks at each instance.
-    fn detailed(metric: &MetricSpec, signal: &Signal, crowd: &Crowd<'_>, now: SystemTime) -> Self {
+    #[inline(never)] // It would only crowd the usual way.
+    fn detailed(
+        metric: &MetricSpec,
+        signal: &Signal,
+        crowd: &Crowd<'_>,
+        is_aligned: bool,
+        now: SystemTime,
+    ) -> Self {
         let samples = &signal.samples;
         let of_requests =
             metric.unit() == Unit::Percent && samples.iter().any(|s| s.request.is_some());
@@ -122,18 +163,18 @@ impl Usage {
                 true => sample.and_then(|sample| sample.request),
                 false => Some(Milli(1)),
             };
-            if group != Group::Ignored {
-                largest = largest.max(request.unwrap_or_default().0);
+            if group == Group::Ignored {
+                usage.ignored += 1;
+                return;
             }
+            largest = largest.max(request.unwrap_or_default().0);
             match group {
-                Group::Ignored => usage.ignored += 1,
                 Group::Missing => usage.missing.add(request),
                 Group::Unready => usage.unready.add(request),
-                Group::Told => {
-                    let value = sample.and_then(|sample| sample.value).unwrap_or_default().0;
-                    let unit = if of_requests { WHOLE } else { 1 };
+                Group::Told | Group::Ignored => {
+                    let value = sample.and_then(|sample| sample.value).unwrap_or_default();
                     usage.told += 1;
-                    usage.sum = usage.sum.saturating_add(u128::from(value) * u128::from(unit));
+                    usage.sum += u128::from(value.0);
                     usage.weight += u128::from(request.unwrap_or_default().0);
                     usage.lacks_request |= request.is_none();
                 }
@@ -147,9 +188,12 @@ impl Usage {
                 }
             }
             Some(instances) => {
-                let samples = ByInstance::new(samples);
-                for instance in instances {
-                    let sample = samples.of(&instance.name);
+                let sorted = if is_aligned { None } else { Some(ByInstance::new(samples)) };
+                for (place, instance) in instances.iter().enumerate() {
+                    let sample = match &sorted {
+                        Some(sorted) => sorted.of(&instance.name),
+                        None => samples.get(place),
+                    };
                     let at = sample.and_then(|sample| measured(sample, signal, now));
                     add(group(instance, at, metric, signal, now), sample);
                 }
@@ -158,6 +202,9 @@ impl Usage {
         // Whose request is unknown counts as the largest: that dampens most, in both directions.
         for share in [&mut usage.missing, &mut usage.unready] {
             share.weight += u128::from(share.unweighed) * u128::from(largest);
+        }
+        if of_requests {
+            usage.sum = usage.sum.saturating_mul(WHOLE.into());
         }
         usage
     }
@@ -174,7 +221,8 @@ impl Share {
 /// When `sample` was measured, if it has a value of our time.
 fn measured(sample: &Sample, signal: &Signal, now: SystemTime) -> Option<SystemTime> {
     sample.value?;
-    let at = sample.at.unwrap_or(signal.at);
+    // The time of the signal itself has been looked at.
+    let Some(at) = sample.at else { return Some(signal.at) };
     let believed = elapsed(at, now) <= signal.max_age && at <= later(now, signal.max_age);
     believed.then_some(at)
 }
@@ -182,7 +230,10 @@ fn measured(sample: &Sample, signal: &Signal, now: SystemTime) -> Option<SystemT
 /// Whether both name the same instances in the same order, as they do when one source feeds both.
 fn are_aligned(instances: &[Instance], samples: &[Sample]) -> bool {
     instances.len() == samples.len()
-        && instances.iter().zip(samples).all(|(instance, sample)| instance.name == sample.instance)
+        && instances.iter().zip(samples).all(|(instance, sample)| {
+            let (name, of) = (&instance.name, &sample.instance);
+            Arc::ptr_eq(name, of) || name == of
+        })
 }
 
 /// Samples in the order of their instances, for look-ups by name.

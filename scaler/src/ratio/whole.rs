@@ -12,6 +12,7 @@ use crate::proposal::{Band, Reading, Unknown};
 use crate::signal::Signal;
 
 /// What the one number of `signal` gives.
+#[inline(never)] // It would only crowd the usual way.
 pub(super) fn read(
     metric: &MetricSpec,
     tolerance: Tolerance,
@@ -27,16 +28,23 @@ pub(super) fn read(
         sum += u128::from(sample.value.ok_or(Unknown::Partial)?.0);
     }
     let desired = crowd.desired;
-    let all = Fraction { sum, weight: 1, target: metric.target.0 };
+    let all = Fraction::new(sum, 1, metric.target.0);
     let (value, band, replicas) = match metric.target_type {
         TargetType::AverageValue => {
-            let share = Fraction { weight: crowd.status.into(), ..all };
+            let share = Fraction::new(sum, crowd.status.into(), metric.target.0);
             let band = share.band(tolerance);
-            // Inside the band the HPA answers with the count of the platform, which during a
-            // rolling update is not the size; here a hold is a hold.
-            let holds = crowd.status > 0 && band == Band::Inside;
+            let replicas = match band {
+                // Nothing shares it yet, so there is no ratio.
+                _ if crowd.status == 0 || desired == 0 => all.times(1),
+                // The HPA answers with the count of the platform, and outside the band with more
+                // than were asked for on a share that is below its target: during a rolling update
+                // the share is that of a size that nobody asked for. Here a hold is a hold.
+                Band::Inside => desired,
+                Band::Below => all.times(1).min(desired),
+                Band::Above => all.times(1).max(desired),
+            };
             let value = if crowd.status == 0 { Default::default() } else { share.average_up() };
-            (value, band, if holds { desired } else { all.times(1) })
+            (value, band, replicas)
         }
         _ => {
             let band = all.band(tolerance);

@@ -201,7 +201,7 @@ fn any_band() -> impl Strategy<Value = [u64; 2]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn the_formula_equals_its_naive_twin(
@@ -262,8 +262,9 @@ proptest! {
     /// The load stays, the replicas share it.
     #[test]
     fn constant_load_is_a_fixpoint_after_one_change(
-        load in 0u64..20_000_000, request in 1u64..8000, from in 1u32..200, target in 1u32..200,
+        load in 0u64..2_000_000, request in 100u64..8000, from in 1u32..200, target in 1u32..200,
     ) {
+        prop_assume!(load * 100 < 1000 * request * u64::from(target));
         let spec = spec(metric(Kind::Requests, target), [300, 300]);
         let mut decider = decider(spec);
         let mut replicas = from;
@@ -281,10 +282,9 @@ proptest! {
                 sample_ago: 0,
             }).collect();
             replicas = step(&mut decider, &see(&pods, Kind::Requests, replicas), at(NOW + second));
-            replicas = replicas.min(20_000);
             sizes.push(replicas);
         }
-        prop_assert!(sizes[0] == 20_000 || (sizes[1] == sizes[0] && sizes[2] == sizes[0]), "{sizes:?}");
+        prop_assert!(sizes[1] == sizes[0] && sizes[2] == sizes[0], "{sizes:?}");
     }
 
     #[test]
@@ -310,9 +310,11 @@ proptest! {
             && sum * 1000 < whole * u128::from(1000 + band[1]);
         let count = |count: u128| count.min(i32::MAX as u128) as u32;
         let expected = match (is_shared, desired) {
-            (true, _) if holds && status > 0 => desired,
-            (true, _) => count(sum.div_ceil(one)),
-            (false, 0) => count(sum.div_ceil(one)),
+            (_, 0) => count(sum.div_ceil(one)),
+            (true, _) if status == 0 => count(sum.div_ceil(one)),
+            (true, _) if holds => desired,
+            (true, _) if sum < whole => count(sum.div_ceil(one)).min(desired),
+            (true, _) => count(sum.div_ceil(one)).max(desired),
             (false, _) if holds => desired,
             (false, _) => {
                 let replicas = count((sum * u128::from(ready)).div_ceil(one));
