@@ -130,6 +130,8 @@ impl fmt::Display for Unknown {
             Self::Absent => "no signal has that name",
             Self::Ambiguous => "several signals have that name",
             Self::Empty => "no ready instance has a usable sample",
+            Self::Partial => "one of its parts has no value",
+            Self::NoRequest => "not every instance tells what it asked for",
             Self::Failed(fault) => return write!(f, "the last attempt failed: {}", fault.as_str()),
             Self::Stale => "too old",
             Self::FromTheFuture => "its time stamp lies ahead",

@@ -133,13 +133,15 @@ pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::intent::{Change, ScaleIntent};
-pub use crate::metric::{MetricSpec, Unit};
+pub use crate::metric::{
+    MetricId, MetricSource, MetricSpec, ObjectRef, Requirement, Selector, Startup, TargetType, Unit,
+};
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
-pub use crate::proposal::{Band, Proposal, Reading, Unknown};
-pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
+pub use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};
+pub use crate::signal::{Instance, Observation, Phase, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
 pub use crate::source::{Fault, FaultKind, SignalSource};
 pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};

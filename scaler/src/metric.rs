@@ -1,16 +1,25 @@
 //! One measured quantity and the value it should have.
 
+mod forms;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::milli::Milli;
 
-/// A metric of a [`ScalerSpec`](crate::ScalerSpec): the signal of this name should average
-/// `target` over the instances.
+/// The HPA's `--horizontal-pod-autoscaler-cpu-initialization-period`.
+const CPU_INITIALIZATION: Duration = Duration::from_secs(300);
+
+/// The HPA's `--horizontal-pod-autoscaler-initial-readiness-delay`.
+const INITIAL_READINESS: Duration = Duration::from_secs(30);
+
+/// A metric of a [`ScalerSpec`](crate::ScalerSpec): the signal of this name should have `target`.
 ///
-/// The short forms and the HPA's long forms read alike:
+/// The short forms and the long forms of the HPA (`autoscaling/v2`) read alike:
 ///
 /// ```
 /// # use birl_scaler::MetricSpec;
@@ -22,18 +31,133 @@ use crate::milli::Milli;
 /// }"#)?;
 /// assert_eq!(short, long);
 /// let _in_flight: MetricSpec = serde_json::from_str(r#"{ "name": "in_flight", "target": 8 }"#)?;
+/// let _backlog: MetricSpec = serde_json::from_str(r#"{ "name": "backlog", "perReplica": 30 }"#)?;
+/// let _lag: MetricSpec = serde_json::from_str(r#"{ "name": "lag", "value": 2000 }"#)?;
 /// # Ok(()) }
 /// ```
+///
+/// | short | long | the signal holds | replicas |
+/// |---|---|---|---|
+/// | `averageUtilization` | Resource or ContainerResource, Utilization | for each instance percents, or usage and request | `ceil(utilization ÷ target × ready)` |
+/// | `target` | Resource, ContainerResource or Pods, AverageValue | a number for each instance | `ceil(average ÷ target × ready)` |
+/// | `perReplica` | Object or External, AverageValue | one number, or several that add up | `ceil(sum ÷ target)` |
+/// | `value` | Object or External, Value | one number, or several that add up | `ceil(sum ÷ target × ready)` |
+///
+/// The signal has the name of the resource or of the metric; for a ContainerResource it is
+/// `container/resource`, such as `app/cpu`. A long form may name another with `signal`, beside
+/// `type`: two External metrics that differ in their selectors need that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawMetric", into = "RawMetric")]
+#[serde(try_from = "forms::Written", into = "forms::Written")]
 #[non_exhaustive]
 pub struct MetricSpec {
     /// The name of the signal that feeds it.
     pub name: Arc<str>,
-    /// What the numbers mean.
-    pub unit: Unit,
-    /// The value that the average over the instances should have; percent for a utilization.
+    /// What is measured, and on what.
+    pub source: MetricSource,
+    /// How the target is meant.
+    pub target_type: TargetType,
+    /// The value that it should have; percent for a utilization.
     pub target: Milli,
+    /// Which instances are too young for their `cpu` to mean anything.
+    pub startup: Startup,
+}
+
+/// What is measured, and on what, in the words of `autoscaling/v2`.
+///
+/// Selectors and objects are for whoever reads the signal; the decider only keeps them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricSource {
+    /// A resource of each instance as a whole, such as `cpu`.
+    Resource {
+        /// Its name.
+        resource: Arc<str>,
+    },
+    /// A resource of one container of each instance.
+    ContainerResource {
+        /// Its name.
+        resource: Arc<str>,
+        /// The container.
+        container: Arc<str>,
+    },
+    /// Any other number of each instance.
+    Pods {
+        /// Which.
+        metric: MetricId,
+    },
+    /// A number that describes one other object.
+    Object {
+        /// Which number.
+        metric: MetricId,
+        /// Which object.
+        described_object: ObjectRef,
+    },
+    /// A number from outside, such as the length of a queue.
+    External {
+        /// Which.
+        metric: MetricId,
+    },
+}
+
+/// A metric's name, and which of its series are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricId {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Which of its series; all of them if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<Selector>,
+}
+
+/// A label selector of Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Selector {
+    /// Labels and the values they must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// What else must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub match_expressions: Vec<Requirement>,
+}
+
+/// One condition of a [`Selector`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// The label.
+    pub key: String,
+    /// `In`, `NotIn`, `Exists` or `DoesNotExist`.
+    pub operator: String,
+    /// The values, for the first two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+/// The object that an Object metric describes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectRef {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The API group and version of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+}
+
+/// How a target is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TargetType {
+    /// Percent of what the instances asked for.
+    Utilization,
+    /// So much for each instance, on average.
+    AverageValue,
+    /// So much for all of them together.
+    Value,
 }
 
 /// What a metric's numbers mean.
@@ -45,20 +169,124 @@ pub enum Unit {
     /// the target where that is higher) when the others ask for less, and as idle when they ask
     /// for more.
     Percent,
-    /// A plain number for each instance. A missing instance counts as at its target when the
-    /// others ask for less, and as zero when they ask for more.
+    /// A plain number. A missing instance counts as at its target when the others ask for less,
+    /// and as zero when they ask for more.
     Plain,
+}
+
+/// Which instances are too young for their `cpu` to mean anything: starting costs more than
+/// working does. It is heeded for a resource named `cpu`, of instances whose
+/// [`phase`](crate::Instance::phase) is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Startup {
+    /// Younger than this, an instance must be ready, and its sample must have been measured wholly
+    /// after it became so; 5 min by default. `cpuInitializationPeriod` beside `type` or `name`.
+    pub cpu_initialization_period: Duration,
+    /// An instance whose readiness last changed within this time of its start was never ready;
+    /// 30 s by default. `initialReadinessDelay` beside `type` or `name`.
+    pub initial_readiness_delay: Duration,
 }
 
 impl MetricSpec {
     /// A utilization in percent, such as `cpu` at 60.
     pub fn utilization(name: impl AsRef<str>, percent: u32) -> Self {
-        Self { name: name.as_ref().into(), unit: Unit::Percent, target: percent.into() }
+        let resource = name.as_ref().into();
+        Self::new(MetricSource::Resource { resource }, TargetType::Utilization, percent.into())
+    }
+
+    /// The same of one container of each instance. The signal's name is `container/name`.
+    pub fn container(container: impl AsRef<str>, name: impl AsRef<str>, percent: u32) -> Self {
+        let (container, resource) = (container.as_ref().into(), name.as_ref().into());
+        let source = MetricSource::ContainerResource { resource, container };
+        Self::new(source, TargetType::Utilization, percent.into())
     }
 
     /// A plain average over the instances, such as 8 requests in flight.
     pub fn average(name: impl AsRef<str>, target: Milli) -> Self {
-        Self { name: name.as_ref().into(), unit: Unit::Plain, target }
+        let metric = MetricId::new(name);
+        Self::new(MetricSource::Pods { metric }, TargetType::AverageValue, target)
+    }
+
+    /// One number for all replicas that each should have this share of, such as 30 messages of a
+    /// queue.
+    pub fn per_replica(name: impl AsRef<str>, target: Milli) -> Self {
+        let metric = MetricId::new(name);
+        Self::new(MetricSource::External { metric }, TargetType::AverageValue, target)
+    }
+
+    /// One number for all replicas that should have this value, and shrinks as they grow.
+    pub fn value(name: impl AsRef<str>, target: Milli) -> Self {
+        let metric = MetricId::new(name);
+        Self::new(MetricSource::External { metric }, TargetType::Value, target)
+    }
+
+    fn new(source: MetricSource, target_type: TargetType, target: Milli) -> Self {
+        Self { name: source.signal(), source, target_type, target, startup: Startup::default() }
+    }
+
+    /// What its numbers mean.
+    pub fn unit(&self) -> Unit {
+        match self.target_type {
+            TargetType::Utilization => Unit::Percent,
+            TargetType::AverageValue | TargetType::Value => Unit::Plain,
+        }
+    }
+
+    /// Whether the signal is about the target as a whole rather than about each instance.
+    pub(crate) fn is_of_the_whole(&self) -> bool {
+        matches!(self.source, MetricSource::Object { .. } | MetricSource::External { .. })
+    }
+
+    /// Whether a starting instance's samples mean nothing yet.
+    pub(crate) fn is_cpu(&self) -> bool {
+        match &self.source {
+            MetricSource::Resource { resource }
+            | MetricSource::ContainerResource { resource, .. } => **resource == *"cpu",
+            _ => false,
+        }
+    }
+}
+
+impl MetricSource {
+    /// The `type` of the long form.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Resource { .. } => "Resource",
+            Self::ContainerResource { .. } => "ContainerResource",
+            Self::Pods { .. } => "Pods",
+            Self::Object { .. } => "Object",
+            Self::External { .. } => "External",
+        }
+    }
+
+    /// The name of its signal when nobody gives another.
+    fn signal(&self) -> Arc<str> {
+        match self {
+            Self::Resource { resource } => Arc::clone(resource),
+            Self::ContainerResource { resource, container } => {
+                format!("{container}/{resource}").into()
+            }
+            Self::Pods { metric } | Self::Object { metric, .. } | Self::External { metric } => {
+                Arc::clone(&metric.name)
+            }
+        }
+    }
+}
+
+impl MetricId {
+    /// All series of the metric of this name.
+    pub fn new(name: impl AsRef<str>) -> Self {
+        Self { name: name.as_ref().into(), selector: None }
+    }
+}
+
+impl Default for Startup {
+    fn default() -> Self {
+        Self {
+            cpu_initialization_period: CPU_INITIALIZATION,
+            initial_readiness_delay: INITIAL_READINESS,
+        }
     }
 }
 
@@ -70,142 +298,6 @@ impl fmt::Display for Amount {
         match self.1 {
             Unit::Percent => write!(f, "{} %", self.0),
             Unit::Plain => write!(f, "{}", self.0),
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawMetric {
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    kind: Option<RawKind>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    resource: Option<RawResource>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pods: Option<RawPods>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    average_utilization: Option<Milli>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    target: Option<Milli>,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-enum RawKind {
-    Resource,
-    Pods,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawResource {
-    name: Arc<str>,
-    target: RawTarget,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawPods {
-    metric: RawName,
-    target: RawTarget,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawName {
-    name: Arc<str>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RawTarget {
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    kind: Option<RawTargetKind>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    average_utilization: Option<Milli>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    average_value: Option<Milli>,
-}
-
-#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
-enum RawTargetKind {
-    Utilization,
-    AverageValue,
-}
-
-impl RawTarget {
-    fn read(self, name: &str) -> Result<(Unit, Milli), String> {
-        let (unit, target, kind) = match (self.average_utilization, self.average_value) {
-            (Some(percent), None) => (Unit::Percent, percent, RawTargetKind::Utilization),
-            (None, Some(value)) => (Unit::Plain, value, RawTargetKind::AverageValue),
-            _ => {
-                return Err(format!(
-                    "metric `{name}`: target needs one of `averageUtilization`, `averageValue`"
-                ));
-            }
-        };
-        match self.kind {
-            Some(stated) if stated != kind => {
-                Err(format!("metric `{name}`: target.type does not fit the value beside it"))
-            }
-            _ => Ok((unit, target)),
-        }
-    }
-}
-
-impl TryFrom<RawMetric> for MetricSpec {
-    type Error = String;
-
-    fn try_from(raw: RawMetric) -> Result<Self, String> {
-        let RawMetric { kind, resource, pods, name, average_utilization, target } = raw;
-        let short = name.is_some() || average_utilization.is_some() || target.is_some();
-        let (name, (unit, target)) = match (kind, resource, pods) {
-            (Some(RawKind::Resource) | None, Some(long), None) if !short => {
-                let read = long.target.read(&long.name)?;
-                (long.name, read)
-            }
-            (Some(RawKind::Pods) | None, None, Some(long)) if !short => {
-                let read = long.target.read(&long.metric.name)?;
-                (long.metric.name, read)
-            }
-            (None, None, None) => {
-                let name = name.ok_or("a metric needs `name`")?;
-                match (average_utilization, target) {
-                    (Some(percent), None) => (name, (Unit::Percent, percent)),
-                    (None, Some(value)) => (name, (Unit::Plain, value)),
-                    _ => {
-                        return Err(format!(
-                            "metric `{name}` needs one of `averageUtilization` (percent), `target`"
-                        ));
-                    }
-                }
-            }
-            (Some(RawKind::Resource), ..) => {
-                return Err("a metric of type Resource has `resource` and nothing else".into());
-            }
-            (Some(RawKind::Pods), ..) => {
-                return Err("a metric of type Pods has `pods` and nothing else".into());
-            }
-            _ => return Err("a metric is written in one form: `name`, `resource` or `pods`".into()),
-        };
-        Ok(Self { name, unit, target })
-    }
-}
-
-impl From<MetricSpec> for RawMetric {
-    fn from(metric: MetricSpec) -> Self {
-        let (average_utilization, target) = match metric.unit {
-            Unit::Percent => (Some(metric.target), None),
-            Unit::Plain => (None, Some(metric.target)),
-        };
-        Self {
-            kind: None,
-            resource: None,
-            pods: None,
-            name: Some(metric.name),
-            average_utilization,
-            target,
         }
     }
 }

@@ -32,6 +32,35 @@ impl From<u32> for Milli {
     }
 }
 
+/// What a suffix of a Kubernetes quantity multiplies by, and is divided by.
+const SUFFIXES: [(&str, f64, f64); 16] = [
+    ("n", 1.0, 1e9),
+    ("u", 1.0, 1e6),
+    ("m", 1.0, 1e3),
+    ("k", 1e3, 1.0),
+    ("M", 1e6, 1.0),
+    ("G", 1e9, 1.0),
+    ("T", 1e12, 1.0),
+    ("P", 1e15, 1.0),
+    ("E", 1e18, 1.0),
+    ("Ki", 1024.0, 1.0),
+    ("Mi", 1048576.0, 1.0),
+    ("Gi", 1073741824.0, 1.0),
+    ("Ti", 1099511627776.0, 1.0),
+    ("Pi", 1125899906842624.0, 1.0),
+    ("Ei", 1152921504606846976.0, 1.0),
+    ("", 1.0, 1.0),
+];
+
+/// Reads a Kubernetes quantity: a decimal number with a suffix or an exponent.
+fn quantity(text: &str) -> Option<Milli> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let (_, times, per) = SUFFIXES.iter().find(|(suffix, ..)| text[digits.len()..] == **suffix)?;
+    // `1e3` has no suffix; `parse` would also read "inf" and "NaN", which `digits` cannot be.
+    let value = digits.parse::<f64>().ok()?;
+    Milli::from_f64(value * times / per)
+}
+
 impl fmt::Display for Milli {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.0 / 1000, self.0 % 1000);
@@ -74,17 +103,11 @@ impl<'de> Deserialize<'de> for Milli {
                     .map_err(|_| E::custom(format!("{value} is negative")))
                     .and_then(|value| self.visit_u64(value))
             }
-            /// A Kubernetes quantity: manifests quote decimals, as in `"1.3"`, or write `"100m"`.
+            /// A Kubernetes quantity: manifests write `"1.3"`, `"100m"`, `"512Mi"`.
             fn visit_str<E: Error>(self, text: &str) -> Result<Milli, E> {
-                let (digits, milli) = match text.strip_suffix('m') {
-                    Some(digits) => (digits, true),
-                    None => (text, false),
-                };
-                let value = digits
-                    .parse::<f64>()
-                    .ok()
-                    .and_then(|value| Milli::from_f64(if milli { value / 1000.0 } else { value }));
-                value.ok_or_else(|| E::custom(format!("`{text}` is not a number such as 1.3")))
+                quantity(text).ok_or_else(|| {
+                    E::custom(format!("`{text}` is not a number such as 1.3, 100m, 512Mi"))
+                })
             }
         }
         from.deserialize_any(Number)
@@ -106,10 +129,32 @@ mod tests {
 
     #[test]
     fn reads_numbers_and_quantities() {
-        for (text, milli) in [("60", 60_000), ("1.3", 1300), ("\"0.7\"", 700), ("\"100m\"", 100)] {
+        for (text, milli) in [
+            ("60", 60_000u128),
+            ("1.3", 1300),
+            ("\"0.7\"", 700),
+            ("\"100m\"", 100),
+            ("\"2500000u\"", 2500),
+            ("\"1.5k\"", 1_500_000),
+            ("\"512Mi\"", 536_870_912_000),
+            ("\"2e3\"", 2_000_000),
+            ("\"1E\"", 1_000_000_000_000_000_000_000),
+        ] {
+            let milli = u64::try_from(milli).unwrap_or(u64::MAX);
             assert_eq!(serde_json::from_str::<Milli>(text).unwrap(), Milli(milli), "{text}");
         }
-        for text in ["-1", "\"many\"", "\"-3m\"", "\"NaN\"", "18446744073709551615"] {
+        for text in [
+            "-1",
+            "\"many\"",
+            "\"-3m\"",
+            "\"NaN\"",
+            "\"inf\"",
+            "\"\"",
+            "\"m\"",
+            "\"1mi\"",
+            "\"1é\"",
+            "18446744073709551615",
+        ] {
             assert!(serde_json::from_str::<Milli>(text).is_err(), "{text}");
         }
         assert_eq!(serde_json::to_string(&[Milli(1300), Milli(60_000)]).unwrap(), "[1.3,60]");

@@ -22,8 +22,26 @@ pub struct Proposal {
     pub low: Milli,
     /// At this and above it asks for more.
     pub high: Milli,
+    /// How its instances were judged; all zero for a number about the target as a whole.
+    #[serde(default)]
+    pub tally: Tally,
     /// What was measured.
     pub reading: Reading,
+}
+
+/// How the instances were judged for one metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Those whose samples count.
+    pub told: u32,
+    /// Those that should have a sample and have none.
+    pub missing: u32,
+    /// Those whose samples would mean nothing: not ready, not placed, still starting.
+    pub unready: u32,
+    /// Those that have ended or are being deleted.
+    pub ignored: u32,
 }
 
 /// What was measured, and what follows.
@@ -33,7 +51,8 @@ pub struct Proposal {
 pub enum Reading {
     /// There is a value.
     Known {
-        /// The average of the instances that told.
+        /// The average of the instances that told; of a number about the target as a whole, that
+        /// number, or the share of each replica.
         value: Milli,
         /// The average with those that did not filled in; it is what was judged.
         weighed: Milli,
@@ -74,6 +93,10 @@ pub enum Unknown {
     Ambiguous,
     /// It holds no usable sample of a ready instance.
     Empty,
+    /// It is a sum, and one of its parts has no value.
+    Partial,
+    /// Some instances tell what they asked for and others do not, or all asked for nothing.
+    NoRequest,
     /// It could not be measured, and what was measured before is too old or nothing.
     Failed(FaultKind),
     /// It is older than its `max_age`.

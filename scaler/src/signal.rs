@@ -23,6 +23,12 @@ pub struct Observation {
     /// instances by name: strangers are ignored and missing ones filled in as the HPA does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instances: Option<Vec<Instance>>,
+    /// How many instances the platform counts, ready or not: the `status.replicas` of a Kubernetes
+    /// scale, where `current.desired` is its `spec.replicas`. A number that is shared by all
+    /// replicas is judged by this count. Absent: as many as there are `instances`, else as were
+    /// asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_replicas: Option<u32>,
     /// What was measured, one signal a metric.
     #[serde(default)]
     pub signals: Vec<Signal>,
@@ -42,14 +48,53 @@ pub struct Replicas {
 }
 
 /// One instance of the target, as its platform sees it.
+///
+/// Without a `phase`, an instance counts when it is ready. With one, it is judged as the HPA
+/// judges a pod: what has ended or is being deleted is ignored, what is pending is not ready, and
+/// readiness itself matters only for `cpu`, together with the times below
+/// ([`Startup`](crate::Startup)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Instance {
     /// Its name; samples carry the same.
     pub name: Arc<str>,
     /// Whether it is up and able to work.
     pub ready: bool,
+    /// How far it is, where the platform tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Whether it has been told to go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// When it was started.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::serde::option"
+    )]
+    pub started: Option<SystemTime>,
+    /// Since when `ready` is what it is.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::serde::option"
+    )]
+    pub ready_changed: Option<SystemTime>,
+}
+
+/// How far an instance is: the phases of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Not placed, or its images are still loaded.
+    Pending,
+    /// It runs, ready or not.
+    Running,
+    /// It has ended well.
+    Succeeded,
+    /// It has ended badly.
+    Failed,
 }
 
 /// One quantity, measured over the instances at about one time.
@@ -67,6 +112,10 @@ pub struct Signal {
     /// Older than this it is Unknown.
     #[serde(with = "crate::duration::serde", default = "default_max_age")]
     pub max_age: Duration,
+    /// Over how long each sample was measured, where it is an average over time. A `cpu` of an
+    /// instance that has just become ready is believed once all of it lies after that.
+    #[serde(with = "crate::duration::serde", default, skip_serializing_if = "Duration::is_zero")]
+    pub window: Duration,
     /// Why the last attempt to measure it failed, if it did: the samples are then those of an
     /// earlier one, or none. For the record; what is believed goes by the age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,9 +130,24 @@ pub struct Sample {
     /// Whose value it is; empty where the source cannot tell.
     #[serde(default)]
     pub instance: Arc<str>,
-    /// The value; `None` where there was none that a number can stand for.
+    /// The value; `None` where there was none that a number can stand for. For a utilization it is
+    /// a percentage, or what is used of `request`.
     #[serde(default, deserialize_with = "lenient")]
     pub value: Option<Milli>,
+    /// What the instance asked for, in the unit of `value`. A utilization is then the sum of the
+    /// values over the sum of the requests, so that large and small instances weigh what they are.
+    /// A sample without a value may carry it, for an instance that is missing; 0 is for an instance
+    /// that asked for nothing.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub request: Option<Milli>,
+    /// When it was measured, if not with the rest of the signal. Older than the signal's `max_age`
+    /// it is as good as none.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::timestamp::serde::option"
+    )]
+    pub at: Option<SystemTime>,
 }
 
 impl Observation {
@@ -126,6 +190,13 @@ impl Observation {
         self.instances = Some(instances.into_iter().collect());
         self
     }
+
+    /// Tells how many instances the platform counts, ready or not.
+    #[must_use]
+    pub fn status_replicas(mut self, count: u32) -> Self {
+        self.status_replicas = Some(count);
+        self
+    }
 }
 
 impl Replicas {
@@ -138,14 +209,56 @@ impl Replicas {
 impl Instance {
     /// An instance and whether it is able to work.
     pub fn new(name: impl Into<Arc<str>>, ready: bool) -> Self {
-        Self { name: name.into(), ready }
+        Self {
+            name: name.into(),
+            ready,
+            phase: None,
+            deleted: false,
+            started: None,
+            ready_changed: None,
+        }
+    }
+
+    /// Tells how far it is; from then on it is judged as a pod.
+    #[must_use]
+    pub fn phase(mut self, phase: Phase) -> Self {
+        self.phase = Some(phase);
+        self
+    }
+
+    /// Tells that it is on its way out.
+    #[must_use]
+    pub fn deleted(mut self) -> Self {
+        self.deleted = true;
+        self
+    }
+
+    /// Tells when it was started.
+    #[must_use]
+    pub fn started(mut self, at: SystemTime) -> Self {
+        self.started = Some(at);
+        self
+    }
+
+    /// Tells since when it is ready, or is not.
+    #[must_use]
+    pub fn ready_changed(mut self, at: SystemTime) -> Self {
+        self.ready_changed = Some(at);
+        self
     }
 }
 
 impl Signal {
     /// A signal that is believed for a minute.
     pub fn new(name: impl AsRef<str>, samples: Vec<Sample>, at: SystemTime) -> Self {
-        Self { name: name.as_ref().into(), samples, at, max_age: DEFAULT_MAX_AGE, fault: None }
+        Self {
+            name: name.as_ref().into(),
+            samples,
+            at,
+            max_age: DEFAULT_MAX_AGE,
+            window: Duration::ZERO,
+            fault: None,
+        }
     }
 
     /// A signal that could not be measured, and why.
@@ -159,18 +272,44 @@ impl Signal {
         self.max_age = max_age;
         self
     }
+
+    /// Sets over how long each sample was measured.
+    #[must_use]
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
 }
 
 impl Sample {
     /// What `instance` reported. NaN, infinite and negative values are Unknown, never zero: an
     /// outage that reads as "no load" would scale a service away.
     pub fn new(instance: impl Into<Arc<str>>, value: f64) -> Self {
-        Self { instance: instance.into(), value: Milli::from_f64(value) }
+        Self::of(instance, Milli::from_f64(value))
     }
 
     /// `instance` was asked and gave no usable answer.
     pub fn unknown(instance: impl Into<Arc<str>>) -> Self {
-        Self { instance: instance.into(), value: None }
+        Self::of(instance, None)
+    }
+
+    /// What `instance` reported, already in thousandths.
+    pub(crate) fn of(instance: impl Into<Arc<str>>, value: Option<Milli>) -> Self {
+        Self { instance: instance.into(), value, request: None, at: None }
+    }
+
+    /// What the instance asked for, in the unit of the value.
+    #[must_use]
+    pub fn request(mut self, request: f64) -> Self {
+        self.request = Milli::from_f64(request);
+        self
+    }
+
+    /// When it was measured, if not with the rest of the signal.
+    #[must_use]
+    pub fn at(mut self, at: SystemTime) -> Self {
+        self.at = Some(at);
+        self
     }
 }
 

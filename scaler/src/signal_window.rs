@@ -76,13 +76,14 @@ impl SignalWindow {
         let samples = self
             .newest
             .iter()
-            .map(|(instance, &(_, value))| Sample { instance: Arc::clone(instance), value });
+            .map(|(instance, &(_, value))| Sample::of(Arc::clone(instance), value));
         let newest = self.newest.values().map(|(at, _)| *at).max();
         Signal {
             name: Arc::clone(&self.name),
             samples: samples.collect(),
             at: newest.or(self.last).unwrap_or(SystemTime::UNIX_EPOCH),
             max_age: self.max_age,
+            window: Duration::ZERO,
             fault: None,
         }
     }

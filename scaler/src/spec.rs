@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 use crate::metric::MetricSpec;
 use crate::milli::Milli;
+use crate::ratio::Tolerance;
 
 /// The most actions an hour that a brake can be set to: one a second.
 const BRAKE_CEILING: u32 = 3600;
@@ -161,6 +162,11 @@ impl ScalerSpec {
             step: Step::default(),
             brake: BrakeSpec::default(),
         }
+    }
+
+    /// The band around each metric's target in which nothing happens.
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        self.hysteresis.into()
     }
 
     /// Checks what single fields cannot: ranges, order, uniqueness.

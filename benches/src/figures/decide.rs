@@ -1,18 +1,36 @@
-//! `decide`: one decision over 5 signals of 50 instances, explanation included, beside the bare ratio.
+//! `decide`, `decide_requests`: one decision over 5 signals of 50 instances, explanation included,
+//! beside the bare ratio; `decide_100k`, `decide_state`: as many scalers as anybody has, in one tick.
 
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};
 
 use birl_benches::figure::{Figure, Target};
-use birl_benches::stopwatch::nanoseconds;
-use birl_scaler::{Decider, MetricSpec, Milli, Observation, Replicas, Sample, ScalerSpec, Signal};
+use birl_benches::stopwatch::{nanoseconds, seconds};
+use birl_benches::usage::resident;
+use birl_scaler::{
+    Decider, DeciderState, MetricSpec, Milli, Observation, Replicas, Sample, ScalerSpec, Signal,
+};
 
 use crate::ROUNDS;
 
 const SIGNALS: usize = 5;
 const INSTANCES: usize = 50;
+/// Scalers in one tick, and the few that they are measured against.
+const SCALERS: usize = 100_000;
+const FEW: usize = 1_000;
+/// Instances of each of them.
+const EACH: usize = 10;
 
 pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
+    let plain = "the bare ratio over the same samples";
+    Ok(vec![
+        one("decide", plain, false)?,
+        one("decide_requests", "the bare ratio of the two sums", true)?,
+    ])
+}
+
+/// One decision; with `requests`, a utilization is usage over request, else it is told in percent.
+fn one(name: &'static str, reference: &'static str, requests: bool) -> anyhow::Result<Figure> {
     let names: Vec<String> = (0..SIGNALS).map(|signal| format!("signal-{signal}")).collect();
     let mut spec = ScalerSpec::new("api", 1, 500);
     spec.metrics = names.iter().map(|name| MetricSpec::utilization(name.as_str(), 60)).collect();
@@ -22,30 +40,29 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     };
     let mut observation = Observation::new(Replicas::ready(INSTANCES as u32));
     for (signal, name) in names.iter().enumerate() {
-        let samples = readings(signal)
-            .enumerate()
-            .map(|(n, value)| Sample::new(format!("pod-{n}"), value))
-            .collect();
-        observation = observation
-            .signal(Signal::new(name.as_str(), samples, now).max_age(Duration::from_secs(1 << 30)));
+        let samples = readings(signal).enumerate().map(|(n, value)| {
+            let sample = Sample::new(format!("pod-{n}"), value);
+            if requests { sample.request(100.0) } else { sample }
+        });
+        let signal = Signal::new(name.as_str(), samples.collect(), now);
+        observation = observation.signal(signal.max_age(Duration::from_secs(1 << 30)));
     }
     let mut decider = Decider::new(spec)?;
     let rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {
             let bare = nanoseconds(|| {
-                let sum = |signal: &Signal| {
-                    signal
-                        .samples
-                        .iter()
-                        .filter_map(|sample| sample.value)
-                        .map(|Milli(value)| value)
-                        .sum::<u64>()
+                let sum = |signal: &Signal, of: fn(&Sample) -> Option<Milli>| {
+                    signal.samples.iter().filter_map(of).map(|Milli(value)| value).sum::<u64>()
                 };
-                black_box(&observation)
-                    .signals
-                    .iter()
-                    .map(|signal| sum(signal).div_ceil(60_000))
-                    .max()
+                let replicas = |signal: &Signal| {
+                    let used = sum(signal, |sample| sample.value);
+                    if !requests {
+                        return used.div_ceil(60_000);
+                    }
+                    let asked = sum(signal, |sample| sample.request);
+                    (used * 100_000 * INSTANCES as u64).div_ceil(asked * 60_000)
+                };
+                black_box(&observation).signals.iter().map(replicas).max()
             });
             let ours = nanoseconds(|| {
                 now += Duration::from_millis(1);
@@ -54,11 +71,65 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
             (ours, bare)
         })
         .collect();
-    Ok(vec![Figure::of_rounds(
-        "decide",
-        "ns",
-        "the bare ratio over the same samples",
-        Target::RatioAtMost(5.0),
+    Ok(Figure::of_rounds(name, "ns", reference, Target::RatioAtMost(5.0), &rounds))
+}
+
+/// A tick of a hundred thousand scalers beside a hundred ticks of a thousand, whose memory a cache
+/// holds; and what one of them remembers after an hour of changes.
+pub(crate) fn many() -> anyhow::Result<Vec<Figure>> {
+    let mut spec = ScalerSpec::new("api", 1, 500);
+    spec.metrics = vec![MetricSpec::utilization("cpu", 60)];
+    let mut now = SystemTime::now();
+    let names: Vec<String> = (0..EACH).map(|n| format!("pod-{n}")).collect();
+    let observe = |scaler: usize| {
+        let value = |n: usize| 50.0 + (scaler * 7 + n) as f64 % 40.0;
+        let samples = names.iter().enumerate().map(|(n, name)| Sample::new(&**name, value(n)));
+        let signal = Signal::new("cpu", samples.collect(), now);
+        Observation::new(Replicas::ready(EACH as u32))
+            .signal(signal.max_age(Duration::from_secs(1 << 30)))
+    };
+    let mut scalers = (0..SCALERS)
+        .map(|scaler| Ok((Decider::new(spec.clone())?, observe(scaler))))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut tick = |scalers: &mut [(Decider, Observation)]| {
+        now += Duration::from_secs(15);
+        let decide = |(decider, seen): &mut (Decider, Observation)| decider.decide(seen, now).to;
+        seconds(|| scalers.iter_mut().map(decide).map(u64::from).sum::<u64>()).0 * 1e3
+    };
+    tick(&mut scalers);
+    let rounds: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let (few, all) = (SCALERS / FEW, tick(&mut scalers));
+            (all, (0..few).map(|_| tick(&mut scalers[..FEW])).sum())
+        })
+        .collect();
+    let of_all = Figure::of_rounds(
+        "decide_100k",
+        "ms",
+        "100 ticks of 1,000 scalers",
+        Target::RatioAtMost(2.0),
         &rounds,
-    )])
+    );
+    drop(scalers);
+    let state = Figure::of_budget("decide_state", "B", remembered(spec, now)?, 1024.0);
+    Ok(vec![of_all, state])
+}
+
+/// Bytes of a state after an hour in which the brake was used up.
+fn remembered(spec: ScalerSpec, begun: SystemTime) -> anyhow::Result<f64> {
+    let mut decider = Decider::new(spec)?;
+    let (mut now, mut replicas) = (begun, 5);
+    for turn in 0..240 {
+        now += Duration::from_secs(15);
+        let load = if turn / 8 % 2 == 0 { 90.0 } else { 30.0 };
+        let samples = vec![Sample::new("", load); replicas as usize];
+        let seen =
+            Observation::new(Replicas::ready(replicas)).signal(Signal::new("cpu", samples, now));
+        let decision = decider.decide(&seen, now);
+        decider.applied(&decision, Ok(()), now);
+        replicas = decision.to;
+    }
+    let before = resident();
+    let states: Vec<DeciderState> = black_box(vec![decider.state().clone(); SCALERS]);
+    Ok(resident().saturating_sub(before) as f64 / states.len() as f64)
 }

@@ -40,7 +40,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 26] = [
+const ALL: [(&str, Measure); 27] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -66,6 +66,7 @@ const ALL: [(&str, Measure); 26] = [
     ("decisions_threads", |_| alerts::threads()),
     ("endpoint", |_| endpoint::measure()),
     ("decide", |_| decide::measure()),
+    ("decide_100k", |_| decide::many()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];
 

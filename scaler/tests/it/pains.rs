@@ -2,8 +2,8 @@
 //! enhancements' (enh) and KEDA's.
 
 use birl_scaler::{
-    Action, Change, Decider, Limit, MetricSpec, Milli, Observation, Reason, Replicas, Sample,
-    ScaleIntent, Signal,
+    Action, Change, Decider, FaultKind, Instance, Limit, MetricSource, MetricSpec, Milli,
+    Observation, Phase, Reason, Replicas, Sample, ScaleIntent, Signal, TargetType, Unknown,
 };
 
 use crate::support::{ask, at, cpu, decider, prompt, seconds, signal, spec, step};
@@ -188,4 +188,195 @@ fn pause_resume_and_restart_in_any_order_end_in_the_same_state() {
     let intent = ScaleIntent::new("slow", Change::By(1));
     let seen = Observation::new(Replicas::ready(4)).intent(intent);
     assert_eq!(first.decide(&seen, at(30)), second.decide(&seen, at(30)));
+}
+
+/// k8s 99394, 105187: one metric is missing, and the target is scaled down by the other.
+#[test]
+fn pain_06_one_metric_missing_scaled_down() {
+    let mut spec = prompt();
+    spec.metrics.push(MetricSpec::per_replica("queue", Milli(10_000)));
+    let failed = || Signal::failed("queue", FaultKind::Unreachable, at(0));
+    let down = decider(spec.clone()).decide(&cpu(3, 1.0, at(0)).signal(failed()), at(0));
+    assert_eq!((down.to, down.reason), (3, Reason::UnknownSignal));
+    let why = Unknown::Failed(FaultKind::Unreachable);
+    assert_eq!(down.limits, [Limit::UnknownSignal { metric: "queue".into(), why }]);
+    let up = decider(spec).decide(&cpu(3, 120.0, at(0)).signal(failed()), at(0));
+    assert_eq!(up.to, 6, "what is known may still ask for more");
+}
+
+/// `replicas` of an idle target, of which `silent` have no sample; and what becomes of them.
+fn idle_with(metric: MetricSpec, replicas: usize, silent: usize) -> u32 {
+    let mut spec = spec();
+    spec.max_replicas = 1000;
+    let name = metric.name.clone();
+    spec.metrics = vec![metric];
+    let mut decider = decider(spec);
+    let pods = (0..replicas).map(|n| Instance::new(format!("pod-{n}"), true).phase(Phase::Running));
+    let long_ago = at(0) - seconds(3600);
+    let pods: Vec<_> = pods.map(|pod| pod.started(long_ago).ready_changed(long_ago)).collect();
+    let mut to = replicas as u32;
+    for second in (0..=300).step_by(15) {
+        let samples = (silent..replicas).map(|n| Sample::new(format!("pod-{n}"), 0.1).request(1.0));
+        let seen = Observation::new(Replicas::ready(replicas as u32))
+            .signal(Signal::new(&name, samples.collect(), at(second)))
+            .instances(pods.clone());
+        to = decider.decide(&seen, at(second)).to;
+    }
+    to
+}
+
+/// k8s 119788, 109214: one of 160 has no sample, and the target stays at its size for hours.
+#[test]
+fn pain_07_one_metric_missing_stuck_high() {
+    let cpu = || MetricSpec::utilization("cpu", 60);
+    assert_eq!(idle_with(cpu(), 160, 0), 27);
+    assert_eq!(idle_with(cpu(), 160, 1), 29, "it counts as fully busy, and the rest goes");
+    assert_eq!(idle_with(cpu(), 160, 40), 87);
+    assert_eq!(idle_with(cpu(), 160, 80), 160, "half of them: who knows");
+}
+
+/// KEDA 8036, 7880: an outage, or a negative number, is read as an empty queue.
+#[test]
+fn pain_08_outage_read_as_zero() {
+    let signal = |samples| Signal::new("queue", samples, at(0));
+    let unknown = [
+        signal(vec![]),
+        signal(vec![Sample::new("", f64::NAN)]),
+        signal(vec![Sample::new("", -5.0)]),
+        signal(vec![Sample::unknown("")]),
+        signal(vec![Sample::new("", 0.0), Sample::unknown("")]),
+        Signal::failed("queue", FaultKind::Refused, at(0)),
+        Signal::failed("queue", FaultKind::Timeout, at(0)),
+        Signal::new("queue", vec![Sample::new("", 0.0)], at(0) - seconds(61)),
+    ];
+    let metrics = [
+        MetricSpec::per_replica("queue", Milli(10_000)),
+        MetricSpec::value("queue", Milli(10_000)),
+        MetricSpec::average("queue", Milli(10_000)),
+        MetricSpec::utilization("queue", 60),
+    ];
+    for metric in metrics {
+        for signal in &unknown {
+            // A part of a sum is not the sum; an instance without a value is filled in.
+            if !matches!(metric.source, MetricSource::External { .. }) && signal.samples.len() == 2
+            {
+                continue;
+            }
+            let mut spec = prompt();
+            spec.metrics = vec![metric.clone()];
+            let seen = Observation::new(Replicas::ready(5)).signal(signal.clone());
+            let decision = decider(spec).decide(&seen, at(0));
+            assert_eq!((decision.to, decision.reason), (5, Reason::UnknownSignal), "{signal:?}");
+        }
+    }
+}
+
+/// k8s 72775, 84142, 90461, 98914: each rolling update leaves more replicas than the one before.
+#[test]
+fn pain_10_rolling_update_ratchets() {
+    let metrics = [
+        MetricSpec::utilization("load", 60),
+        MetricSpec::average("load", Milli(60_000)),
+        MetricSpec::value("load", Milli(60_000)),
+        MetricSpec::per_replica("load", Milli(60_000)),
+    ];
+    for metric in metrics {
+        let mut spec = prompt();
+        spec.max_replicas = 1000;
+        let is_shared = metric.target_type == TargetType::AverageValue
+            && matches!(metric.source, MetricSource::External { .. });
+        let is_of_the_whole = matches!(metric.source, MetricSource::External { .. });
+        spec.metrics = vec![metric];
+        spec.hysteresis.down_factor = Milli(950);
+        spec.hysteresis.up_factor = Milli(1050);
+        for percent in [0.0, 30.0, 50.0, 56.9, 57.0, 60.0, 62.0] {
+            // A surge of 25 %: 100 were asked for, 125 are up, the new ones ready and idle alike.
+            let (desired, up) = (100, 125);
+            let pods = (0..up).map(|n| Instance::new(format!("worker-{}", n + 1), true));
+            let samples = match (is_of_the_whole, is_shared) {
+                (true, true) => vec![percent * f64::from(desired)],
+                (true, false) => vec![percent],
+                _ => vec![percent; up as usize],
+            };
+            let seen = Observation::new(Replicas { desired, ready: up })
+                .signal(signal("load", &samples, at(0)))
+                .instances(pods)
+                .status_replicas(up);
+            let decision = decider(spec.clone()).decide(&seen, at(0));
+            assert!(decision.to <= desired, "{decision}");
+        }
+    }
+}
+
+/// k8s 116898: pods of a Job carry the same labels, and their load counts.
+#[test]
+fn pain_13_pods_of_others_counted() {
+    let old = at(0) - seconds(3600);
+    let pod = |name: &str| {
+        Instance::new(name, true).phase(Phase::Running).started(old).ready_changed(old)
+    };
+    let mut seen = cpu(2, 60.0, at(0)).instances([pod("worker-1"), pod("worker-2")]);
+    let alone = decider(prompt()).decide(&seen, at(0));
+    // The Job's pod is not among the target's instances; the platform goes by owner, not by label.
+    seen.signals[0].samples.push(Sample::new("job-1", 100_000.0));
+    assert_eq!(decider(prompt()).decide(&seen, at(0)), alone);
+    // One that has ended counts for nothing, sample or not.
+    let ended = Instance::new("worker-3", false).phase(Phase::Succeeded);
+    seen.instances.as_mut().unwrap().push(ended);
+    seen.signals[0].samples.push(Sample::new("worker-3", 0.0));
+    let decision = decider(prompt()).decide(&seen, at(0));
+    assert_eq!((decision.to, decision.proposals[0].tally.ignored), (2, 1));
+}
+
+/// k8s 116984, 125987, 62013: ten percent of a large target are hundreds of pods.
+#[test]
+fn pain_14_fixed_tolerance() {
+    let to = |up_factor, percent| {
+        let mut spec = prompt();
+        spec.max_replicas = 200;
+        spec.metrics = vec![MetricSpec::utilization("cpu", 100)];
+        spec.hysteresis.up_factor = Milli(up_factor);
+        decider(spec).decide(&cpu(100, percent, at(0)), at(0)).to
+    };
+    assert_eq!(to(1000, 101.0), 101);
+    assert_eq!(to(1000, 100.0), 100);
+    assert_eq!(to(1100, 101.0), 100);
+}
+
+/// k8s 76187: pods that nobody can place keep an idle target large.
+#[test]
+fn pain_18_unschedulable_pods_never_scale_down() {
+    let mut decider = decider(spec());
+    let old = at(0) - seconds(3600);
+    let pods = (1..=6).map(|n| {
+        let name = format!("worker-{n}");
+        match n {
+            1 | 2 => {
+                Instance::new(name, true).phase(Phase::Running).started(old).ready_changed(old)
+            }
+            _ => Instance::new(name, false).phase(Phase::Pending),
+        }
+    });
+    let pods: Vec<_> = pods.collect();
+    let mut look = |second| {
+        let seen = Observation::new(Replicas { desired: 6, ready: 2 })
+            .signal(signal("cpu", &[0.0; 2], at(second)))
+            .instances(pods.clone());
+        decider.decide(&seen, at(second))
+    };
+    for second in (0..300).step_by(15) {
+        assert!(!look(second).is_change());
+    }
+    let decision = look(300);
+    assert_eq!((decision.action, decision.to), (Action::ScaleDown, 1));
+    assert_eq!(decision.proposals[0].tally.unready, 4);
+}
+
+/// k8s pull request 127193: one container of 160 has no sample, and the target stays at its size.
+#[test]
+fn pain_23_one_container_missing_blocks_all() {
+    let cpu = || MetricSpec::container("app", "cpu", 60);
+    assert_eq!(idle_with(cpu(), 160, 0), 27);
+    assert_eq!(idle_with(cpu(), 160, 1), 29);
+    assert_eq!(idle_with(cpu(), 160, 80), 160);
 }

@@ -62,7 +62,7 @@ fn what_cannot_be_read_says_what_is_wrong() {
         ("metrics", json!([{ "name": "cpu" }]), "`cpu` needs one of `averageUtilization`"),
         ("metrics", json!([{ "averageUtilization": 60 }]), "a metric needs `name`"),
         ("metrics", json!([{ "type": "Resource", "name": "cpu" }]), "has `resource`"),
-        ("metrics", json!([{ "type": "External" }]), "unknown variant `External`"),
+        ("metrics", json!([{ "type": "External" }]), "a metric of type External has `external`"),
         (
             "metrics",
             json!([{ "resource": { "name": "cpu", "target": {
