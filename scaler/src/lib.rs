@@ -89,13 +89,17 @@
 //!
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
+//! * `schedule`: other bounds at certain times, in time zones.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
 //!
 //! Without any of them there is the core alone. The crate starts no runtime, installs no handler
 //! and prints nothing; it tells what it does through [`Metrics`] and `tracing` events.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod behavior;
+mod belief;
 mod brake;
+mod conditions;
 mod decider;
 mod decision;
 mod demand;
@@ -103,21 +107,28 @@ mod duration;
 mod error;
 mod evidence;
 mod explain;
+mod fallback;
 #[cfg(feature = "rules")]
 mod from_rules;
+mod guard;
 mod intent;
+mod kpa;
 mod metric;
 mod metrics;
 mod milli;
+mod panic_mode;
 #[cfg(feature = "process")]
 mod process;
 mod proposal;
+mod rate;
 mod ratio;
 mod restraint;
+mod schedule;
 mod signal;
 mod signal_window;
 mod source;
 mod spec;
+mod stabilization;
 mod state;
 mod target;
 mod telemetry;
@@ -128,21 +139,30 @@ mod wish;
 
 pub use async_trait::async_trait;
 
+pub use crate::behavior::{Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy};
 pub use crate::brake::GlobalBrake;
+pub use crate::conditions::{Condition, ConditionKind};
 pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::fallback::Fallback;
+pub use crate::guard::{Guard, GuardReading, GuardState, GuardStep};
 pub use crate::intent::{Change, ScaleIntent};
+pub use crate::kpa::{Kpa, KpaLoad, KpaSpec};
 pub use crate::metric::{MetricSpec, Unit};
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
+pub use crate::panic_mode::PanicSpec;
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
 pub use crate::proposal::{Band, Proposal, Reading, Unknown};
+pub use crate::schedule::{Day, Schedule};
 pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
 pub use crate::source::{Fault, FaultKind, SignalSource};
-pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};
+pub use crate::spec::{
+    BrakeSpec, CoolDown, Hysteresis, LockOut, Mode, ScalerSpec, Step, TargetRef,
+};
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};
 pub use crate::verify::{Leg, LegName, Verdict, Verification, Verifier, VerifierConfig};

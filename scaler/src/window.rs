@@ -45,3 +45,19 @@ impl ConditionWindow {
         self.since.map(|since| later(since, window))
     }
 }
+
+/// Whether `at` lies within `window` before `now`. What is just as old as the window is not.
+pub(crate) fn in_window(at: SystemTime, window: Duration, now: SystemTime) -> bool {
+    elapsed(at, now) < window
+}
+
+/// In so many slots is a window cut: what happened in one of them is remembered as one, so that
+/// there is a bound. An hour of them is finer than the HPA's 15 s.
+const SLOTS: u32 = 256;
+
+/// Whether both times lie in the same slot of a `window`.
+pub(crate) fn same_slot(one: SystemTime, other: SystemTime, window: Duration) -> bool {
+    let slot = (window / SLOTS).as_nanos().max(1);
+    let number = |at: SystemTime| elapsed(SystemTime::UNIX_EPOCH, at).as_nanos() / slot;
+    number(one) == number(other)
+}

@@ -4,10 +4,12 @@
 mod support;
 
 mod band;
+mod behavior;
 mod brake;
 mod explain;
 mod hpa;
 mod intent;
+mod kpa;
 mod metrics;
 mod pains;
 mod properties;
@@ -15,6 +17,7 @@ mod shape;
 mod signal;
 mod spec;
 mod state;
+mod twin;
 mod verify;
 
 #[cfg(feature = "process")]
