@@ -253,7 +253,8 @@ impl Decider {
         state.down.observe(free && quiet, now);
 
         let wanted = demand.winner.map(|(_, replicas)| replicas);
-        let blind = !paused && wanted.is_none() && demand.unknown.is_some();
+        // Of nothing there are no measurements, which is no reason to start something.
+        let blind = !paused && from > 0 && wanted.is_none() && demand.unknown.is_some();
         state.unknown_since =
             blind.then(|| state.unknown_since.map_or(now, |since| since.min(now)));
         state.panic = self

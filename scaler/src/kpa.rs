@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::milli::Milli;
 use crate::timestamp::elapsed;
-use crate::window::{in_window, same_slot};
+use crate::window::{in_window, merges};
 
 /// What a [`Kpa`] decides by; the defaults are Knative's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,8 +152,9 @@ impl Kpa {
     fn delay(&mut self, replicas: u32, now: SystemTime) -> u32 {
         let (delay, wanted) = (self.spec.scale_down_delay, &mut self.state.wanted);
         wanted.retain(|(at, earlier)| in_window(*at, delay, now) && *earlier > replicas);
+        let count = wanted.len();
         match wanted.back_mut() {
-            Some((at, _)) if same_slot(*at, now, delay) => *at = now,
+            Some((at, _)) if merges(count, *at, now, delay) => *at = now,
             _ if delay.is_zero() => {}
             _ => wanted.push_back((now, replicas)),
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::behavior::{Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy};
 use crate::timestamp::later;
-use crate::window::{in_window, same_slot};
+use crate::window::{in_window, merges};
 
 /// The applied changes of the longest period, by direction. They are part of the state, so that a
 /// restart does not grant another period's worth.
@@ -50,9 +50,10 @@ impl Changes {
         if by == 0 || longest.is_zero() {
             return;
         }
+        let count = queue.len();
         match queue.back_mut() {
             // It counts for a slot longer, never shorter.
-            Some(last) if same_slot(last.0, now, longest) => {
+            Some(last) if merges(count, last.0, now, longest) => {
                 *last = Change(now, last.1.saturating_add(by));
             }
             _ => queue.push_back(Change(now, by)),

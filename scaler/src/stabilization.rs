@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::behavior::Behavior;
 use crate::timestamp::later;
-use crate::window::{in_window, same_slot};
+use crate::window::{in_window, merges};
 
 /// The recommendations that still hold something back.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -118,9 +118,10 @@ fn note(
     if window.is_zero() {
         return;
     }
+    let count = marks.len();
     match marks.back_mut() {
         // The earlier one is the more extreme. It holds for a slot longer, never shorter.
-        Some(mark) if same_slot(mark.0, now, window) => mark.0 = now,
+        Some(mark) if merges(count, mark.0, now, window) => mark.0 = now,
         _ => marks.push_back(Mark(now, replicas)),
     }
 }

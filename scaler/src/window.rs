@@ -51,13 +51,13 @@ pub(crate) fn in_window(at: SystemTime, window: Duration, now: SystemTime) -> bo
     elapsed(at, now) < window
 }
 
-/// In so many slots is a window cut: what happened in one of them is remembered as one, so that
-/// there is a bound. An hour of them is finer than the HPA's 15 s.
+/// So many things of a window are remembered one by one. Of further ones those in the same slot, a
+/// part of the window, are remembered as one, so that there is a bound: twice as many.
 const SLOTS: u32 = 256;
 
-/// Whether both times lie in the same slot of a `window`.
-pub(crate) fn same_slot(one: SystemTime, other: SystemTime, window: Duration) -> bool {
+/// Whether something at `now` is to be remembered as one with the last, which was at `last`.
+pub(crate) fn merges(count: usize, last: SystemTime, now: SystemTime, window: Duration) -> bool {
     let slot = (window / SLOTS).as_nanos().max(1);
     let number = |at: SystemTime| elapsed(SystemTime::UNIX_EPOCH, at).as_nanos() / slot;
-    number(one) == number(other)
+    count >= SLOTS as usize && number(last) == number(now)
 }

@@ -134,7 +134,8 @@ impl Decider {
         if less.is_none() && asked.is_none() && fallback.is_none() {
             return None;
         }
-        // A fallback that may go below what there is, is about just that: nothing is known.
+        // A fallback that may go below what there is, is about just that: nothing is known. Nobody
+        // else may ask for less then.
         if let Some(reason) = self.veto(view, fallback.is_some(), limits) {
             let asking = Wish::largest([asked.map(Wish::of_intent), less.map(Wish::of_metric)]);
             let mut wish = asking.unwrap_or_else(|| Wish::hold(from, reason));
@@ -142,10 +143,13 @@ impl Decider {
             wish.reason = reason;
             return Some(wish);
         }
+        if fallback.is_some() {
+            return fallback;
+        }
         let falling = self.falling(view);
         let ripe = falling.as_ref().filter(|asking| asking.to < from).map(Asking::wish);
         let asked = asked.map(Wish::of_intent);
-        if let Some(wish) = Wish::largest([asked, ripe, fallback]) {
+        if let Some(wish) = Wish::largest([asked, ripe]) {
             if wish.reason == Reason::Metric {
                 limits.extend(falling.and_then(|asking| asking.limit));
             }

@@ -68,6 +68,9 @@ impl Plan {
     pub(crate) fn bounds(&self, spec: &ScalerSpec, now: SystemTime) -> Bounds {
         let (min, max) = (spec.min_replicas, spec.max_replicas);
         let mut bounds = Bounds { min, max, schedule: None };
+        if self.0.is_empty() {
+            return bounds;
+        }
         let Ok(at) = Timestamp::try_from(now) else { return bounds };
         let (mut mins, mut maxes) = (None, None);
         for entry in self.0.iter().filter(|entry| entry.contains(at)) {
@@ -92,7 +95,7 @@ impl Entry {
     fn read(schedule: &Schedule, spec: &ScalerSpec) -> Result<Self, String> {
         let Schedule { name, start, end, days, min_replicas, max_replicas, .. } = schedule;
         let zone = zone(&schedule.time_zone)?;
-        let span = if let (Ok(start), Ok(end)) = (start.parse::<Time>(), end.parse::<Time>()) {
+        let span = if let (Some(start), Some(end)) = (time_of_day(start), time_of_day(end)) {
             Span::Daily { start, end, days: days.iter().map(|day| day.weekday()).collect() }
         } else if let (Ok(from), Ok(to)) = (start.parse::<DateTime>(), end.parse::<DateTime>()) {
             if !days.is_empty() {
@@ -172,6 +175,11 @@ impl Day {
             Self::Sun => Weekday::Sunday,
         }
     }
+}
+
+/// A time without a date. (jiff would read one with a date, and leave that out.)
+fn time_of_day(text: &str) -> Option<Time> {
+    if text.contains(['-', 'T', 't']) { None } else { text.parse().ok() }
 }
 
 /// A zone by its name. UTC needs no database.

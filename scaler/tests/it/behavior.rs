@@ -216,7 +216,7 @@ fn rows_of_what_is_remembered_of_changes() {
         let (test, name) = (&row.test, &row.name);
         for up in [true, false] {
             let moved = |from: u32, by| if up { from + by } else { from - by };
-            let mut spec = open(125);
+            let mut spec = open(1800);
             let mut decider = decider(spec.clone());
             let mut past = row.before.clone();
             past.sort_by_key(|(_, ago)| std::cmp::Reverse(*ago));
@@ -429,7 +429,7 @@ fn the_memory_of_windows_and_policies_is_bounded() {
     let state = serde_json::to_value(decider.state()).unwrap();
     let length = |of: &str, way: &str| state[of][way].as_array().map_or(0, Vec::len);
     for (of, way) in [("recommendations", "up"), ("recommendations", "down"), ("changes", "up")] {
-        assert!((1..=257).contains(&length(of, way)), "{of}.{way}: {}", length(of, way));
+        assert!((1..=512).contains(&length(of, way)), "{of}.{way}: {}", length(of, way));
     }
 }
 
