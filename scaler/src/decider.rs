@@ -120,6 +120,7 @@ impl Decider {
         let id = DecisionId::new(unix_millis(now), self.state.count);
         let from = seen.current.desired;
         let proposals = ratio::propose(&self.spec, seen, now);
+        let unseen = self.forget_a_gap(now);
         let guards = self.state.guards.read(&self.spec.guards, &seen.signals, now);
         let view = View {
             from,
@@ -130,7 +131,7 @@ impl Decider {
             guards: &guards,
             now,
         };
-        self.observe(&view);
+        self.observe(&view, unseen);
 
         let mut limits = Vec::new();
         let mut wish = self.wish(&view, &mut limits);
@@ -227,17 +228,26 @@ impl Decider {
         deadlines.into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    /// Moves everything on that depends on what was seen before.
-    fn observe(&mut self, view: &View<'_>) {
-        let View { from, ref demand, now, .. } = *view;
-        let (paused, bounds) = (self.is_paused(from), &view.bounds);
+    /// When nobody looked for too long, nobody can tell what held meanwhile: every window starts
+    /// anew. Tells whether it was so.
+    fn forget_a_gap(&mut self, now: SystemTime) -> bool {
         let state = &mut self.state;
-        let unseen =
-            state.last_seen.is_none_or(|last| elapsed(last, now) > self.spec.cool_down.max_gap);
+        let longest = self.spec.cool_down.max_gap;
+        let unseen = state.last_seen.is_none_or(|last| elapsed(last, now) > longest);
         if unseen {
             state.up.restart();
             state.down.restart();
+            state.guards.restart();
+            state.unknown_since = None;
         }
+        unseen
+    }
+
+    /// Moves everything on that depends on what was seen before.
+    fn observe(&mut self, view: &View<'_>, unseen: bool) {
+        let View { from, ref demand, now, .. } = *view;
+        let (paused, bounds) = (self.is_paused(from), &view.bounds);
+        let state = &mut self.state;
         // After a pause everything is as on the first day.
         state.last_seen = (!paused).then_some(now);
         state.zeroed &= from == 0;

@@ -153,7 +153,7 @@ impl fmt::Display for GuardReading {
             GuardState::Calm { value } => write!(f, "{signal} {value} is not {side} {limit}"),
             GuardState::Breached { value } => write!(f, "{signal} {value} is {side} {limit}"),
             GuardState::Pending { value, until } => {
-                write!(f, "{signal} {value} is {side} {limit}, steps at {}", Stamp(until))
+                write!(f, "{signal} {value} is {side} {limit}, breached at {}", Stamp(until))
             }
             GuardState::Unknown { why } => write!(f, "{signal} is Unknown ({why})"),
         }

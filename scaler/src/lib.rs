@@ -18,18 +18,28 @@
 //! # How it decides
 //!
 //! The formula is the Kubernetes HPA's, `ceil(ratio × ready)`, the largest of several metrics wins,
-//! and missing instances are filled in so that they only dampen. Four things stand between the
+//! and missing instances are filled in so that they only dampen. Several things stand between the
 //! formula and a change, each a field of [`ScalerSpec`], each named in the decision that it held
 //! back:
 //!
 //! 1. The *hysteresis band*. With a target of 60 % and the factors 1.3 and 0.7 it acts at 78 % and
 //!    above, and below 42 %; nothing happens in between.
 //! 2. The *condition window* (`coolDown`). The metric must ask for the whole window, and the count
-//!    starts anew when it breaks off. Intents skip this one, and only this one.
-//! 3. *Bounds, step and lock-out*: the fewest and most replicas, the largest single change, the
-//!    rest after an applied one.
-//! 4. The *brake*: so many changes an hour for a target, so many for all of them ([`GlobalBrake`]),
+//!    starts anew when it breaks off.
+//! 3. The *stabilization window* of the HPA's [`behavior`](Behavior), where there is one: a change
+//!    goes no further than every recommendation of the window. Intents skip these two, which are
+//!    about metrics, and nothing else.
+//! 4. *Bounds, step, rate and lock-out*: the fewest and most replicas (at this time of day:
+//!    [`Schedule`]), the largest single change, the `behavior`'s policies, the rest after an applied
+//!    change.
+//! 5. The *brake*: so many changes an hour for a target, so many for all of them ([`GlobalBrake`]),
 //!    and a kill switch. Whoever can write a log line could otherwise scale you.
+//!
+//! Beside the formula, a [`Guard`] on a signal that is not proportional to replicas (latency, a
+//! retry ratio) steps up or forbids to go down; a panic ([`PanicSpec`]) does not wait for windows;
+//! a [`Fallback`] says what to run when nothing has been known for a while; and a target can be
+//! paused, in one direction, or at a size, or only previewed ([`Mode`]). [`ScalerSpec::hpa`] is a
+//! Kubernetes HPA and nothing else.
 //!
 //! # Why it is shaped like this
 //!
@@ -113,6 +123,7 @@ mod from_rules;
 mod guard;
 mod intent;
 mod kpa;
+mod limit;
 mod metric;
 mod metrics;
 mod milli;

@@ -18,7 +18,7 @@ pub struct PanicSpec {
     /// It begins when the metrics ask for this many percent of the ready instances, or more; 200,
     /// and above 100.
     pub threshold: u32,
-    /// It ends when the threshold has not been reached for longer than this; 60 s.
+    /// It ends when the threshold has not been reached for this long; 60 s.
     #[serde(with = "crate::duration::serde")]
     pub window: Duration,
 }
@@ -51,7 +51,7 @@ impl PanicSpec {
             return Some(Panicking { last: now });
         }
         let last = before?.last.min(now);
-        (elapsed(last, now) <= self.window).then_some(Panicking { last })
+        (elapsed(last, now) < self.window).then_some(Panicking { last })
     }
 
     /// When it ends, if nothing prolongs it.

@@ -155,7 +155,8 @@ pub struct CoolDown {
     #[serde(with = "crate::duration::serde")]
     pub scale_down: Duration,
     /// When nobody looked for longer than this (a stopped host, say), nobody can tell that the
-    /// condition held: the counters start anew. 5 min by default.
+    /// condition held: the counters start anew, and those of guards and of the fallback; the
+    /// stabilization window begins with the present size. 5 min by default.
     #[serde(with = "crate::duration::serde")]
     pub max_gap: Duration,
 }

@@ -30,7 +30,7 @@ fn a_breached_guard_steps_up_and_is_told() {
     let value = Milli::from(812);
     assert_eq!(pending.guards[0].state, GuardState::Pending { value, until: at(30) });
     assert!(
-        pending.explain().ends_with("; p99_ms 812 is above 500, steps at 2026-11-23T08:00:30Z"),
+        pending.explain().ends_with("; p99_ms 812 is above 500, breached at 2026-11-23T08:00:30Z"),
         "{pending}"
     );
     assert_eq!(decider.next_deadline(at(0)), Some(at(30)));
@@ -46,6 +46,23 @@ fn a_breached_guard_steps_up_and_is_told() {
     // It is not latency's fault that a new instance takes a while: the time begins anew.
     assert!(!decider.decide(&seen(12, 60.0, 812.0, 45), at(45)).is_change());
     assert_eq!(decider.decide(&seen(12, 60.0, 812.0, 75), at(75)).to, 15, "a fifth, rounded up");
+}
+
+/// Nobody looked, so that nobody can tell that it held.
+#[test]
+fn a_gap_in_which_nobody_looked_starts_every_time_anew() {
+    let guard = Guard::above("p99_ms", Milli::from(500)).step(GuardStep::By(2), seconds(30));
+    let mut spec = watched(guard);
+    spec.cool_down.max_gap = seconds(45);
+    spec.fallback = Some(Fallback::new(9));
+    let mut slow = decider(spec.clone());
+    slow.decide(&seen(4, 60.0, 600.0, 0), at(0));
+    assert!(!slow.decide(&seen(4, 60.0, 600.0, 100), at(100)).is_change());
+    assert!(slow.decide(&seen(4, 60.0, 600.0, 130), at(130)).is_change());
+    let mut blind = decider(spec);
+    blind.decide(&dark(4, 0), at(0));
+    assert!(!blind.decide(&dark(4, 200), at(200)).is_change());
+    assert!((1..=6).any(|n| blind.decide(&dark(4, 200 + n * 30), at(200 + n * 30)).is_change()));
 }
 
 #[test]
@@ -190,12 +207,13 @@ fn a_panic_acts_at_once_and_lets_nothing_go_for_a_window() {
     let again = decider.decide(&cpu(8, 120.0, at(30)), at(30));
     assert_eq!((again.to, again.reason), (16, Reason::Panic), "no lock-out holds it");
     decider.applied(&again, Ok(()), at(30));
-    for second in (45..=90).step_by(15) {
+    for second in (45..90).step_by(15) {
         let held = decider.decide(&cpu(16, 10.0, at(second)), at(second));
         assert_eq!((held.to, held.reason), (16, Reason::Panic), "{held}");
         assert_eq!(held.limits, [Limit::Panic { until: at(90) }]);
     }
-    assert_eq!(decider.decide(&cpu(16, 10.0, at(91)), at(91)).to, 3);
+    assert_eq!(decider.next_deadline(at(75)), Some(at(90)));
+    assert_eq!(decider.decide(&cpu(16, 10.0, at(90)), at(90)).to, 3);
 }
 
 #[test]
