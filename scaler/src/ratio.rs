@@ -23,7 +23,7 @@ use crate::metric::{MetricSpec, Unit};
 use crate::milli::Milli;
 use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};
 use crate::signal::{Observation, Signal};
-use crate::spec::{Hysteresis, ScalerSpec};
+use crate::spec::ScalerSpec;
 use crate::timestamp::{elapsed, later};
 use crowd::Crowd;
 use fraction::Fraction;
@@ -41,12 +41,6 @@ pub(crate) struct Tolerance {
     pub(crate) up: Milli,
     pub(crate) down: Milli,
     pub(crate) upper_edge_acts: bool,
-}
-
-impl From<Hysteresis> for Tolerance {
-    fn from(factors: Hysteresis) -> Self {
-        Self { up: factors.up_factor, down: factors.down_factor, upper_edge_acts: true }
-    }
 }
 
 /// What each metric of `spec` asks for.

@@ -4,19 +4,24 @@
 mod support;
 
 mod band;
+mod behavior;
 mod brake;
 mod explain;
+mod guard;
 mod hpa;
 mod intent;
+mod kpa;
 mod metric;
 mod metrics;
 mod pains;
+mod pause;
 mod properties;
 mod ratio;
 mod shape;
 mod signal;
 mod spec;
 mod state;
+mod twin;
 mod verify;
 
 #[cfg(feature = "process")]
