@@ -121,6 +121,7 @@ mod spec;
 mod state;
 mod target;
 mod telemetry;
+mod tick;
 mod timestamp;
 mod verify;
 mod window;
@@ -145,6 +146,7 @@ pub use crate::source::{Fault, FaultKind, SignalSource};
 pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};
+pub use crate::tick::{Tick, Turn};
 pub use crate::verify::{Leg, LegName, Verdict, Verification, Verifier, VerifierConfig};
 
 /// The README's program compiles.

@@ -15,6 +15,7 @@ mod shape;
 mod signal;
 mod spec;
 mod state;
+mod tick;
 mod verify;
 
 #[cfg(feature = "process")]
