@@ -88,6 +88,9 @@
 //! # Features
 //!
 //! * `process` (default): `LocalProcesses`, on tokio.
+//! * `prometheus-query`: `PrometheusQuery`, a signal by an expression of a Prometheus server.
+//! * `sampler`: `Sampler` asks all signals at once, each with its deadline; `Agenda` is the loop's
+//!   waiting: the [`Tick`], and firings that do not wait for it.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
 //!
@@ -111,9 +114,13 @@ mod metrics;
 mod milli;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "prometheus-query")]
+mod prom_query;
 mod proposal;
 mod ratio;
 mod restraint;
+#[cfg(feature = "sampler")]
+mod sampler;
 mod signal;
 mod signal_window;
 mod source;
@@ -139,7 +146,14 @@ pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
+#[cfg(feature = "prometheus-query")]
+pub use crate::prom_query::{PrometheusQuery, PrometheusServer};
 pub use crate::proposal::{Band, Proposal, Reading, Unknown};
+#[cfg(feature = "sampler")]
+pub use crate::sampler::{
+    Agenda, HealthState, IntentSender, Occasion, Sampler, SignalBoard, SignalConditions,
+    SourceHealth,
+};
 pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
 pub use crate::source::{Fault, FaultKind, SignalSource};

@@ -10,7 +10,11 @@ mod hpa;
 mod intent;
 mod metrics;
 mod pains;
+#[cfg(feature = "prometheus-query")]
+mod prom_query;
 mod properties;
+#[cfg(feature = "sampler")]
+mod sampler;
 mod shape;
 mod signal;
 mod spec;
