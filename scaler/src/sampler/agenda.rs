@@ -94,7 +94,6 @@ impl IntentSender {
     /// # Errors
     ///
     /// Gives it back if 1024 are waiting already, which is counted, or the agenda is gone.
-    #[expect(clippy::result_large_err, reason = "what cannot be taken is given back, not lost")]
     pub fn send(&self, intent: ScaleIntent) -> Result<(), ScaleIntent> {
         self.queue.try_send(intent).map_err(|e| {
             self.dropped.fetch_add(1, Ordering::Relaxed);

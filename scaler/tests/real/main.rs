@@ -9,3 +9,7 @@
     clippy::disallowed_methods,
     reason = "a helper of a test fails the test, and the real parts live in real time"
 )]
+
+mod node_exporter; // a machine's load and disks
+mod programs; // how the programs are started and stopped
+mod prometheus; // the P99 of a service, and a server that is killed
