@@ -13,6 +13,7 @@ mod decide;
 mod endpoint;
 mod file_fields;
 mod file_read;
+mod firing_to_scale;
 mod idle_files;
 mod loop_latency;
 mod machine;
@@ -40,7 +41,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 26] = [
+const ALL: [(&str, Measure); 27] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -66,6 +67,7 @@ const ALL: [(&str, Measure); 26] = [
     ("decisions_threads", |_| alerts::threads()),
     ("endpoint", |_| endpoint::measure()),
     ("decide", |_| decide::measure()),
+    ("firing_to_scale", |setup| firing_to_scale::measure(setup.scale)),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];
 

@@ -69,7 +69,7 @@ impl SignalSource for Scripted {
 fn sampler(sources: &[Arc<Scripted>]) -> Sampler {
     let mut sampler = Sampler::new();
     for source in sources {
-        sampler.add_arc(source.clone(), Sampler::DEADLINE).unwrap();
+        sampler.add_arc(Arc::<Scripted>::clone(source), Sampler::DEADLINE).unwrap();
     }
     sampler
 }
@@ -130,7 +130,7 @@ async fn a_source_that_blocks_its_thread_is_not_asked_twice_at_once() {
     let (go, gone) = channel();
     let blocking = Arc::new(Blocking { go: Mutex::new(gone), asked: AtomicUsize::new(0) });
     let mut sampler = Sampler::new();
-    sampler.add_arc(blocking.clone(), Duration::from_millis(50)).unwrap();
+    sampler.add_arc(Arc::<Blocking>::clone(&blocking), Duration::from_millis(50)).unwrap();
     let board = sampler.board();
     let detail = |board: &birl_scaler::SignalBoard| {
         board.health()[0].last_fault.as_ref().unwrap().detail().to_owned()
@@ -255,6 +255,7 @@ fn two_sources_of_one_name_are_refused() {
 
 #[cfg(feature = "prometheus")]
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "an age is told at the moment of the scrape")]
 async fn the_board_is_a_collector() {
     let now = SystemTime::now();
     let cpu = source("cpu", [Does::Tell(60.0), Does::Fail(FaultKind::Refused)]);
