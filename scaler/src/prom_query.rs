@@ -146,8 +146,9 @@ impl PrometheusQuery {
         self
     }
 
-    /// Refuses an answer that comes with warnings. For Thanos, Cortex and remote reads, which give a
-    /// part of the series and a warning where a store is away: a part of a sum looks like less load.
+    /// Refuses an answer that comes with warnings, or that says it is partial. For Thanos, Cortex,
+    /// VictoriaMetrics and remote reads, which give a part of the series and a warning where a store
+    /// is away: a part of a sum looks like less load.
     #[must_use]
     pub fn refuse_warnings(mut self) -> Self {
         self.refuse_warnings = true;
@@ -159,11 +160,15 @@ impl PrometheusQuery {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn ask(&self) -> Result<Signal, Fault> {
+    /// What the query makes of an answer, as the body of an HTTP 200. For tests and recordings;
+    /// [`read`](SignalSource::read) asks the server and does the same.
+    ///
+    /// # Errors
+    ///
+    /// As in the table above.
+    pub fn signal_of(&self, body: &[u8]) -> Result<Signal, Fault> {
         let place = self.server.shown();
-        let body = self.server.ask(&self.expression, self.timeout, self.max_body).await?;
-        let label = self.label.as_deref();
-        let vector = Vector::read(&body, label)
+        let vector = Vector::read(body, self.label.as_deref())
             .map_err(|(kind, why)| Fault::new(kind, format!("{place}: {why}")))?;
         let warned = vector.warnings.first().cloned();
         *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) = vector.warnings;
@@ -182,7 +187,8 @@ impl SignalSource for PrometheusQuery {
     }
 
     async fn read(&self, _now: SystemTime) -> Result<Signal, Fault> {
-        self.ask().await
+        let body = self.server.ask(&self.expression, self.timeout, self.max_body).await?;
+        self.signal_of(&body)
     }
 }
 

@@ -37,7 +37,12 @@ impl Vector {
         if head.status != "success" {
             return Err((FaultKind::Refused, format!("{}{}", quoted(&head.status), head.told())));
         }
-        let warnings = head.warnings.iter().take(MAX_WARNINGS).map(|text| quoted(text)).collect();
+        let warnings = head.warnings.iter().flatten().take(MAX_WARNINGS);
+        let mut warnings: Vec<String> = warnings.map(|text| quoted(text)).collect();
+        if head.is_partial == Some(true) {
+            warnings.insert(0, "the server says that its answer is partial".into());
+            warnings.truncate(MAX_WARNINGS);
+        }
         let kind = head.data.map(|data| data.kind).unwrap_or_default();
         let points = match kind.as_str() {
             "vector" => vector(body, label)?,
@@ -150,11 +155,14 @@ struct Head {
     #[serde(default)]
     data: Option<Shape>,
     #[serde(default, rename = "errorType")]
-    error_type: String,
+    error_type: Option<String>,
     #[serde(default)]
-    error: String,
+    error: Option<String>,
     #[serde(default)]
-    warnings: Vec<String>,
+    warnings: Option<Vec<String>>,
+    /// VictoriaMetrics' way of warning.
+    #[serde(default, rename = "isPartial")]
+    is_partial: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +173,8 @@ struct Shape {
 
 impl Head {
     fn told(&self) -> String {
-        let words = [&self.error_type, &self.error].into_iter().filter(|text| !text.is_empty());
+        let words = [&self.error_type, &self.error].into_iter().flatten();
+        let words = words.filter(|text| !text.is_empty());
         words.map(|text| format!(": {}", quoted(text))).collect()
     }
 }

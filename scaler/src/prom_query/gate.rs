@@ -58,13 +58,6 @@ impl Gate {
         self.failures = self.failures.saturating_add(1);
         self.next = Some(now + pause);
     }
-
-    /// Whoever had the pass went away without finding out.
-    pub(super) fn left(&mut self, pass: Pass, now: Instant) {
-        if pass == Pass::Probe {
-            self.failed(pass, now);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -92,13 +85,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_is_given_up_does_not_close_the_gate_for_good() {
+    async fn there_is_one_probe_at_a_time_and_it_opens_the_gate_for_all() {
         let (mut gate, now) = (Gate::default(), Instant::now());
         gate.failed(Pass::Open, now);
         let later = now + LONGEST;
         assert_eq!(gate.enter(later), Ok(Pass::Probe));
         assert!(gate.enter(later).is_err(), "one at a time");
-        gate.left(Pass::Probe, later);
+        gate.failed(Pass::Probe, later);
         assert_eq!(gate.enter(later + LONGEST), Ok(Pass::Probe));
         gate.reached();
         assert_eq!(gate.enter(later + LONGEST), Ok(Pass::Open));

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 
@@ -142,17 +142,18 @@ impl Server {
             let header = header.map_err(|why| self.fault(FaultKind::Unsupported, why))?;
             request = request.header(AUTHORIZATION, header);
         }
-        let request = request
+        let mut request = request
             .body(Full::new(Bytes::from(form)))
             .map_err(|e| self.fault(FaultKind::Unsupported, format!("no request: {e}")))?;
+        visit.connection = Some(capture_connection(&mut request));
         let response = match self.client.request(request).await {
             Ok(response) => response,
             Err(e) => {
-                visit.failed();
+                visit.found(false);
                 return Err(self.fault(FaultKind::Unreachable, format!("no answer: {}", chain(&e))));
             }
         };
-        visit.reached();
+        visit.found(true);
         let status = response.status();
         if status.is_success() {
             return self.body(response, max_body).await;
@@ -193,17 +194,18 @@ impl Server {
     }
 }
 
-/// One query that was let through; if it is dropped before anything is known, the gate learns so.
+/// One query that was let through, and tells the gate what it found.
 struct Visit<'a> {
     server: &'a Server,
     pass: Option<Pass>,
+    connection: Option<CaptureConnection>,
 }
 
 impl<'a> Visit<'a> {
     fn enter(server: &'a Server) -> Result<Self, Fault> {
         let entered = server.gate().enter(Instant::now());
         match entered {
-            Ok(pass) => Ok(Self { server, pass: Some(pass) }),
+            Ok(pass) => Ok(Self { server, pass: Some(pass), connection: None }),
             Err(wait) => Err(server.fault(
                 FaultKind::Unreachable,
                 format!(
@@ -214,24 +216,23 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn reached(&mut self) {
-        if self.pass.take().is_some() {
-            self.server.gate().reached();
-        }
-    }
-
-    fn failed(&mut self) {
+    fn found(&mut self, is_there: bool) {
         if let Some(pass) = self.pass.take() {
-            self.server.gate().failed(pass, Instant::now());
+            let mut gate = self.server.gate();
+            match is_there {
+                true => gate.reached(),
+                false => gate.failed(pass, Instant::now()),
+            }
         }
     }
 }
 
 impl Drop for Visit<'_> {
+    /// Given up at a deadline. A server that let it in is there, and its other queries may be quicker.
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            self.server.gate().left(pass, Instant::now());
-        }
+        let connection = self.connection.as_ref();
+        let is_there = connection.is_some_and(|made| made.connection_metadata().is_some());
+        self.found(is_there);
     }
 }
 

@@ -9,6 +9,7 @@ use birl_scaler::{
     Action, Agenda, Decision, ErrorKind, Fault, FaultKind, MetricSpec, Milli, Observation,
     PrometheusQuery, PrometheusServer, Replicas, Sampler, Signal, SignalSource, Tick,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -469,6 +470,61 @@ async fn warnings_are_kept_and_can_be_refused() {
     let fault = server.query().refuse_warnings().read(at(100)).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Refused);
     assert!(fault.detail().contains("a part of the whole: store 1 is away"), "{fault}");
+
+    // As VictoriaMetrics warns; and what is null is not there.
+    for (partial, refused) in [(json!(true), true), (json!(false), false), (json!(null), false)] {
+        let mut answer: Value = serde_json::from_str(&vector(&[("a", "1")])).unwrap();
+        (answer["isPartial"], answer["warnings"]) = (partial, json!(null));
+        let strict = server.query().refuse_warnings();
+        assert_eq!(strict.signal_of(answer.to_string().as_bytes()).is_err(), refused);
+    }
+}
+
+/// One query of a server that is too slow must not keep the others from it once it is back.
+#[tokio::test(start_paused = true)]
+async fn a_slow_query_does_not_keep_the_gate_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let api = PrometheusServer::new(&format!("http://{address}")).unwrap();
+    let slow = PrometheusQuery::new(&api, "slow", "slow");
+    assert_eq!(slow.read(at(100)).await.unwrap_err().kind(), FaultKind::Unreachable);
+    let server = Server::at(TcpListener::bind(address).await.unwrap(), Does::Silence);
+    sleep(seconds(15)).await;
+    for _ in 0..2 {
+        // It was let in, though not answered: that is a server.
+        assert_eq!(slow.read(at(100)).await.unwrap_err().kind(), FaultKind::Timeout);
+    }
+    assert_eq!(server.seen.connections.load(Ordering::Relaxed), 2);
+}
+
+proptest! {
+    /// An answer with a part of it lost, doubled or overwritten.
+    #[test]
+    fn any_answer_is_judged_and_never_believed_without_a_number(
+        values in prop::collection::vec(("[ab]{0,2}", "-?[0-9]{1,3}|NaN|[+-]Inf|x"), 0..4),
+        kind in "vector|scalar|matrix|string|",
+        cut in any::<prop::sample::Index>(),
+        with in "\\PC{0,3}|\"|[\\[\\]{}]|null|1e999",
+        drop in 0usize..8,
+    ) {
+        let series = values.iter().map(|(pod, value)| series(json!({ "pod": pod }), value));
+        let whole = data(&kind, &series.collect());
+        let mut bytes = whole.into_bytes();
+        let from = cut.index(bytes.len());
+        if drop > 0 {
+            bytes.splice(from..bytes.len().min(from + drop), with.bytes());
+        }
+        let server = PrometheusServer::new("http://127.0.0.1:9090").unwrap();
+        match PrometheusQuery::new(&server, "load", "load").signal_of(&bytes) {
+            Ok(signal) => prop_assert!(signal.samples.iter().any(|s| s.value.is_some())),
+            Err(fault) => {
+                prop_assert!(fault.detail().starts_with("http://127.0.0.1:9090: "));
+                prop_assert!(fault.detail().chars().count() < 600, "{fault}");
+                prop_assert!(!fault.detail().contains(char::is_control), "{fault:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
