@@ -98,6 +98,9 @@
 //! # Features
 //!
 //! * `process` (default): `LocalProcesses`, on tokio.
+//! * `prometheus-query`: `PrometheusQuery`, a signal by an expression of a Prometheus server.
+//! * `sampler`: `Sampler` asks all signals at once, each with its deadline; `Agenda` is the loop's
+//!   waiting: the [`Tick`], and firings that do not wait for it.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `schedule`: other bounds at certain times, in time zones.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
@@ -130,11 +133,15 @@ mod milli;
 mod panic_mode;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "prometheus-query")]
+mod prom_query;
 mod proposal;
 mod rate;
 mod ratio;
 mod restraint;
 mod schedule;
+#[cfg(feature = "sampler")]
+mod sampler;
 mod signal;
 mod signal_window;
 mod source;
@@ -143,6 +150,7 @@ mod stabilization;
 mod state;
 mod target;
 mod telemetry;
+mod tick;
 mod timestamp;
 mod verify;
 mod window;
@@ -171,6 +179,15 @@ pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessS
 pub use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};
 pub use crate::schedule::{Day, Schedule};
 pub use crate::signal::{Instance, Observation, Phase, Replicas, Sample, Signal};
+#[cfg(feature = "prometheus-query")]
+pub use crate::prom_query::{PrometheusQuery, PrometheusServer};
+pub use crate::proposal::{Band, Proposal, Reading, Unknown};
+#[cfg(feature = "sampler")]
+pub use crate::sampler::{
+    Agenda, HealthState, IntentSender, Occasion, Sampler, SignalBoard, SignalConditions,
+    SourceHealth,
+};
+pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
 pub use crate::source::{Fault, FaultKind, SignalSource};
 pub use crate::spec::{
@@ -178,6 +195,7 @@ pub use crate::spec::{
 };
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};
+pub use crate::tick::{Tick, Turn};
 pub use crate::verify::{Leg, LegName, Verdict, Verification, Verifier, VerifierConfig};
 
 /// The README's program compiles.

@@ -13,6 +13,7 @@ mod decide;
 mod endpoint;
 mod file_fields;
 mod file_read;
+mod firing_to_scale;
 mod idle_files;
 mod loop_latency;
 mod machine;
@@ -67,6 +68,7 @@ const ALL: [(&str, Measure); 27] = [
     ("endpoint", |_| endpoint::measure()),
     ("decide", |_| decide::measure()),
     ("decide_100k", |_| decide::many()),
+    ("firing_to_scale", |setup| firing_to_scale::measure(setup.scale)),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];
 

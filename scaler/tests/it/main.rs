@@ -17,11 +17,17 @@ mod pains;
 mod pause;
 mod properties;
 mod ratio;
+#[cfg(feature = "prometheus-query")]
+mod prom_query;
+mod properties;
+#[cfg(feature = "sampler")]
+mod sampler;
 mod shape;
 mod signal;
 mod spec;
 mod state;
 mod twin;
+mod tick;
 mod verify;
 
 #[cfg(feature = "process")]
