@@ -88,6 +88,8 @@
 //! # Features
 //!
 //! * `process` (default): `LocalProcesses`, on tokio.
+//! * `procfs`: `MemoryPressure` and `DiskQueue`, signals from files of the Linux kernel.
+//! * `ebpf`: `PageFaults`, counted in the Linux kernel where it lets us.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
 //!
@@ -99,7 +101,11 @@ mod brake;
 mod decider;
 mod decision;
 mod demand;
+#[cfg(feature = "procfs")]
+mod disk;
 mod duration;
+#[cfg(all(feature = "ebpf", target_os = "linux"))]
+mod ebpf;
 mod error;
 mod evidence;
 mod explain;
@@ -109,8 +115,12 @@ mod intent;
 mod metric;
 mod metrics;
 mod milli;
+#[cfg(feature = "procfs")]
+mod pressure;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "procfs")]
+pub mod procfs;
 mod proposal;
 mod ratio;
 mod restraint;
@@ -131,11 +141,17 @@ pub use async_trait::async_trait;
 pub use crate::brake::GlobalBrake;
 pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
+#[cfg(feature = "procfs")]
+pub use crate::disk::{DiskDepth, DiskQueue};
+#[cfg(all(feature = "ebpf", target_os = "linux"))]
+pub use crate::ebpf::PageFaults;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::intent::{Change, ScaleIntent};
 pub use crate::metric::{MetricSpec, Unit};
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
+#[cfg(feature = "procfs")]
+pub use crate::pressure::{MemoryMeasure, MemoryPressure};
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
 pub use crate::proposal::{Band, Proposal, Reading, Unknown};

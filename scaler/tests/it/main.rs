@@ -17,7 +17,13 @@ mod spec;
 mod state;
 mod verify;
 
+#[cfg(feature = "procfs")]
+mod disk;
+#[cfg(feature = "procfs")]
+mod pressure;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "procfs")]
+mod procfs;
 #[cfg(feature = "rules")]
 mod rules;
