@@ -19,9 +19,9 @@ use self::probe::Probe;
 ///
 /// The program sits on the tracepoint `exceptions:page_fault_user` and adds one for each fault of
 /// a program, of all of them or of one cgroup (version 2) with all below it. It needs Linux 5.7 on
-/// 64 bits (x86-64, or RISC-V from 6.10 on; others lack the tracepoint), and the capabilities
-/// `CAP_BPF` and `CAP_PERFMON` (5.8; before, and in their place, `CAP_SYS_ADMIN`). It needs no
-/// BTF and no tracefs. Where the kernel says no, [`MemoryMeasure::Faults`] takes over, and
+/// x86-64 (elsewhere only some newer kernels have the tracepoint), and the capabilities `CAP_BPF`
+/// and `CAP_PERFMON` (5.8; before, and in their place, `CAP_SYS_ADMIN`). It needs no BTF and no
+/// tracefs. Where the kernel says no, [`MemoryMeasure::Faults`] takes over, and
 /// [`origin`](Self::origin) says so.
 ///
 /// Faults follow activity and do not show pressure by themselves: a program that starts has

@@ -88,7 +88,7 @@ fn sentence(error: &(dyn Error + 'static)) -> String {
         }
         Some(io::ErrorKind::NotFound) => {
             format!(
-                "this kernel has no tracepoint {TRACEPOINT}; x86-64 has it, and RISC-V from Linux 6.10"
+                "this kernel has no tracepoint {TRACEPOINT}; x86-64 has it, others only in newer kernels"
             )
         }
         _ => {

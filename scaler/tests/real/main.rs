@@ -9,3 +9,9 @@
     clippy::disallowed_methods,
     reason = "a helper of a test fails the test, and the real parts live in real time"
 )]
+
+mod disk; // queues before disks
+#[cfg(target_os = "linux")]
+mod ebpf; // page faults, counted in the kernel
+mod kernel; // memory that is touched, cgroups
+mod pressure; // memory that is short
