@@ -6,7 +6,7 @@ use std::process::Command;
 
 use birl_scaler::{FaultKind, MemoryMeasure, MemoryPressure, PageFaults};
 
-use crate::kernel::{Cgroup, PAGES, Toucher, read, rest, uptime, value};
+use crate::kernel::{Cgroup, PAGES, Toucher, not_tested, read, rest, uptime, value};
 
 fn faults() -> MemoryPressure {
     MemoryPressure::new("faults", MemoryMeasure::Faults)
@@ -17,7 +17,7 @@ fn in_kernel(like: MemoryPressure) -> Option<PageFaults> {
     match PageFaults::open_in_kernel(like) {
         Ok(faults) => Some(faults),
         Err(fault) => {
-            eprintln!("not tested: {fault}");
+            not_tested(&fault);
             assert_eq!(fault.kind(), FaultKind::Unsupported);
             assert!(fault.detail().len() > 20, "{fault}");
             None

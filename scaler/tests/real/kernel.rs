@@ -1,5 +1,6 @@
 //! Processes that touch memory on purpose, and cgroups to put them in.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,12 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use birl_scaler::{Fault, Signal, SignalSource};
+
+/// Says why something is not tested on this machine: its kernel, or whoever runs it, does not let us.
+#[allow(clippy::print_stderr, reason = "a test that did not look must say so")]
+pub(crate) fn not_tested(why: &dyn Display) {
+    eprintln!("not tested: {why}");
+}
 
 /// How many pages a [`Toucher`] touches, each of them once and for the first time.
 pub(crate) const PAGES: f64 = 16_384.0;
@@ -116,7 +123,7 @@ impl Cgroup {
         match fs::create_dir(&path) {
             Ok(()) => Some(Self(path)),
             Err(error) => {
-                eprintln!("no cgroup can be made here, so this is not tested: {error}");
+                not_tested(&error);
                 None
             }
         }
@@ -136,7 +143,6 @@ impl Drop for Cgroup {
             }
             sleep(Duration::from_millis(20));
         }
-        eprintln!("{} is left behind", self.0.display());
     }
 }
 
