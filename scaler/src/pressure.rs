@@ -138,24 +138,22 @@ impl MemoryPressure {
     pub(crate) fn measure(&self, now: SystemTime) -> Result<Signal, Fault> {
         let mut state = self.lock();
         let State { chosen, interval } = &mut *state;
-        let (place, count) = match chosen.take() {
-            Some(place) => {
-                // What has vanished leaves `chosen` empty, so that the next read chooses anew.
-                let count = self.count(&place.path, place.remedy).inspect_err(|fault| {
-                    if fault.kind() == FaultKind::Unsupported {
-                        *interval = Interval::default();
-                    }
-                });
-                match count {
-                    Err(fault) if fault.kind() != FaultKind::Unsupported => {
-                        *chosen = Some(place);
-                        return Err(fault);
-                    }
-                    count => (place, count?),
+        let found = match chosen.take() {
+            None => self.choose(),
+            Some(place) => match self.count(&place.path, place.remedy) {
+                Ok(count) => Ok((place, count)),
+                Err(fault) if fault.kind() == FaultKind::Unsupported => {
+                    // It has vanished: the next read chooses anew, and compares with nothing.
+                    *interval = Interval::default();
+                    Err(fault)
                 }
-            }
-            None => self.choose()?,
+                Err(fault) => {
+                    *chosen = Some(place);
+                    Err(fault)
+                }
+            },
         };
+        let (place, count) = found?;
         let from = Arc::clone(&chosen.insert(place).origin.from);
         let up = procfs::uptime(&self.proc)?;
         let Reading { samples, at } =
