@@ -101,6 +101,8 @@
 //! * `prometheus-query`: `PrometheusQuery`, a signal by an expression of a Prometheus server.
 //! * `sampler`: `Sampler` asks all signals at once, each with its deadline; `Agenda` is the loop's
 //!   waiting: the [`Tick`], and firings that do not wait for it.
+//! * `procfs`: `MemoryPressure` and `DiskQueue`, signals from files of the Linux kernel.
+//! * `ebpf`: `PageFaults`, counted in the Linux kernel where it lets us.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `schedule`: other bounds at certain times, in time zones.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
@@ -116,7 +118,11 @@ mod conditions;
 mod decider;
 mod decision;
 mod demand;
+#[cfg(feature = "procfs")]
+mod disk;
 mod duration;
+#[cfg(all(feature = "ebpf", target_os = "linux"))]
+mod ebpf;
 mod error;
 mod evidence;
 mod explain;
@@ -135,6 +141,12 @@ mod panic_mode;
 mod process;
 #[cfg(feature = "prometheus-query")]
 mod prom_query;
+#[cfg(feature = "procfs")]
+mod pressure;
+#[cfg(feature = "process")]
+mod process;
+#[cfg(feature = "procfs")]
+pub mod procfs;
 mod proposal;
 mod rate;
 mod ratio;
@@ -163,6 +175,10 @@ pub use crate::brake::GlobalBrake;
 pub use crate::conditions::{Condition, ConditionKind};
 pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
+#[cfg(feature = "procfs")]
+pub use crate::disk::{DiskDepth, DiskQueue};
+#[cfg(all(feature = "ebpf", target_os = "linux"))]
+pub use crate::ebpf::PageFaults;
 pub use crate::error::{Error, ErrorKind};
 pub use crate::fallback::Fallback;
 pub use crate::guard::{Guard, GuardReading, GuardState, GuardStep};
@@ -174,6 +190,8 @@ pub use crate::metric::{
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
 pub use crate::panic_mode::PanicSpec;
+#[cfg(feature = "procfs")]
+pub use crate::pressure::{MemoryMeasure, MemoryPressure};
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
 pub use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};

@@ -30,7 +30,13 @@ mod twin;
 mod tick;
 mod verify;
 
+#[cfg(feature = "procfs")]
+mod disk;
+#[cfg(feature = "procfs")]
+mod pressure;
 #[cfg(feature = "process")]
 mod process;
+#[cfg(feature = "procfs")]
+mod procfs;
 #[cfg(feature = "rules")]
 mod rules;

@@ -13,3 +13,8 @@
 mod node_exporter; // a machine's load and disks
 mod programs; // how the programs are started and stopped
 mod prometheus; // the P99 of a service, and a server that is killed
+mod disk; // queues before disks
+#[cfg(target_os = "linux")]
+mod ebpf; // page faults, counted in the kernel
+mod kernel; // memory that is touched, cgroups
+mod pressure; // memory that is short
