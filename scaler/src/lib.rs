@@ -90,6 +90,7 @@
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
+//! * `statsd`: signals that services report over StatsD, by UDP and Unix sockets.
 //!
 //! Without any of them there is the core alone. The crate starts no runtime, installs no handler
 //! and prints nothing; it tells what it does through [`Metrics`] and `tracing` events.
@@ -119,6 +120,8 @@ mod signal_window;
 mod source;
 mod spec;
 mod state;
+#[cfg(feature = "statsd")]
+pub mod statsd;
 mod target;
 mod telemetry;
 mod timestamp;

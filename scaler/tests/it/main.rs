@@ -21,3 +21,7 @@ mod verify;
 mod process;
 #[cfg(feature = "rules")]
 mod rules;
+#[cfg(feature = "statsd")]
+mod statsd;
+#[cfg(feature = "statsd")]
+mod statsd_twin;
