@@ -106,6 +106,7 @@
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `schedule`: other bounds at certain times, in time zones.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
+//! * `statsd`: signals that services report over StatsD, by UDP and Unix sockets.
 //!
 //! Without any of them there is the core alone. The crate starts no runtime, installs no handler
 //! and prints nothing; it tells what it does through [`Metrics`] and `tracing` events.
@@ -160,6 +161,8 @@ mod source;
 mod spec;
 mod stabilization;
 mod state;
+#[cfg(feature = "statsd")]
+pub mod statsd;
 mod target;
 mod telemetry;
 mod tick;

@@ -40,3 +40,7 @@ mod process;
 mod procfs;
 #[cfg(feature = "rules")]
 mod rules;
+#[cfg(feature = "statsd")]
+mod statsd;
+#[cfg(feature = "statsd")]
+mod statsd_twin;
