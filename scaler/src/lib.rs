@@ -87,6 +87,7 @@
 //!
 //! # Features
 //!
+//! * `otlp`: the module `otlp`, signals from OpenTelemetry spans.
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
@@ -109,6 +110,8 @@ mod intent;
 mod metric;
 mod metrics;
 mod milli;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(feature = "process")]
 mod process;
 mod proposal;
