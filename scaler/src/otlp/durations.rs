@@ -10,43 +10,48 @@ const BUCKETS: usize = 240;
 /// How many calls took how long. Buckets are an eighth of an octave wide or narrower, so a quantile
 /// is off by less than 1/8 of itself, and as a rule by much less, since it is interpolated.
 #[derive(Debug, Clone)]
-pub(super) struct Durations([u32; BUCKETS]);
+pub(super) struct Durations {
+    counts: [u32; BUCKETS],
+    longest: Duration,
+}
 
 impl Durations {
     pub(super) const fn new() -> Self {
-        Self([0; BUCKETS])
+        Self { counts: [0; BUCKETS], longest: Duration::ZERO }
     }
 
     pub(super) fn record(&mut self, duration: Duration) {
-        if let Some(count) = self.0.get_mut(bucket(duration)) {
+        if let Some(count) = self.counts.get_mut(bucket(duration)) {
             *count = count.saturating_add(1);
         }
+        self.longest = self.longest.max(duration);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        for (count, more) in self.0.iter_mut().zip(&other.0) {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count = count.saturating_add(*more);
         }
+        self.longest = self.longest.max(other.longest);
     }
 
     /// The duration that `permille` of all stay below or reach; `None` if there are none.
     pub(super) fn quantile(&self, permille: u32) -> Option<Duration> {
-        let all: u64 = self.0.iter().copied().map(u64::from).sum();
+        let all: u64 = self.counts.iter().copied().map(u64::from).sum();
         if all == 0 {
             return None;
         }
         let rank = all as f64 * f64::from(permille) / 1000.0;
         let mut below = 0.0;
-        for (index, &count) in self.0.iter().enumerate() {
+        for (index, &count) in self.counts.iter().enumerate() {
             let count = f64::from(count);
             if count > 0.0 && below + count >= rank {
                 let (from, to) = (lower(index) as f64, lower(index + 1) as f64);
                 let micros = from + (to - from) * ((rank - below) / count);
-                return Some(Duration::from_nanos((micros * 1000.0) as u64));
+                return Some(Duration::from_nanos((micros * 1000.0) as u64).min(self.longest));
             }
             below += count;
         }
-        Some(Duration::from_micros(lower(BUCKETS)))
+        Some(self.longest)
     }
 }
 
@@ -102,5 +107,9 @@ mod tests {
         }
         durations.add(&more);
         assert!(durations.quantile(990).unwrap() > Duration::from_secs(3600));
+        let mut same = Durations::new();
+        (0..10).for_each(|_| same.record(Duration::from_millis(100)));
+        let p99 = same.quantile(990).unwrap();
+        assert_eq!(p99, Duration::from_millis(100), "none is longer than the longest");
     }
 }

@@ -17,6 +17,8 @@ mod spec;
 mod state;
 mod verify;
 
+#[cfg(feature = "otlp")]
+mod otlp;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "rules")]
