@@ -45,6 +45,8 @@
 mod body;
 mod budget;
 mod call;
+#[cfg(feature = "prometheus")]
+mod collector;
 mod connection;
 mod counts;
 mod durations;
@@ -64,6 +66,8 @@ mod window;
 mod wire;
 
 pub use self::call::ClientCall;
+#[cfg(feature = "prometheus")]
+pub use self::collector::SpanMetrics;
 pub use self::counts::{SpanCounts, SpanDrop};
 pub use self::filter::SpanFilter;
 pub use self::intake::{Receipt, SpanIntake, Watch};

@@ -93,9 +93,9 @@ pub(super) struct Batch<'a> {
 }
 
 /// `SPAN_KIND_CLIENT`.
-const CLIENT: u64 = 3;
+const CLIENT: u32 = 3;
 /// `STATUS_CODE_ERROR`.
-const ERROR: u64 = 2;
+const ERROR: u32 = 2;
 /// The most specific first.
 const PEERS: [&str; 4] = ["service.peer.name", "peer.service", "server.address", "net.peer.name"];
 const ROUTES: [&str; 3] = ["url.template", "http.route", "rpc.method"];
@@ -148,9 +148,9 @@ fn read_resource_spans<'a>(
 fn service_name<'a>(resource: &'a [u8], service: &mut &'a str) -> Result<(), Malformed> {
     for field in Fields::of(resource) {
         let (1, attribute) = field? else { continue };
-        let (key, value) = key_value(attribute.bytes()?)?;
-        if key == "service.name" {
-            *service = text(value)?;
+        let attribute = attribute.bytes()?;
+        if key(attribute)? == "service.name" {
+            *service = text(attribute)?;
         }
     }
     Ok(())
@@ -162,7 +162,7 @@ fn read_span<'a>(
     marks: &RetryMarks,
     batch: &mut Batch<'a>,
 ) -> Result<(), Malformed> {
-    let (mut kind, mut start, mut end, mut id, mut links) = (0, 0, 0, 0, false);
+    let (mut kind, mut start, mut end, mut id, mut links, mut status) = (0, 0, 0, 0, false, 0);
     let mut call = ClientCall::new(UNIX_EPOCH).between(service, "");
     let (mut peer, mut route) = (Best::of(&PEERS), Best::of(&ROUTES));
     for field in Fields::of(span) {
@@ -170,17 +170,18 @@ fn read_span<'a>(
         match number {
             1 | 2 => id ^= fold(value.bytes()?, number),
             5 => call.route = value.text()?,
-            6 => kind = value.varint()?,
+            6 => kind = value.varint()? as u32,
             7 => start = value.fixed64()?,
             8 => end = value.fixed64()?,
             9 => {
-                let (key, value) = key_value(value.bytes()?)?;
-                call.retry |= marks.mark(key, value)?;
-                peer.offer(key, value)?;
-                route.offer(key, value)?;
+                let attribute = value.bytes()?;
+                let key = key(attribute)?;
+                call.retry |= marks.mark(key, attribute)?;
+                peer.offer(key, attribute)?;
+                route.offer(key, attribute)?;
             }
             13 => links = true,
-            15 => call.error = status_code(value.bytes()?)? == ERROR,
+            15 => status_code(value.bytes()?, &mut status)?,
             _ => {}
         }
     }
@@ -192,6 +193,7 @@ fn read_span<'a>(
         return Ok(());
     }
     call.id = id;
+    call.error = status == ERROR;
     call.peer = peer.value;
     if !route.value.is_empty() {
         call.route = route.value;
@@ -214,9 +216,9 @@ impl<'a> Best<'a> {
         Self { keys, value: "" }
     }
 
-    fn offer(&mut self, key: &str, value: &'a [u8]) -> Result<(), Malformed> {
+    fn offer(&mut self, key: &str, attribute: &'a [u8]) -> Result<(), Malformed> {
         let Some(rank) = self.keys.iter().position(|known| *known == key) else { return Ok(()) };
-        let value = text(value)?;
+        let value = text(attribute)?;
         if !value.is_empty() {
             self.value = value;
             self.keys = self.keys.get(..rank).unwrap_or_default();
@@ -225,40 +227,41 @@ impl<'a> Best<'a> {
     }
 }
 
-/// A `KeyValue`: the key, and the value as it is encoded.
-fn key_value(attribute: &[u8]) -> Result<(&str, &[u8]), Malformed> {
-    let (mut key, mut value) = ("", &[][..]);
+/// The key of a `KeyValue`.
+fn key(attribute: &[u8]) -> Result<&str, Malformed> {
+    let mut key = "";
     for field in Fields::of(attribute) {
-        match field? {
-            (1, text) => key = text.text()?,
-            (2, any) => value = any.bytes()?,
-            _ => {}
+        if let (1, value) = field? {
+            key = value.text()?;
         }
     }
-    Ok((key, value))
+    Ok(key)
 }
 
-/// The text of an `AnyValue`, empty if it is something else.
-fn text(any: &[u8]) -> Result<&str, Malformed> {
+/// The text in a `KeyValue`, empty if its value is something else.
+fn text(attribute: &[u8]) -> Result<&str, Malformed> {
     let mut text = "";
-    for field in Fields::of(any) {
-        text = match field? {
-            (1, value) => value.text()?,
-            (2..=7, _) => "",
-            _ => text,
-        };
+    for field in Fields::of(attribute) {
+        let (2, any) = field? else { continue };
+        for field in Fields::of(any.bytes()?) {
+            text = match field? {
+                (1, value) => value.text()?,
+                (2..=7, _) => "",
+                _ => text,
+            };
+        }
     }
     Ok(text)
 }
 
-fn status_code(status: &[u8]) -> Result<u64, Malformed> {
-    let mut code = 0;
+fn status_code(status: &[u8], code: &mut u32) -> Result<(), Malformed> {
     for field in Fields::of(status) {
         if let (3, value) = field? {
-            code = value.varint()?;
+            // As protobuf reads what is larger than an enumeration.
+            *code = value.varint()? as u32;
         }
     }
-    Ok(code)
+    Ok(())
 }
 
 /// Eight bytes at a time; of two identifiers that are swapped, another one comes out.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{Fields, Malformed};
+use super::wire::{Fields, Malformed, Value};
 
 /// Attributes that are greater than zero, or true, on a call that was made before and failed.
 ///
@@ -65,42 +65,71 @@ impl RetryMarks {
         self.links
     }
 
-    /// Whether an attribute, by its key and its encoded `AnyValue`, is such a mark.
-    pub(super) fn mark(&self, key: &str, value: &[u8]) -> Result<bool, Malformed> {
+    /// Whether an attribute of this key, an encoded `KeyValue`, is such a mark.
+    pub(super) fn mark(&self, key: &str, attribute: &[u8]) -> Result<bool, Malformed> {
         if !self.attributes.iter().any(|known| **known == *key) {
             return Ok(false);
         }
-        says_yes(value, true)
-    }
-}
-
-/// The last of the kinds that are there, as in every protobuf union.
-fn says_yes(any: &[u8], lists: bool) -> Result<bool, Malformed> {
-    let mut yes = false;
-    for field in Fields::of(any) {
-        let (number, value) = field?;
-        yes = match number {
-            1 => {
-                let text = value.text()?.trim();
-                text.eq_ignore_ascii_case("true") || text.parse::<f64>().is_ok_and(|n| n > 0.0)
+        let mut said = Said::default();
+        for field in Fields::of(attribute) {
+            if let (2, value) = field? {
+                said.add(value.bytes()?)?;
             }
-            2 => value.varint()? != 0,
-            3 => value.varint()?.cast_signed() > 0,
-            4 => f64::from_bits(value.fixed64()?) > 0.0,
-            5 if lists => any_of(value.bytes()?)?,
-            _ => false,
-        };
+        }
+        Ok(said.yes)
     }
-    Ok(yes)
 }
 
-/// A list, whose members are taken one by one; lists within are not looked into.
+/// What a value says. It may be written in pieces: of a union the last kind counts, lists are joined.
+#[derive(Default)]
+struct Said {
+    yes: bool,
+    list: bool,
+}
+
+impl Said {
+    fn add(&mut self, any: &[u8]) -> Result<(), Malformed> {
+        for field in Fields::of(any) {
+            let (number, value) = field?;
+            match number {
+                5 => {
+                    let joined = self.list && self.yes;
+                    *self = Self { yes: any_of(value.bytes()?)? || joined, list: true };
+                }
+                1..=7 => *self = Self { yes: is_yes(number, value)?, list: false },
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_yes(number: u32, value: Value<'_>) -> Result<bool, Malformed> {
+    Ok(match number {
+        1 => {
+            let text = value.text()?.trim();
+            text.eq_ignore_ascii_case("true") || text.parse::<f64>().is_ok_and(|n| n > 0.0)
+        }
+        2 => value.varint()? != 0,
+        3 => value.varint()?.cast_signed() > 0,
+        4 => f64::from_bits(value.fixed64()?) > 0.0,
+        _ => false,
+    })
+}
+
+/// Whether a member says yes; lists within are not looked into.
 fn any_of(list: &[u8]) -> Result<bool, Malformed> {
     let mut yes = false;
     for field in Fields::of(list) {
-        if let (1, value) = field? {
-            yes |= says_yes(value.bytes()?, false)?;
+        let (1, member) = field? else { continue };
+        let mut said = false;
+        for field in Fields::of(member.bytes()?) {
+            let (number, value) = field?;
+            if (1..=7).contains(&number) {
+                said = is_yes(number, value)?;
+            }
         }
+        yes |= said;
     }
     Ok(yes)
 }

@@ -106,6 +106,11 @@ impl Receiver {
         self.shared.intake().counts()
     }
 
+    #[cfg(feature = "prometheus")]
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// Stops listening, and waits until requests that have begun are answered, but no longer than
     /// `grace`; what is left then is cut off.
     ///

@@ -8,8 +8,8 @@ use birl_scaler::otlp::{
 use birl_scaler::{FaultKind, MetricSpec, Reason, Signal};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
-use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::Link;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -111,6 +111,21 @@ fn a_peer_is_called_by_its_most_telling_name() {
             assert_eq!(intake.stats(watch, at(0)).unwrap().calls, 1, "{names:?}");
         }
     }
+}
+
+#[test]
+fn a_resource_may_be_written_after_its_spans_and_in_pieces() {
+    let resource_spans = |spans: Vec<Span>| request(spans).resource_spans.remove(0);
+    let mut spans = resource_spans((1..=20).map(|id| retry(id, at(0))).collect());
+    let resource = ResourceSpans { resource: spans.resource.take(), ..ResourceSpans::default() };
+    let mut bytes = spans.encode_to_vec();
+    bytes.extend(resource.encode_to_vec());
+    let mut message = vec![0x0a];
+    prost::encode_length_delimiter(bytes.len(), &mut message).unwrap();
+    message.extend(bytes);
+    let (mut intake, _, payments) = intake(Limits::default());
+    intake.take(&message, at(0)).unwrap();
+    assert_eq!(intake.read(payments, Measure::RetryRatio, at(0)), Ok((100.0, at(0))));
 }
 
 #[test]

@@ -362,3 +362,23 @@ async fn an_address_that_is_taken_is_an_error_that_names_it() {
     let error = Receiver::bind(address, SpanIntake::new(Limits::default())).await.unwrap_err();
     assert!(error.to_string().starts_with(&format!("cannot listen for spans on {address}: ")));
 }
+
+#[cfg(feature = "prometheus")]
+#[tokio::test]
+async fn what_came_and_what_was_dropped_is_in_a_registry() {
+    let mut limits = Limits::default();
+    limits.max_spans = 10;
+    let (receiver, _) = listen(limits).await;
+    let registry = prometheus::Registry::new();
+    registry.register(Box::new(receiver.metrics())).unwrap();
+    connect(receiver.local_addr()).await.export(request(calls(1..13))).await.unwrap();
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    for line in [
+        "birl_scaler_otlp_received_total{what=\"spans\"} 12",
+        "birl_scaler_otlp_calls_total{window=\"counted\"} 10",
+        "birl_scaler_otlp_dropped_total{reason=\"over_request\"} 2",
+        "birl_scaler_otlp_dropped_total{reason=\"rate\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
