@@ -97,6 +97,7 @@
 //!
 //! # Features
 //!
+//! * `otlp`: the module `otlp`, signals from OpenTelemetry spans.
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus-query`: `PrometheusQuery`, a signal by an expression of a Prometheus server.
 //! * `sampler`: `Sampler` asks all signals at once, each with its deadline; `Agenda` is the loop's
@@ -138,6 +139,8 @@ mod metric;
 mod metrics;
 mod milli;
 mod panic_mode;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "prometheus-query")]

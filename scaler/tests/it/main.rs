@@ -34,6 +34,8 @@ mod verify;
 mod disk;
 #[cfg(feature = "procfs")]
 mod pressure;
+#[cfg(feature = "otlp")]
+mod otlp;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "procfs")]

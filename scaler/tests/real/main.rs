@@ -18,3 +18,4 @@ mod disk; // queues before disks
 mod ebpf; // page faults, counted in the kernel
 mod kernel; // memory that is touched, cgroups
 mod pressure; // memory that is short
+mod otlp; // spans of the OpenTelemetry SDK
