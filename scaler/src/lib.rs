@@ -87,6 +87,8 @@
 //!
 //! # Features
 //!
+//! * `decision-log`: every decision, with all that it follows from, in an append-only log of files,
+//!   and `Replay`, which makes them again.
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
@@ -98,6 +100,8 @@
 mod brake;
 mod decider;
 mod decision;
+#[cfg(feature = "decision-log")]
+mod decision_log;
 mod demand;
 mod duration;
 mod error;
@@ -109,6 +113,7 @@ mod intent;
 mod metric;
 mod metrics;
 mod milli;
+mod moment;
 #[cfg(feature = "process")]
 mod process;
 mod proposal;
@@ -131,11 +136,18 @@ pub use async_trait::async_trait;
 pub use crate::brake::GlobalBrake;
 pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
+#[cfg(feature = "decision-log")]
+pub use crate::decision_log::{
+    AppliedRecord, DecisionLog, DecisionRecord, DecisionRecorder, FileDecisionLog, FileLogOptions,
+    Fsync, LogEntry, LogLine, LogReader, RecorderOptions, RecorderStats, Replay, Replayed,
+    last_state,
+};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::intent::{Change, ScaleIntent};
 pub use crate::metric::{MetricSpec, Unit};
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
+pub use crate::moment::Moment;
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
 pub use crate::proposal::{Band, Proposal, Reading, Unknown};
