@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::signal::Observation;
 use crate::spec::ScalerSpec;
 use crate::state::DeciderState;
-use crate::verify::Verification;
+use crate::verification::Verification;
 
 pub use self::file::{FileDecisionLog, FileLogOptions, Fsync};
 pub use self::line::LogLine;

@@ -87,6 +87,7 @@
 //!
 //! # Features
 //!
+//! * `command`: `CommandTarget`, which scales by running a program.
 //! * `decision-log`: every decision, with all that it follows from, in an append-only log of files,
 //!   and `Replay`, which makes them again.
 //! * `process` (default): `LocalProcesses`, on tokio.
@@ -98,6 +99,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod brake;
+#[cfg(feature = "command")]
+mod command;
 mod decider;
 mod decision;
 #[cfg(feature = "decision-log")]
@@ -127,6 +130,7 @@ mod state;
 mod target;
 mod telemetry;
 mod timestamp;
+mod verification;
 mod verify;
 mod window;
 mod wish;
@@ -134,6 +138,8 @@ mod wish;
 pub use async_trait::async_trait;
 
 pub use crate::brake::GlobalBrake;
+#[cfg(feature = "command")]
+pub use crate::command::{CommandTarget, CommandTargetBuilder};
 pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 #[cfg(feature = "decision-log")]
@@ -157,7 +163,8 @@ pub use crate::source::{Fault, FaultKind, SignalSource};
 pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};
-pub use crate::verify::{Leg, LegName, Verdict, Verification, Verifier, VerifierConfig};
+pub use crate::verification::{Leg, LegName, Verdict, Verification};
+pub use crate::verify::{Verifier, VerifierConfig};
 
 /// The README's program compiles.
 #[cfg(all(doctest, feature = "process"))]

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::decision::{Action, Decision, Reason};
-use crate::verify::Verification;
+use crate::verification::{Leg, LegName, Verdict, Verification};
 
 /// The most targets that have a gauge; further ones are counted as dropped.
 const MAX_TARGETS: usize = 10_000;
+
+/// The leg under which a verification counts as a whole.
+const ALL: &str = "all";
 
 /// Whether a change was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +43,11 @@ impl<T, E> From<&Result<T, E>> for Status {
 /// | --- | --- | --- |
 /// | `autoscaler_scale_actions_total` | counter | `action`, `reason`, `status` |
 /// | `autoscaler_replicas` | gauge | `target` |
-/// | `autoscaler_verifications_total` | counter | `verdict` |
+/// | `autoscaler_verifications_total` | counter | `leg`, `verdict` |
 /// | `birl_scaler_dropped_total` | counter | `reason` |
+///
+/// A verification counts once with the leg `all`, and once with each of its legs: `verified` if
+/// that leg held, `failed` if what was seen says otherwise, `timed_out` if too little was seen.
 ///
 /// With the feature `prometheus` it is a collector: `registry.register(Box::new(metrics.clone()))`.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +57,8 @@ pub struct Metrics(Arc<Mutex<Counts>>);
 struct Counts {
     actions: BTreeMap<(Action, Reason, Status), u64>,
     replicas: BTreeMap<Arc<str>, u32>,
-    verifications: BTreeMap<&'static str, u64>,
+    /// By leg and verdict.
+    verifications: BTreeMap<(&'static str, &'static str), u64>,
     dropped_targets: u64,
 }
 
@@ -77,7 +84,14 @@ impl Metrics {
 
     /// Counts a verdict, and tells about it in one `tracing` event.
     pub fn record_verification(&self, verification: &Verification) {
-        *self.lock().verifications.entry(verification.verdict.as_str()).or_default() += 1;
+        let mut counts = self.lock();
+        let whole = (ALL, verification.verdict.as_str());
+        let legs = verification.legs.iter();
+        let legs = legs.map(|leg| (leg.name.as_str(), of_leg(leg, &verification.verdict)));
+        for key in legs.chain([whole]) {
+            *counts.verifications.entry(key).or_default() += 1;
+        }
+        drop(counts);
         crate::telemetry::tell_verification(verification);
     }
 
@@ -110,14 +124,36 @@ impl Metrics {
         self.lock().replicas.get(target).copied()
     }
 
-    /// How many verdicts of this kind there were: `verified`, `failed`, `superseded`.
+    /// How many verdicts of this kind there were: `verified`, `partial`, `failed`, `timed_out`,
+    /// `superseded`, `unchecked`.
     pub fn verifications(&self, verdict: &str) -> u64 {
-        self.lock().verifications.get(verdict).copied().unwrap_or_default()
+        self.counted(ALL, verdict)
+    }
+
+    /// How often a leg came out so: `verified`, `failed`, `timed_out`, `superseded`.
+    pub fn leg_verifications(&self, leg: LegName, verdict: &str) -> u64 {
+        self.counted(leg.as_str(), verdict)
+    }
+
+    fn counted(&self, leg: &str, verdict: &str) -> u64 {
+        let counts = self.lock();
+        let same = counts.verifications.iter().filter(|(key, _)| **key == (leg, verdict));
+        same.map(|(_, count)| count).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         // A counter that somebody panicked beside is still a number.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a single leg counts as.
+fn of_leg(leg: &Leg, whole: &Verdict) -> &'static str {
+    match whole {
+        _ if leg.ok => "verified",
+        Verdict::Superseded { .. } | Verdict::Unchecked { .. } => whole.as_str(),
+        _ if leg.contradicted => "failed",
+        _ => "timed_out",
     }
 }
 
@@ -155,8 +191,8 @@ mod collector {
                 replicas: IntGaugeVec::new(replicas, &["target"]).ok()?,
                 verifications: counter(
                     "autoscaler_verifications_total",
-                    "Scaling actions that were followed up, by verdict.",
-                    &["verdict"],
+                    "Scaling actions that were followed up, by leg (`all` for the whole) and verdict.",
+                    &["leg", "verdict"],
                 )?,
                 dropped: counter(
                     "birl_scaler_dropped_total",
@@ -193,8 +229,8 @@ mod collector {
             for (target, replicas) in &counts.replicas {
                 families.replicas.with_label_values(&[target]).set(i64::from(*replicas));
             }
-            for (verdict, count) in &counts.verifications {
-                families.verifications.with_label_values(&[verdict]).inc_by(*count);
+            for ((leg, verdict), count) in &counts.verifications {
+                families.verifications.with_label_values(&[leg, verdict]).inc_by(*count);
             }
             families
                 .dropped

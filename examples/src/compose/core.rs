@@ -2,13 +2,14 @@
 //!
 //! It decides nothing itself. It hands what one library says to the next, and tells the story of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use birl_logsource::{Batch, LogEntry};
-use birl_router::{Alert, DeliveryReport, Notification, Router};
+use birl_router::{Alert, DeliveryReport, Labels, Notification, Router};
 use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
-use birl_scaler::{Decision, Replicas, ScaleIntent};
+use birl_scaler::{Decision, Replicas, ScaleIntent, Verification};
 
 use super::fleet::Fleet;
 use super::story::Story;
@@ -90,7 +91,11 @@ impl Core {
             let decisions = self.fleet.decide(now);
             effects.decisions.extend(self.story.decide(self.mode, decisions));
         }
-        self.fleet.verify(now);
+        for verification in self.fleet.verify(now) {
+            let Some(router) = &mut self.router else { break };
+            let routed = router.route(unproven(&verification), now);
+            effects.notifications.extend(self.story.notify(self.mode, routed.notifications));
+        }
         effects
     }
 
@@ -175,6 +180,16 @@ impl Core {
     }
 }
 
+/// The alert about a change that was not proven, or its end.
+fn unproven(verification: &Verification) -> Alert {
+    let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+    let labels: BTreeMap<_, _> = verification.labels().map(owned).into();
+    let annotations: BTreeMap<_, _> = verification.annotations().map(owned).into();
+    let alert =
+        Alert::firing(Labels::from(labels), verification.at).annotations(Labels::from(annotations));
+    if verification.is_all_clear() { alert.resolved(verification.at) } else { alert }
+}
+
 /// Whether birl wrote it: its own log, whose JSON lines name their origin in `target` or `logger`.
 fn is_own_output(entry: &LogEntry) -> bool {
     let names_birl = |field: &str| match entry.fields.get(field) {
@@ -188,7 +203,6 @@ fn is_own_output(entry: &LogEntry) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use birl_logsource::{Cursor, Origin, Parser, SourceKind};
@@ -204,7 +218,7 @@ mod tests {
             "rules: [{name: e, when: level == 'error', by: [id], then: \"scale('api', '+2')\"}]";
         let rules = Arc::new(RuleSet::from_yaml("rules.yaml", rule).unwrap());
         let engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
-        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new());
+        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new(), None);
         let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
         fleet.add("api", decider, Vec::new(), VerifyConfig::default(), Some(Replicas::ready(1)));
         let story = Story::new(&prometheus::Registry::new()).unwrap();
@@ -250,6 +264,48 @@ mod tests {
         let (mut acting, now) = core(Mode::Act);
         let old = "{\"ts\":\"2019-12-31T00:00:00Z\",\"level\":\"error\",\"id\":1}\n";
         assert!(acting.on_batch(&batch(old, now), now).decisions.is_empty());
+    }
+
+    #[test]
+    fn a_change_that_is_not_proven_is_told_and_so_is_the_end_of_that() {
+        let (mut core, now) = core(Mode::Act);
+        let routes = "route: {receiver: team, group_wait: 0s, group_interval: 1s}\n\
+                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+        let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        core.router = Some(Router::new(config).unwrap());
+        let mut scale = |from: u32, to: u32, at: SystemTime, proven: bool| {
+            core.on_replicas("api", Replicas::ready(from), at);
+            let line = format!("{{\"level\":\"error\",\"id\":{to}}}\n");
+            let decision = core.on_batch(&batch(&line, at), at).decisions.remove(0);
+            assert_eq!(decision.to, to);
+            core.on_applying(&decision);
+            core.on_applied(&decision, Ok(Replicas::ready(to)), at);
+            let heard = if proven { to } else { 1 };
+            let lines = (0..heard).map(|n| format!("{{\"instance\":\"worker-{n}\"}}\n"));
+            core.on_batch(&batch(&lines.collect::<String>(), at), at);
+            let mut told = Vec::new();
+            for second in [31, 33] {
+                let later = at + Duration::from_secs(second);
+                for sent in core.on_tick(later, false).notifications {
+                    let report = DeliveryReport::delivered(&sent, Duration::ZERO, later);
+                    core.on_delivery(&report, later);
+                    let one = |alert: &Alert| {
+                        let firing = alert.status(later) == birl_router::Status::Firing;
+                        (firing, alert.annotations.get("summary").to_owned())
+                    };
+                    told.extend(sent.alerts.iter().map(one));
+                }
+            }
+            told
+        };
+        let told = scale(1, 3, now, false);
+        let [(true, summary)] = &told[..] else { panic!("{told:?}") };
+        assert!(
+            summary.starts_with("partial api 1 → 3 at instances: 1 of 3 were heard"),
+            "{summary}"
+        );
+        let told = scale(3, 5, now + Duration::from_secs(100), true);
+        assert!(matches!(told[..], [(false, _)]), "{told:?}");
     }
 
     fn wrote(line: &str) -> bool {

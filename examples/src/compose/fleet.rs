@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
-    Decider, Decision, Metrics, Observation, Replicas, ScaleIntent, SignalWindow, Verifier,
-    VerifierConfig,
+    Decider, Decision, DecisionRecorder, LogEntry, Metrics, Observation, Replicas, ScaleIntent,
+    SignalWindow, Verification, Verifier, VerifierConfig,
 };
 
 use crate::config::{SignalConfig, VerifyConfig};
@@ -20,6 +20,8 @@ pub(crate) struct Fleet {
     scalers: BTreeMap<String, Scaler>,
     verifier: Verifier,
     metrics: Metrics,
+    /// Where decisions and what became of them are kept; nowhere while only looking.
+    log: Option<DecisionRecorder>,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,10 @@ struct Scaler {
     replicas: Option<Replicas>,
     pending: Vec<ScaleIntent>,
     applying: bool,
+    /// What the newest decision was made from.
+    seen: Observation,
+    /// Whether somebody was told that a change was not proven.
+    alarmed: bool,
 }
 
 /// Why an intent was not queued. A later match of its episode asks again.
@@ -53,8 +59,12 @@ impl Refusal {
 }
 
 impl Fleet {
-    pub(crate) fn new(config: VerifierConfig, metrics: Metrics) -> Self {
-        Self { scalers: BTreeMap::new(), verifier: Verifier::new(config), metrics }
+    pub(crate) fn new(
+        config: VerifierConfig,
+        metrics: Metrics,
+        log: Option<DecisionRecorder>,
+    ) -> Self {
+        Self { scalers: BTreeMap::new(), verifier: Verifier::new(config), metrics, log }
     }
 
     pub(crate) fn add(
@@ -72,8 +82,16 @@ impl Fleet {
                 (config, window)
             })
             .collect();
-        let scaler =
-            Scaler { decider, signals, verify, replicas, pending: Vec::new(), applying: false };
+        let scaler = Scaler {
+            decider,
+            signals,
+            verify,
+            replicas,
+            pending: Vec::new(),
+            applying: false,
+            seen: Observation::default(),
+            alarmed: false,
+        };
         self.scalers.insert(name.to_owned(), scaler);
     }
 
@@ -111,13 +129,28 @@ impl Fleet {
 
     /// Decides for every target; on the tick.
     pub(crate) fn decide(&mut self, now: SystemTime) -> Vec<Decision> {
-        self.scalers.values_mut().filter_map(|scaler| scaler.decide(now)).collect()
+        self.decide_among(|_| true, now)
     }
 
     /// Decides for the targets that a rule asked for; does not wait for the tick.
     pub(crate) fn decide_intents(&mut self, now: SystemTime) -> Vec<Decision> {
-        let asked = self.scalers.values_mut().filter(|scaler| !scaler.pending.is_empty());
-        asked.filter_map(|scaler| scaler.decide(now)).collect()
+        self.decide_among(|scaler| !scaler.pending.is_empty(), now)
+    }
+
+    /// What is decided at once is kept at once.
+    fn decide_among(&mut self, among: impl Fn(&Scaler) -> bool, now: SystemTime) -> Vec<Decision> {
+        let (mut decisions, mut entries) = (Vec::new(), Vec::new());
+        for scaler in self.scalers.values_mut().filter(|scaler| among(scaler)) {
+            let Some(decision) = scaler.decide(now) else { continue };
+            if self.log.is_some() {
+                entries.push(LogEntry::decided(&scaler.decider, &scaler.seen, &decision));
+            }
+            decisions.push(decision);
+        }
+        if let Some(log) = self.log.as_ref().filter(|_| !entries.is_empty()) {
+            log.record(entries);
+        }
+        decisions
     }
 
     pub(crate) fn applying(&mut self, decision: &Decision) {
@@ -135,15 +168,19 @@ impl Fleet {
     ) -> Vec<Decision> {
         let Some(scaler) = self.scalers.get_mut(&*decision.target) else { return Vec::new() };
         scaler.applying = false;
+        let outcome = result.as_ref().map(|_| ()).map_err(String::as_str);
+        scaler.decider.applied(decision, outcome, now);
+        if let Some(log) = &self.log {
+            log.record([LogEntry::applied(&scaler.decider, decision, outcome, now)]);
+        }
         match result {
             Ok(replicas) => {
-                scaler.decider.applied(decision, Ok(()), now);
                 scaler.replicas = Some(*replicas);
-                self.verifier.expect(decision, scaler.verify.within, now);
+                self.verifier.expect_seen(decision, &scaler.seen, scaler.verify.within, now);
                 self.verifier.counter_moved(&decision.target, now);
                 self.verifier.ready(&decision.target, *replicas, now);
             }
-            Err(error) => scaler.decider.applied(decision, Err(error), now),
+            Err(error) => self.verifier.refused(decision, error, now),
         }
         self.decide_intents(now)
     }
@@ -156,11 +193,21 @@ impl Fleet {
         }
     }
 
-    /// Counts, and tells of, the proofs that are complete or overdue.
-    pub(crate) fn verify(&mut self, now: SystemTime) {
-        for verdict in self.verifier.tick(now) {
-            self.metrics.record_verification(&verdict);
+    /// Counts, keeps, and tells of the proofs that are complete or overdue. What comes out is to be
+    /// told somebody: a change that was not proven, and the first one after it that was.
+    pub(crate) fn verify(&mut self, now: SystemTime) -> Vec<Verification> {
+        let mut verifications = self.verifier.tick(now);
+        for verification in &verifications {
+            self.metrics.record_verification(verification);
         }
+        if let Some(log) = self.log.as_ref().filter(|_| !verifications.is_empty()) {
+            log.record(verifications.iter().map(LogEntry::verified));
+        }
+        verifications.retain(|verification| {
+            let scaler = self.scalers.get_mut(&*verification.target);
+            scaler.is_some_and(|scaler| scaler.is_news(verification))
+        });
+        verifications
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {
@@ -177,7 +224,17 @@ impl Scaler {
         observation.signals =
             self.signals.iter_mut().map(|(_, window)| window.signal(now)).collect();
         observation.intents = std::mem::take(&mut self.pending);
-        Some(self.decider.decide(&observation, now))
+        self.seen = observation;
+        Some(self.decider.decide(&self.seen, now))
+    }
+
+    /// Whether somebody is to be told.
+    fn is_news(&mut self, verification: &Verification) -> bool {
+        if verification.is_alarming() {
+            self.alarmed = self.verify.alert;
+            return self.verify.alert;
+        }
+        verification.is_all_clear() && std::mem::take(&mut self.alarmed)
     }
 }
 

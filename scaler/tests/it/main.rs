@@ -5,6 +5,8 @@ mod support;
 
 mod band;
 mod brake;
+#[cfg(feature = "command")]
+mod command;
 #[cfg(feature = "decision-log")]
 mod decision_log;
 mod explain;
