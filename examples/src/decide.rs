@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use birl_scaler::{
-    Decider, DeciderState, DecisionLog as _, FileDecisionLog, FileLogOptions, LogEntry, LogLine,
-    Moment, last_state,
+    Decider, DeciderState, DecisionEntry, DecisionLine, DecisionLog as _, FileDecisionLog,
+    FileLogOptions, Moment, last_state,
 };
 
 use crate::cli::Decide;
@@ -53,14 +53,14 @@ pub(crate) fn decide(args: &Decide) -> Result<(), Failure> {
     let mut out = Answers::new(args.output);
     each_moment(args.observations.as_deref(), |Moment { at, seen, .. }| {
         let decision = decider.decide(&seen, at);
-        let mut entries = vec![LogEntry::decided(&decider, &seen, &decision)];
+        let mut entries = vec![DecisionEntry::decided(&decider, &seen, &decision)];
         // What is decided here counts as carried out: the next observation shows whether it was.
         if decision.is_change() {
             decider.applied(&decision, Ok(()), at);
-            entries.push(LogEntry::applied(&decider, &decision, Ok(()), at));
+            entries.push(DecisionEntry::applied(&decider, &decision, Ok(()), at));
         }
         if let Some(log) = &mut log {
-            let lines: Result<Vec<_>, _> = entries.iter().map(LogLine::encode).collect();
+            let lines: Result<Vec<_>, _> = entries.iter().map(DecisionLine::encode).collect();
             let kept = lines.and_then(|lines| log.append(&lines));
             kept.map_err(Failure::running)?;
         }

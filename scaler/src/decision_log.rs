@@ -22,8 +22,8 @@ use crate::state::DeciderState;
 use crate::verification::Verification;
 
 pub use self::file::{FileDecisionLog, FileLogOptions, Fsync};
-pub use self::line::LogLine;
-pub use self::read::{LogReader, last_state};
+pub use self::line::DecisionLine;
+pub use self::read::{DecisionLogReader, last_state};
 pub use self::recorder::{DecisionRecorder, RecorderOptions, RecorderStats};
 pub use self::replay::{Replay, Replayed};
 
@@ -34,7 +34,7 @@ pub use self::replay::{Replay, Replayed};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum LogEntry {
+pub enum DecisionEntry {
     /// Something was decided.
     Decided(Box<DecisionRecord>),
     /// A change was carried out, or it was not.
@@ -76,7 +76,7 @@ pub struct AppliedRecord {
     pub state: DeciderState,
 }
 
-impl LogEntry {
+impl DecisionEntry {
     /// What `decider` has just decided, from what was `seen`.
     pub fn decided(decider: &Decider, seen: &Observation, decision: &Decision) -> Self {
         Self::Decided(Box::new(DecisionRecord {
@@ -145,6 +145,12 @@ impl LogEntry {
     }
 }
 
+/// Reads a line of another medium than files.
+#[cfg(feature = "etcd")]
+pub(crate) fn decode_line(line: &[u8]) -> Result<DecisionEntry, String> {
+    line::decode(line).map_err(|bad| bad.to_string())
+}
+
 /// Where entries are kept: a folder ([`FileDecisionLog`]), etcd, or your own.
 ///
 /// It blocks for as long as its medium takes. [`DecisionRecorder`] gives it a thread of its own,
@@ -156,11 +162,11 @@ pub trait DecisionLog: fmt::Debug + Send {
     ///
     /// When not all of it could be kept. The same batch may then be given again, also with more
     /// behind it: nothing is kept twice for it.
-    fn append(&mut self, batch: &[LogLine]) -> Result<(), Error>;
+    fn append(&mut self, batch: &[DecisionLine]) -> Result<(), Error>;
 }
 
 impl<T: DecisionLog + ?Sized> DecisionLog for Box<T> {
-    fn append(&mut self, batch: &[LogLine]) -> Result<(), Error> {
+    fn append(&mut self, batch: &[DecisionLine]) -> Result<(), Error> {
         (**self).append(batch)
     }
 }

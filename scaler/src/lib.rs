@@ -90,6 +90,7 @@
 //! * `command`: `CommandTarget`, which scales by running a program.
 //! * `decision-log`: every decision, with all that it follows from, in an append-only log of files,
 //!   and `Replay`, which makes them again.
+//! * `etcd`: `EtcdDecisionLog`, the same log in etcd. Building it needs `protoc`.
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
@@ -108,6 +109,8 @@ mod decision_log;
 mod demand;
 mod duration;
 mod error;
+#[cfg(feature = "etcd")]
+mod etcd_log;
 mod evidence;
 mod explain;
 #[cfg(feature = "rules")]
@@ -144,11 +147,13 @@ pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 #[cfg(feature = "decision-log")]
 pub use crate::decision_log::{
-    AppliedRecord, DecisionLog, DecisionRecord, DecisionRecorder, FileDecisionLog, FileLogOptions,
-    Fsync, LogEntry, LogLine, LogReader, RecorderOptions, RecorderStats, Replay, Replayed,
-    last_state,
+    AppliedRecord, DecisionEntry, DecisionLine, DecisionLog, DecisionLogReader, DecisionRecord,
+    DecisionRecorder, FileDecisionLog, FileLogOptions, Fsync, RecorderOptions, RecorderStats,
+    Replay, Replayed, last_state,
 };
 pub use crate::error::{Error, ErrorKind};
+#[cfg(feature = "etcd")]
+pub use crate::etcd_log::{EtcdDecisionLog, EtcdLogCounts, EtcdLogOptions};
 pub use crate::intent::{Change, ScaleIntent};
 pub use crate::metric::{MetricSpec, Unit};
 pub use crate::metrics::{Metrics, Status};

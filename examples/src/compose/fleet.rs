@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
-    Decider, Decision, DecisionRecorder, LogEntry, Metrics, Observation, Replicas, ScaleIntent,
-    SignalWindow, Verification, Verifier, VerifierConfig,
+    Decider, Decision, DecisionEntry, DecisionRecorder, Metrics, Observation, Replicas,
+    ScaleIntent, SignalWindow, Verification, Verifier, VerifierConfig,
 };
 
 use crate::config::{SignalConfig, VerifyConfig};
@@ -143,7 +143,7 @@ impl Fleet {
         for scaler in self.scalers.values_mut().filter(|scaler| among(scaler)) {
             let Some(decision) = scaler.decide(now) else { continue };
             if self.log.is_some() {
-                entries.push(LogEntry::decided(&scaler.decider, &scaler.seen, &decision));
+                entries.push(DecisionEntry::decided(&scaler.decider, &scaler.seen, &decision));
             }
             decisions.push(decision);
         }
@@ -171,7 +171,7 @@ impl Fleet {
         let outcome = result.as_ref().map(|_| ()).map_err(String::as_str);
         scaler.decider.applied(decision, outcome, now);
         if let Some(log) = &self.log {
-            log.record([LogEntry::applied(&scaler.decider, decision, outcome, now)]);
+            log.record([DecisionEntry::applied(&scaler.decider, decision, outcome, now)]);
         }
         match result {
             Ok(replicas) => {
@@ -201,7 +201,7 @@ impl Fleet {
             self.metrics.record_verification(verification);
         }
         if let Some(log) = self.log.as_ref().filter(|_| !verifications.is_empty()) {
-            log.record(verifications.iter().map(LogEntry::verified));
+            log.record(verifications.iter().map(DecisionEntry::verified));
         }
         verifications.retain(|verification| {
             let scaler = self.scalers.get_mut(&*verification.target);

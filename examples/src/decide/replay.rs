@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use birl_scaler::{DeciderState, Decision, LogEntry, LogReader, Replay, Replayed};
+use birl_scaler::{DeciderState, Decision, DecisionEntry, DecisionLogReader, Replay, Replayed};
 use serde::Serialize;
 
 use super::load;
@@ -17,7 +17,7 @@ use crate::rules::{Answers, counted};
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Told<'a> {
     Differs { recorded: &'a Decision, found: &'a Decision },
-    Remembers { entry: &'a LogEntry, found: &'a DeciderState },
+    Remembers { entry: &'a DecisionEntry, found: &'a DeciderState },
     Unknown { target: &'a str, decision: String, why: &'static str },
     Damaged { why: String },
     Sum(&'a Sum),
@@ -37,7 +37,7 @@ pub(super) fn replay(args: &Decide, folder: &Path) -> Result<(), Failure> {
         None => Replay::new(),
     };
     let (mut out, mut sum) = (Answers::new(args.output), Sum::default());
-    for entry in LogReader::open(folder).map_err(Failure::input)? {
+    for entry in DecisionLogReader::open(folder).map_err(Failure::input)? {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) if error.kind() == birl_scaler::ErrorKind::Io => {
@@ -51,8 +51,8 @@ pub(super) fn replay(args: &Decide, folder: &Path) -> Result<(), Failure> {
         };
         let found = replay.step(&entry);
         match (&found, &entry) {
-            (Replayed::Same, LogEntry::Decided(_)) => sum.same += 1,
-            (Replayed::Differs(found), LogEntry::Decided(record)) => {
+            (Replayed::Same, DecisionEntry::Decided(_)) => sum.same += 1,
+            (Replayed::Differs(found), DecisionEntry::Decided(record)) => {
                 sum.differ += 1;
                 tell(&mut out, Told::Differs { recorded: &record.decision, found })?;
             }

@@ -79,7 +79,7 @@ impl Display for Answer<'_> {
         for proposal in &decision.proposals {
             write!(f, "\n  proposal {proposal}")?;
             if let Reading::Known { replicas, .. } = proposal.reading {
-                write!(f, ": {replicas} replicas")?;
+                write!(f, ", and the formula gives {replicas}")?;
             }
         }
         for limit in &decision.limits {

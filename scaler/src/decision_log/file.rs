@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::DecisionLog;
 use super::disk::{Disk, Os};
-use super::line::{BadLine, LogLine};
+use super::line::{BadLine, DecisionLine};
 use super::read::{Lines, files};
 use crate::error::{Error, ErrorKind};
 
@@ -59,7 +59,7 @@ impl Default for FileLogOptions {
 /// };
 /// let seen = Observation::new(Replicas::ready(1));
 /// let decision = decider.decide(&seen, now);
-/// log.append(&[LogLine::encode(&LogEntry::decided(&decider, &seen, &decision))?])?;
+/// log.append(&[DecisionLine::encode(&DecisionEntry::decided(&decider, &seen, &decision))?])?;
 /// # assert_eq!(last_state(folder, "workers")?.as_ref(), Some(decider.state()));
 /// # Ok(()) }
 /// ```
@@ -213,7 +213,7 @@ impl FileDecisionLog {
 }
 
 impl DecisionLog for FileDecisionLog {
-    fn append(&mut self, batch: &[LogLine]) -> Result<(), Error> {
+    fn append(&mut self, batch: &[DecisionLine]) -> Result<(), Error> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -288,8 +288,8 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::super::read::LogReader;
-    use super::super::{DecisionRecorder, LogEntry, RecorderOptions};
+    use super::super::read::DecisionLogReader;
+    use super::super::{DecisionEntry, DecisionRecorder, RecorderOptions};
     use super::*;
     use crate::decider::Decider;
     use crate::signal::{Observation, Replicas};
@@ -344,23 +344,23 @@ mod tests {
         }
     }
 
-    fn entries(count: u32) -> Vec<LogEntry> {
+    fn entries(count: u32) -> Vec<DecisionEntry> {
         let mut decider = Decider::new(ScalerSpec::new("workers", 1, 10)).unwrap();
         let one = |second: u32| {
             let seen = Observation::new(Replicas::ready(1 + second % 9));
             let now = UNIX_EPOCH + Duration::from_secs(u64::from(second));
             let decision = decider.decide(&seen, now);
-            LogEntry::decided(&decider, &seen, &decision)
+            DecisionEntry::decided(&decider, &seen, &decision)
         };
         (0..count).map(one).collect()
     }
 
-    fn lines(entries: &[LogEntry]) -> Vec<LogLine> {
-        entries.iter().map(|entry| LogLine::encode(entry).unwrap()).collect()
+    fn lines(entries: &[DecisionEntry]) -> Vec<DecisionLine> {
+        entries.iter().map(|entry| DecisionLine::encode(entry).unwrap()).collect()
     }
 
-    fn kept(folder: &Path) -> Vec<LogEntry> {
-        LogReader::open(folder).unwrap().map(Result::unwrap).collect()
+    fn kept(folder: &Path) -> Vec<DecisionEntry> {
+        DecisionLogReader::open(folder).unwrap().map(Result::unwrap).collect()
     }
 
     fn open(disk: &Small, folder: &Path) -> FileDecisionLog {
@@ -438,7 +438,7 @@ mod tests {
         let mut options = RecorderOptions::default();
         options.retry = Duration::from_millis(1);
         options.max_batch = 5;
-        options.max_bytes = lines(&all[90..]).iter().map(LogLine::size).sum();
+        options.max_bytes = lines(&all[90..]).iter().map(DecisionLine::size).sum();
         let recorder = DecisionRecorder::start(open(&disk, folder.path()), options).unwrap();
         for entry in &all {
             recorder.record([entry.clone()]);
@@ -452,6 +452,6 @@ mod tests {
         drop(recorder);
         let kept = kept(folder.path());
         assert_eq!(kept.last(), all.last(), "the newest is what a restart goes on from");
-        assert!(kept.is_sorted_by_key(LogEntry::decision_id));
+        assert!(kept.is_sorted_by_key(DecisionEntry::decision_id));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::LogEntry;
+use super::DecisionEntry;
 use crate::decision::DecisionId;
 use crate::error::{Error, ErrorKind};
 
@@ -22,7 +22,7 @@ const ENTRY: &str = "\",\"entry\":";
 /// The checksum is that of the entry's text, so that a line which a crash cut short, or a disk
 /// changed, is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
+pub struct DecisionLine {
     target: Arc<str>,
     decision: DecisionId,
     kind: &'static str,
@@ -40,13 +40,13 @@ pub(super) enum BadLine {
     Unreadable(String),
 }
 
-impl LogLine {
+impl DecisionLine {
     /// Writes an entry down.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] if it holds a time outside the years 0 to 9999.
-    pub fn encode(entry: &LogEntry) -> Result<Self, Error> {
+    pub fn encode(entry: &DecisionEntry) -> Result<Self, Error> {
         let (target, decision) = (Arc::clone(entry.target()), entry.decision_id());
         let json = serde_json::to_string(entry).map_err(|error| {
             let message = format!("decision {decision} of `{target}` cannot be written: {error}");
@@ -62,11 +62,16 @@ impl LogLine {
         &self.text
     }
 
-    /// What is unique about it, in the order of time: `workers/1795420800000-0000000007/decided`.
+    /// What is unique about it, in the order of time: `workers/1795420800000-0000000007/1-decided`.
     pub fn key(&self) -> String {
         let id = self.decision.to_string();
         let (at, count) = id.split_once('-').unwrap_or((&id, ""));
-        format!("{}/{at:0>13}-{count:0>10}/{}", self.target, self.kind)
+        let order = match self.kind {
+            "decided" => 1,
+            "applied" => 2,
+            _ => 3,
+        };
+        format!("{}/{at:0>13}-{count:0>10}/{order}-{}", self.target, self.kind)
     }
 
     /// What it takes of memory, about.
@@ -75,14 +80,14 @@ impl LogLine {
     }
 }
 
-impl fmt::Display for LogLine {
+impl fmt::Display for DecisionLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
 /// Reads a line, without its end.
-pub(super) fn decode(line: &[u8]) -> Result<LogEntry, BadLine> {
+pub(super) fn decode(line: &[u8]) -> Result<DecisionEntry, BadLine> {
     let line = std::str::from_utf8(line).map_err(|_| BadLine::Damaged)?;
     let rest = line.strip_prefix(START).ok_or(BadLine::Damaged)?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).ok_or(BadLine::Damaged)?;

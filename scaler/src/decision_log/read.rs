@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::LogEntry;
+use super::DecisionEntry;
 use super::file::{path, trouble};
 use super::line::{BadLine, MAX_LINE, decode};
 use crate::error::{Error, ErrorKind};
@@ -16,14 +16,14 @@ use crate::state::DeciderState;
 /// A line that is no entry is an error with its place, and reading goes on behind it. What a crash
 /// cut short at the very end, or what is just being written there, is no entry yet and no error.
 #[derive(Debug)]
-pub struct LogReader {
+pub struct DecisionLogReader {
     folder: PathBuf,
     /// Files that are still to be read, newest first.
     left: Vec<u64>,
     lines: Option<Lines>,
 }
 
-impl LogReader {
+impl DecisionLogReader {
     /// Looks which files there are.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl LogReader {
         Ok(Self { folder: folder.to_owned(), left, lines: None })
     }
 
-    fn step(&mut self) -> Result<Option<LogEntry>, Error> {
+    fn step(&mut self) -> Result<Option<DecisionEntry>, Error> {
         loop {
             let Some(lines) = &mut self.lines else {
                 let Some(next) = self.left.pop() else { return Ok(None) };
@@ -70,8 +70,8 @@ impl LogReader {
     }
 }
 
-impl Iterator for LogReader {
-    type Item = Result<LogEntry, Error>;
+impl Iterator for DecisionLogReader {
+    type Item = Result<DecisionEntry, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let step = self.step().transpose();
@@ -95,7 +95,8 @@ impl Iterator for LogReader {
 pub fn last_state(folder: impl AsRef<Path>, target: &str) -> Result<Option<DeciderState>, Error> {
     let folder = folder.as_ref();
     for number in files(folder)?.into_iter().rev() {
-        let mut reader = LogReader { folder: folder.to_owned(), left: vec![number], lines: None };
+        let mut reader =
+            DecisionLogReader { folder: folder.to_owned(), left: vec![number], lines: None };
         let mut last = None;
         for entry in &mut reader {
             match entry {
@@ -147,7 +148,7 @@ pub(super) struct Lines {
 /// A line, as far as it goes.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) entry: Result<LogEntry, BadLine>,
+    pub(super) entry: Result<DecisionEntry, BadLine>,
     /// Counted from 1.
     pub(super) number: u64,
     /// Where the next one begins.

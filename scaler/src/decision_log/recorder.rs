@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{DecisionLog, LogEntry, LogLine};
+use super::{DecisionEntry, DecisionLine, DecisionLog};
 use crate::error::{Error, ErrorKind};
 
 /// How a [`DecisionRecorder`] waits.
@@ -84,7 +84,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: VecDeque<LogLine>,
+    waiting: VecDeque<DecisionLine>,
     bytes: usize,
     /// How many of the oldest are being written, and stay until they are.
     busy: usize,
@@ -117,11 +117,11 @@ impl DecisionRecorder {
     }
 
     /// Takes entries in, usually those of one tick. Never waits for the log.
-    pub fn record(&self, entries: impl IntoIterator<Item = LogEntry>) {
+    pub fn record(&self, entries: impl IntoIterator<Item = DecisionEntry>) {
         let mut lines = Vec::new();
         let mut unwritable = 0;
         for entry in entries {
-            match LogLine::encode(&entry) {
+            match DecisionLine::encode(&entry) {
                 Ok(line) => lines.push(line),
                 Err(error) => {
                     unwritable += 1;
@@ -180,9 +180,10 @@ impl Shared {
     }
 
     fn write(&self, mut log: Box<dyn DecisionLog>) {
-        let mut pause = self.options.retry;
+        let most = self.options.max_batch.max(1);
+        let (mut pause, mut size) = (self.options.retry, most);
         loop {
-            let Some(batch) = self.next_batch() else { return };
+            let Some(batch) = self.next_batch(size) else { return };
             let outcome = log.append(&batch);
             let mut queue = self.lock();
             queue.busy = 0;
@@ -191,8 +192,13 @@ impl Shared {
                 Ok(()) => {
                     queue.written(batch.len());
                     pause = self.options.retry;
+                    size = size.saturating_mul(2).min(most);
                 }
-                Err(error) => queue.failed(&error),
+                Err(error) => {
+                    queue.failed(&error);
+                    // There may be room for some of it.
+                    size = (batch.len() / 2).max(1);
+                }
             }
             queue.bound(self.options.max_bytes);
             self.done.notify_all();
@@ -212,15 +218,14 @@ impl Shared {
 
     /// Waits for something to write; nothing at the end. What it gives stays in the queue until it
     /// is kept.
-    fn next_batch(&self) -> Option<Vec<LogLine>> {
+    fn next_batch(&self, most: usize) -> Option<Vec<DecisionLine>> {
         let queue = self.lock();
         let waited = self.news.wait_while(queue, |queue| queue.waiting.is_empty() && !queue.closed);
         let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
         if queue.waiting.is_empty() {
             return None;
         }
-        let batch: Vec<_> =
-            queue.waiting.iter().take(self.options.max_batch.max(1)).cloned().collect();
+        let batch: Vec<_> = queue.waiting.iter().take(most).cloned().collect();
         queue.busy = batch.len();
         Some(batch)
     }

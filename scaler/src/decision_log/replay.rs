@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AppliedRecord, DecisionRecord, LogEntry};
+use super::{AppliedRecord, DecisionEntry, DecisionRecord};
 use crate::brake::GlobalBrake;
 use crate::decider::Decider;
 use crate::decision::{Decision, DecisionId, Limit};
@@ -66,15 +66,15 @@ impl Replay {
     }
 
     /// Does an entry again; give it all of them, in their order.
-    pub fn step(&mut self, entry: &LogEntry) -> Replayed {
+    pub fn step(&mut self, entry: &DecisionEntry) -> Replayed {
         let other = |spec: &ScalerSpec| *spec.target_ref.name != **entry.target();
         if self.spec.as_ref().is_some_and(other) {
             return Replayed::Nothing;
         }
         match entry {
-            LogEntry::Decided(record) => self.decide(record),
-            LogEntry::Applied(record) => self.apply(record),
-            LogEntry::Verified(_) => Replayed::Nothing,
+            DecisionEntry::Decided(record) => self.decide(record),
+            DecisionEntry::Applied(record) => self.apply(record),
+            DecisionEntry::Verified(_) => Replayed::Nothing,
         }
     }
 

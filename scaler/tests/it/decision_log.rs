@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use birl_scaler::{
-    Change, Decider, DecisionLog, DecisionRecorder, ErrorKind, FileDecisionLog, FileLogOptions,
-    Fsync, GlobalBrake, LogEntry, LogLine, LogReader, MetricSpec, Milli, Observation,
+    Change, Decider, DecisionEntry, DecisionLine, DecisionLog, DecisionLogReader, DecisionRecorder,
+    ErrorKind, FileDecisionLog, FileLogOptions, Fsync, GlobalBrake, MetricSpec, Milli, Observation,
     RecorderOptions, Replay, Replayed, Replicas, ScaleIntent, ScalerSpec, Signal, Verifier,
     last_state,
 };
@@ -20,13 +20,13 @@ fn open(folder: &Path) -> FileDecisionLog {
     FileDecisionLog::open(folder, FileLogOptions::default()).unwrap()
 }
 
-fn append(log: &mut FileDecisionLog, entries: &[LogEntry]) {
-    let lines: Vec<_> = entries.iter().map(|entry| LogLine::encode(entry).unwrap()).collect();
+fn append(log: &mut FileDecisionLog, entries: &[DecisionEntry]) {
+    let lines: Vec<_> = entries.iter().map(|entry| DecisionLine::encode(entry).unwrap()).collect();
     log.append(&lines).unwrap();
 }
 
-fn read(folder: &Path) -> Vec<LogEntry> {
-    LogReader::open(folder).unwrap().map(Result::unwrap).collect()
+fn read(folder: &Path) -> Vec<DecisionEntry> {
+    DecisionLogReader::open(folder).unwrap().map(Result::unwrap).collect()
 }
 
 fn newest(folder: &Path) -> std::path::PathBuf {
@@ -36,17 +36,17 @@ fn newest(folder: &Path) -> std::path::PathBuf {
 }
 
 /// Decides, reports a change as carried out, and gives both entries.
-fn turn(decider: &mut Decider, seen: &Observation, now: SystemTime) -> Vec<LogEntry> {
+fn turn(decider: &mut Decider, seen: &Observation, now: SystemTime) -> Vec<DecisionEntry> {
     let decision = decider.decide(seen, now);
-    let mut entries = vec![LogEntry::decided(decider, seen, &decision)];
+    let mut entries = vec![DecisionEntry::decided(decider, seen, &decision)];
     if decision.is_change() {
         decider.applied(&decision, Ok(()), now);
-        entries.push(LogEntry::applied(decider, &decision, Ok(()), now));
+        entries.push(DecisionEntry::applied(decider, &decision, Ok(()), now));
     }
     entries
 }
 
-fn some(count: u64) -> Vec<LogEntry> {
+fn some(count: u64) -> Vec<DecisionEntry> {
     let mut decider = decider(prompt());
     (0..count).flat_map(|n| turn(&mut decider, &cpu(3, 90.0, at(60 * n)), at(60 * n))).collect()
 }
@@ -73,8 +73,8 @@ fn an_entry_is_a_line_of_json_with_format_checksum_and_all_that_it_follows_from(
     assert_eq!(applied["entry"]["decision"], entry["decision"]["id"]);
     assert_eq!(read(folder.path()), entries);
     assert_eq!(
-        LogLine::encode(&entries[0]).unwrap().key(),
-        "workers/1795420800000-0000000001/decided"
+        DecisionLine::encode(&entries[0]).unwrap().key(),
+        "workers/1795420800000-0000000001/1-decided"
     );
 }
 
@@ -106,7 +106,7 @@ fn a_decider_goes_on_from_the_log_as_if_nothing_had_happened() {
 fn what_a_crash_cut_short_is_cut_off_and_told_and_nothing_else_is() {
     let entries = some(3);
     let whole: String = {
-        let lines = entries.iter().map(|entry| LogLine::encode(entry).unwrap());
+        let lines = entries.iter().map(|entry| DecisionLine::encode(entry).unwrap());
         lines.map(|line| format!("{line}\n")).collect()
     };
     let sound = |length: usize| whole[..length].matches('\n').count();
@@ -137,7 +137,7 @@ fn a_damaged_line_in_the_middle_is_named_and_the_rest_is_read() {
     let mut bytes = text.into_bytes();
     bytes[at + 10] = b'4'; // one bit of the second decision
     fs::write(&path, bytes).unwrap();
-    let read: Vec<_> = LogReader::open(folder.path()).unwrap().collect();
+    let read: Vec<_> = DecisionLogReader::open(folder.path()).unwrap().collect();
     assert_eq!(read.len(), entries.len());
     let error = read[2].as_ref().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidState);
@@ -202,7 +202,7 @@ fn two_writers_do_not_share_a_folder() {
 #[test]
 fn a_folder_without_a_log_says_what_to_name() {
     let folder = tempfile::tempdir().unwrap();
-    let error = LogReader::open(folder.path()).unwrap_err();
+    let error = DecisionLogReader::open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("decisions-00000001.jsonl"), "{error}");
 }
 
@@ -211,7 +211,7 @@ fn a_folder_without_a_log_says_what_to_name() {
 struct Stalled(std::sync::mpsc::Receiver<()>, FileDecisionLog);
 
 impl DecisionLog for Stalled {
-    fn append(&mut self, batch: &[LogLine]) -> Result<(), birl_scaler::Error> {
+    fn append(&mut self, batch: &[DecisionLine]) -> Result<(), birl_scaler::Error> {
         let _ = self.0.recv();
         self.1.append(batch)
     }
@@ -252,7 +252,7 @@ fn a_tick_is_a_batch_and_the_end_keeps_everything() {
     assert_eq!(read(folder.path()).len(), 42);
 }
 
-fn replayed(entries: &[LogEntry], replay: &mut Replay) -> Vec<Replayed> {
+fn replayed(entries: &[DecisionEntry], replay: &mut Replay) -> Vec<Replayed> {
     entries.iter().map(|entry| replay.step(entry)).collect()
 }
 
@@ -267,18 +267,18 @@ fn a_replay_tells_what_is_the_same_what_differs_and_what_cannot_be_told() {
     assert!(some[1..].iter().all(|one| *one == Replayed::Same), "{some:?}");
     // A forged one.
     let mut forged = entries.clone();
-    let LogEntry::Decided(record) = &mut forged[2] else { panic!("{forged:?}") };
+    let DecisionEntry::Decided(record) = &mut forged[2] else { panic!("{forged:?}") };
     record.decision.to = 9;
     let Replayed::Differs(found) = &replayed(&forged, &mut Replay::new())[2] else { panic!() };
     assert_eq!(found.to, 5);
     // What follows a verification: nothing.
     let mut verifier = Verifier::default();
-    let LogEntry::Decided(record) = &entries[0] else { panic!() };
+    let DecisionEntry::Decided(record) = &entries[0] else { panic!() };
     verifier.expect(&record.decision, seconds(1), at(0));
-    let verified = LogEntry::verified(&verifier.tick(at(2))[0]);
+    let verified = DecisionEntry::verified(&verifier.tick(at(2))[0]);
     assert_eq!(Replay::new().step(&verified), Replayed::Nothing);
-    let line = LogLine::encode(&verified).unwrap();
-    assert!(line.key().ends_with("/verified"));
+    let line = DecisionLine::encode(&verified).unwrap();
+    assert!(line.key().ends_with("/3-verified"));
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn what_the_shared_brake_and_kill_switch_held_back_is_reproduced() {
     let sentences: Vec<_> = entries
         .iter()
         .filter_map(|entry| match entry {
-            LogEntry::Decided(record) => Some(record.decision.explain()),
+            DecisionEntry::Decided(record) => Some(record.decision.explain()),
             _ => None,
         })
         .collect();
@@ -379,11 +379,11 @@ proptest! {
             });
             let seen = Observation::new(Replicas::ready(tick.size)).signals(signals).intents(intents);
             let decision = decider.decide(&seen, at(now));
-            let mut batch = vec![LogEntry::decided(&decider, &seen, &decision)];
+            let mut batch = vec![DecisionEntry::decided(&decider, &seen, &decision)];
             if let Some(done) = tick.outcome.filter(|_| decision.is_change()) {
                 let outcome = if done { Ok(()) } else { Err("no room") };
                 decider.applied(&decision, outcome, at(now));
-                batch.push(LogEntry::applied(&decider, &decision, outcome, at(now)));
+                batch.push(DecisionEntry::applied(&decider, &decision, outcome, at(now)));
             }
             append(&mut log, &batch);
             written.extend(batch);
@@ -407,10 +407,10 @@ proptest! {
         bytes.splice(at..at, noise);
         OpenOptions::new().write(true).truncate(true).open(newest(folder.path())).unwrap()
             .write_all(&bytes).unwrap();
-        let _ = LogReader::open(folder.path()).unwrap().count();
+        let _ = DecisionLogReader::open(folder.path()).unwrap().count();
         if let Ok(log) = FileDecisionLog::open(folder.path(), FileLogOptions::default()) {
             drop(log);
-            let _ = LogReader::open(folder.path()).unwrap().count();
+            let _ = DecisionLogReader::open(folder.path()).unwrap().count();
         }
     }
 }
