@@ -91,6 +91,8 @@
 //! * `decision-log`: every decision, with all that it follows from, in an append-only log of files,
 //!   and `Replay`, which makes them again.
 //! * `etcd`: `EtcdDecisionLog`, the same log in etcd. Building it needs `protoc`.
+//! * `kube`: `KubeTarget`, for Kubernetes' `/scale`. The program that is built with it chooses the
+//!   version of `k8s-openapi`.
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
@@ -116,6 +118,8 @@ mod explain;
 #[cfg(feature = "rules")]
 mod from_rules;
 mod intent;
+#[cfg(feature = "kube")]
+mod kube_target;
 mod metric;
 mod metrics;
 mod milli;
@@ -155,6 +159,8 @@ pub use crate::error::{Error, ErrorKind};
 #[cfg(feature = "etcd")]
 pub use crate::etcd_log::{EtcdDecisionLog, EtcdLogCounts, EtcdLogOptions};
 pub use crate::intent::{Change, ScaleIntent};
+#[cfg(feature = "kube")]
+pub use crate::kube_target::KubeTarget;
 pub use crate::metric::{MetricSpec, Unit};
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;

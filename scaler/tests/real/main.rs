@@ -14,3 +14,5 @@
 mod decision_log;
 #[cfg(feature = "etcd")]
 mod etcd;
+#[cfg(feature = "kube")]
+mod kube;
