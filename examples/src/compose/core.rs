@@ -2,14 +2,13 @@
 //!
 //! It decides nothing itself. It hands what one library says to the next, and tells the story of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use birl_logsource::{Batch, LogEntry};
-use birl_router::{Alert, DeliveryReport, Labels, Notification, Router};
+use birl_router::{Alert, DeliveryReport, Notification, Router};
 use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
-use birl_scaler::{Decision, Replicas, ScaleIntent, Verification};
+use birl_scaler::{Decision, Replicas, ScaleIntent};
 
 use super::fleet::Fleet;
 use super::story::Story;
@@ -91,12 +90,18 @@ impl Core {
             let decisions = self.fleet.decide(now);
             effects.decisions.extend(self.story.decide(self.mode, decisions));
         }
-        for verification in self.fleet.verify(now) {
-            let Some(router) = &mut self.router else { break };
-            let routed = router.route(unproven(&verification), now);
+        self.fleet.verify(now);
+        self.alarm(&mut effects, now);
+        effects
+    }
+
+    /// Tells of what went wrong with the scaling itself, on the routes.
+    fn alarm(&mut self, effects: &mut Effects, now: SystemTime) {
+        for alarm in self.fleet.take_alarms() {
+            let Some(router) = &mut self.router else { continue };
+            let routed = router.route(alarm.into_alert(), now);
             effects.notifications.extend(self.story.notify(self.mode, routed.notifications));
         }
-        effects
     }
 
     /// A delivery ended. What it leaves to be sent elsewhere comes out.
@@ -176,18 +181,9 @@ impl Core {
         }
         let decisions = self.fleet.decide_intents(now);
         effects.decisions = self.story.decide(self.mode, decisions);
+        self.alarm(&mut effects, now);
         effects
     }
-}
-
-/// The alert about a change that was not proven, or its end.
-fn unproven(verification: &Verification) -> Alert {
-    let owned = |(name, value): (&str, String)| (name.to_owned(), value);
-    let labels: BTreeMap<_, _> = verification.labels().map(owned).into();
-    let annotations: BTreeMap<_, _> = verification.annotations().map(owned).into();
-    let alert =
-        Alert::firing(Labels::from(labels), verification.at).annotations(Labels::from(annotations));
-    if verification.is_all_clear() { alert.resolved(verification.at) } else { alert }
 }
 
 /// Whether birl wrote it: its own log, whose JSON lines name their origin in `target` or `logger`.
@@ -203,6 +199,7 @@ fn is_own_output(entry: &LogEntry) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use birl_logsource::{Cursor, Origin, Parser, SourceKind};
@@ -306,6 +303,57 @@ mod tests {
         );
         let told = scale(3, 5, now + Duration::from_secs(100), true);
         assert!(matches!(told[..], [(false, _)]), "{told:?}");
+    }
+
+    /// Forged lines that match a scale rule: replicas stay within the brake, and somebody is told.
+    #[test]
+    fn a_flood_of_forged_lines_is_braked_and_somebody_is_told_once() {
+        let (mut core, mut now) = core(Mode::Act);
+        let routes = "route: {receiver: team, group_wait: 0s, group_interval: 1s}\n\
+                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+        let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        core.router = Some(Router::new(config).unwrap());
+        let (mut size, mut told, mut changes) = (1, Vec::new(), 0);
+        for id in 0..500 {
+            core.on_replicas("api", Replicas::ready(size), now);
+            let mut effects =
+                core.on_batch(&batch(&format!("{{\"level\":\"error\",\"id\":{id}}}\n"), now), now);
+            if let Some(decision) = effects.decisions.pop() {
+                core.on_applying(&decision);
+                core.on_applied(&decision, Ok(Replicas::ready(decision.to)), now);
+                changes += 1;
+                size = decision.to;
+            }
+            // Somebody takes them away again, so that there is always room to ask for more.
+            size = if size == 5 { 1 } else { size };
+            now += Duration::from_secs(2);
+            let later = core.on_tick(now, false).notifications;
+            for sent in effects.notifications.drain(..).chain(later) {
+                let report = DeliveryReport::delivered(&sent, Duration::ZERO, now);
+                core.on_delivery(&report, now);
+                told.extend(
+                    sent.alerts
+                        .into_iter()
+                        .filter(|alert| alert.labels.get("alertname") == "ScalingBraked"),
+                );
+            }
+        }
+        assert_eq!(changes, 30, "the brake of a target");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].annotations.get("summary").contains("brake, 30 changes an hour"),
+            "{told:?}"
+        );
+        now += Duration::from_secs(3601);
+        let end: Vec<_> = (0..3)
+            .flat_map(|second| core.on_tick(now + Duration::from_secs(second), false).notifications)
+            .collect();
+        assert!(
+            end.iter().any(|sent| sent.alerts.iter().any(|alert| {
+                alert.labels.get("alertname") == "ScalingBraked" && alert.ends_at.is_some()
+            })),
+            "{end:?}"
+        );
     }
 
     fn wrote(line: &str) -> bool {

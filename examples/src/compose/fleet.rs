@@ -9,6 +9,7 @@ use birl_scaler::{
     ScaleIntent, SignalWindow, Verification, Verifier, VerifierConfig,
 };
 
+use super::alarm::{Alarm, braked_until};
 use crate::config::{SignalConfig, VerifyConfig};
 
 /// Intents that wait while a change is being carried out; more are refused, and that is counted.
@@ -22,6 +23,8 @@ pub(crate) struct Fleet {
     metrics: Metrics,
     /// Where decisions and what became of them are kept; nowhere while only looking.
     log: Option<DecisionRecorder>,
+    /// What somebody is to be told; at most one of each kind a target, until it is taken.
+    alarms: Vec<Alarm>,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,8 @@ struct Scaler {
     seen: Observation,
     /// Whether somebody was told that a change was not proven.
     alarmed: bool,
+    /// The decision that a brake held back and somebody was told of, and until when it holds.
+    braked: Option<(Decision, SystemTime)>,
 }
 
 /// Why an intent was not queued. A later match of its episode asks again.
@@ -64,7 +69,8 @@ impl Fleet {
         metrics: Metrics,
         log: Option<DecisionRecorder>,
     ) -> Self {
-        Self { scalers: BTreeMap::new(), verifier: Verifier::new(config), metrics, log }
+        let verifier = Verifier::new(config);
+        Self { scalers: BTreeMap::new(), verifier, metrics, log, alarms: Vec::new() }
     }
 
     pub(crate) fn add(
@@ -91,6 +97,7 @@ impl Fleet {
             applying: false,
             seen: Observation::default(),
             alarmed: false,
+            braked: None,
         };
         self.scalers.insert(name.to_owned(), scaler);
     }
@@ -145,6 +152,12 @@ impl Fleet {
             if self.log.is_some() {
                 entries.push(DecisionEntry::decided(&scaler.decider, &scaler.seen, &decision));
             }
+            if let Some(until) = braked_until(&decision) {
+                if scaler.braked.is_none() {
+                    self.alarms.push(Alarm::braked(&decision));
+                }
+                scaler.braked = Some((decision.clone(), until));
+            }
             decisions.push(decision);
         }
         if let Some(log) = self.log.as_ref().filter(|_| !entries.is_empty()) {
@@ -193,21 +206,30 @@ impl Fleet {
         }
     }
 
-    /// Counts, keeps, and tells of the proofs that are complete or overdue. What comes out is to be
-    /// told somebody: a change that was not proven, and the first one after it that was.
-    pub(crate) fn verify(&mut self, now: SystemTime) -> Vec<Verification> {
-        let mut verifications = self.verifier.tick(now);
+    /// Counts and keeps the proofs that are complete or overdue. Somebody is told of a change that
+    /// was not proven, and of the first one after it that was; and of brakes that are free again.
+    pub(crate) fn verify(&mut self, now: SystemTime) {
+        let verifications = self.verifier.tick(now);
         for verification in &verifications {
             self.metrics.record_verification(verification);
+            let scaler = self.scalers.get_mut(&*verification.target);
+            if scaler.is_some_and(|scaler| scaler.is_news(verification)) {
+                self.alarms.push(Alarm::unproven(verification));
+            }
         }
         if let Some(log) = self.log.as_ref().filter(|_| !verifications.is_empty()) {
             log.record(verifications.iter().map(DecisionEntry::verified));
         }
-        verifications.retain(|verification| {
-            let scaler = self.scalers.get_mut(&*verification.target);
-            scaler.is_some_and(|scaler| scaler.is_news(verification))
-        });
-        verifications
+        for scaler in self.scalers.values_mut() {
+            if let Some((decision, _)) = scaler.braked.take_if(|(_, until)| *until <= now) {
+                self.alarms.push(Alarm::free(&decision, now));
+            }
+        }
+    }
+
+    /// What somebody is to be told.
+    pub(crate) fn take_alarms(&mut self) -> Vec<Alarm> {
+        std::mem::take(&mut self.alarms)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {
