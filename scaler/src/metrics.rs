@@ -45,6 +45,8 @@ impl<T, E> From<&Result<T, E>> for Status {
 /// | `autoscaler_replicas` | gauge | `target` |
 /// | `autoscaler_verifications_total` | counter | `leg`, `verdict` |
 /// | `birl_scaler_dropped_total` | counter | `reason` |
+/// | `birl_scaler_decision_log_entries` | gauge | `state`: `written`, `waiting`, `dropped`, `unwritable` |
+/// | `birl_scaler_decision_log_degraded` | gauge | |
 ///
 /// A verification counts once with the leg `all`, and once with each of its legs: `verified` if
 /// that leg held, `failed` if what was seen says otherwise, `timed_out` if too little was seen.
@@ -60,6 +62,9 @@ struct Counts {
     /// By leg and verdict.
     verifications: BTreeMap<(&'static str, &'static str), u64>,
     dropped_targets: u64,
+    /// How the decision log fares, where the host tells.
+    #[cfg(feature = "decision-log")]
+    log: Option<crate::decision_log::RecorderStats>,
 }
 
 impl Metrics {
@@ -105,6 +110,12 @@ impl Metrics {
         } else {
             counts.dropped_targets += 1;
         }
+    }
+
+    /// Tells how the decision log fares; on each tick, say.
+    #[cfg(feature = "decision-log")]
+    pub fn set_log(&self, stats: crate::decision_log::RecorderStats) {
+        self.lock().log = Some(stats);
     }
 
     /// How many actions there were of this kind.
@@ -163,7 +174,7 @@ mod collector {
 
     use prometheus::core::{Collector, Desc};
     use prometheus::proto::MetricFamily;
-    use prometheus::{IntCounterVec, IntGaugeVec, Opts};
+    use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
     use super::Metrics;
 
@@ -173,6 +184,8 @@ mod collector {
         replicas: IntGaugeVec,
         verifications: IntCounterVec,
         dropped: IntCounterVec,
+        log: IntGaugeVec,
+        degraded: IntGauge,
     }
 
     impl Families {
@@ -182,6 +195,11 @@ mod collector {
                 IntCounterVec::new(Opts::new(name, help), labels).ok()
             };
             let replicas = Opts::new("autoscaler_replicas", "The last known size of a target.");
+            let log = Opts::new(
+                "birl_scaler_decision_log_entries",
+                "Entries of the decision log: kept, waiting in memory, lost, or not to be written.",
+            );
+            let degraded = "Whether decisions go on from memory: their log cannot be written.";
             Some(Self {
                 actions: counter(
                     "autoscaler_scale_actions_total",
@@ -199,11 +217,28 @@ mod collector {
                     "What was not recorded because a bound was reached.",
                     &["reason"],
                 )?,
+                log: IntGaugeVec::new(log, &["state"]).ok()?,
+                degraded: IntGauge::new("birl_scaler_decision_log_degraded", degraded).ok()?,
             })
         }
 
-        fn all(&self) -> [&dyn Collector; 4] {
-            [&self.actions, &self.replicas, &self.verifications, &self.dropped]
+        fn all(&self) -> [&dyn Collector; 6] {
+            let Self { actions, replicas, verifications, dropped, log, degraded } = self;
+            [actions, replicas, verifications, dropped, log, degraded]
+        }
+
+        #[cfg(feature = "decision-log")]
+        fn fill_log(&self, stats: &crate::decision_log::RecorderStats) {
+            for (state, entries) in [
+                ("written", stats.written),
+                ("waiting", stats.waiting),
+                ("dropped", stats.dropped),
+                ("unwritable", stats.unwritable),
+            ] {
+                let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+                self.log.with_label_values(&[state]).set(entries);
+            }
+            self.degraded.set(i64::from(stats.is_degraded()));
         }
     }
 
@@ -236,6 +271,10 @@ mod collector {
                 .dropped
                 .with_label_values(&["too_many_targets"])
                 .inc_by(counts.dropped_targets);
+            #[cfg(feature = "decision-log")]
+            if let Some(stats) = &counts.log {
+                families.fill_log(stats);
+            }
             drop(counts);
             families.all().into_iter().flat_map(|family| family.collect()).collect()
         }

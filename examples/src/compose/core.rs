@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_change_that_is_not_proven_is_told_and_so_is_the_end_of_that() {
         let (mut core, now) = core(Mode::Act);
-        let routes = "route: {receiver: team, group_wait: 0s, group_interval: 1s}\n\
+        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
                       receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
         let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
         core.router = Some(Router::new(config).unwrap());
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_flood_of_forged_lines_is_braked_and_somebody_is_told_once() {
         let (mut core, mut now) = core(Mode::Act);
-        let routes = "route: {receiver: team, group_wait: 0s, group_interval: 1s}\n\
+        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
                       receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
         let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
         core.router = Some(Router::new(config).unwrap());

@@ -220,6 +220,9 @@ impl Fleet {
         if let Some(log) = self.log.as_ref().filter(|_| !verifications.is_empty()) {
             log.record(verifications.iter().map(DecisionEntry::verified));
         }
+        if let Some(log) = &self.log {
+            self.metrics.set_log(log.stats());
+        }
         for scaler in self.scalers.values_mut() {
             if let Some((decision, _)) = scaler.braked.take_if(|(_, until)| *until <= now) {
                 self.alarms.push(Alarm::free(&decision, now));

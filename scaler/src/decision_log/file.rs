@@ -74,9 +74,11 @@ pub struct FileDecisionLog {
     length: u64,
     /// What follows the sound part, if anything may.
     tail: Tail,
+    /// Whether the newest file's name is still to be brought to the disk.
+    nameless: bool,
     cut: u64,
     /// Held for as long as the log is open.
-    _lock: File,
+    lock: File,
 }
 
 /// What a failed write may have left behind the sound part.
@@ -112,8 +114,9 @@ impl FileDecisionLog {
             numbers,
             length: 0,
             tail: Tail::Clean,
+            nameless: false,
             cut: 0,
-            _lock: lock,
+            lock,
         };
         match log.numbers.last() {
             Some(&newest) => log.take_up(newest)?,
@@ -176,11 +179,8 @@ impl FileDecisionLog {
             }
         }
         self.numbers.push(number);
-        (self.length, self.tail) = (0, Tail::Clean);
-        if self.options.fsync == Fsync::Batch {
-            let synced = self.disk.sync_folder(&self.folder);
-            synced.map_err(|error| trouble("synced", &self.folder, error))?;
-        }
+        (self.length, self.tail, self.nameless) = (0, Tail::Clean, true);
+        self.name()?;
         while self.numbers.len() > self.options.max_files.max(1) {
             let oldest = path(&self.folder, self.numbers.remove(0));
             if let Err(error) = self.disk.remove(&oldest) {
@@ -191,10 +191,20 @@ impl FileDecisionLog {
         Ok(())
     }
 
+    /// Brings the newest file's name to the disk.
+    fn name(&mut self) -> Result<(), Error> {
+        if self.nameless && self.options.fsync == Fsync::Batch {
+            let synced = self.disk.sync_folder(&self.folder);
+            synced.map_err(|error| trouble("synced", &self.folder, error))?;
+        }
+        self.nameless = false;
+        Ok(())
+    }
+
     /// Makes the end of the file sound again after a write that failed.
     fn settle(&mut self) -> Result<(), Error> {
         if self.tail == Tail::Clean {
-            return Ok(());
+            return self.name();
         }
         let newest = self.newest();
         self.disk.truncate(self.length).map_err(|error| trouble("cut", &newest, error))?;
@@ -209,6 +219,13 @@ impl FileDecisionLog {
 
     fn newest(&self) -> PathBuf {
         path(&self.folder, self.numbers.last().copied().unwrap_or(1))
+    }
+}
+
+impl Drop for FileDecisionLog {
+    /// Closing alone does not unlock it while a child that is just being started has it, too.
+    fn drop(&mut self) {
+        self.lock.unlock().ok();
     }
 }
 

@@ -26,7 +26,8 @@ pub struct DecisionLine {
     target: Arc<str>,
     decision: DecisionId,
     kind: &'static str,
-    text: Box<str>,
+    /// Shared: a batch that is being written is in the queue as well.
+    text: Arc<str>,
 }
 
 /// Why a line is no entry.

@@ -47,6 +47,19 @@ fn prometheus_scrapes_them_from_a_registry_of_the_host() {
             format!("autoscaler_verifications_total{{leg=\"{leg}\",verdict=\"timed_out\"}} 1");
         assert!(text.contains(&sample), "{text}");
     }
+    #[cfg(feature = "decision-log")]
+    {
+        let mut stats = birl_scaler::RecorderStats::default();
+        (stats.waiting, stats.trouble) = (7, Some("no room".to_owned()));
+        metrics.set_log(stats);
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for sample in [
+            r#"birl_scaler_decision_log_entries{state="waiting"} 7"#,
+            "birl_scaler_decision_log_degraded 1",
+        ] {
+            assert!(text.contains(sample), "{text}");
+        }
+    }
     // Two instances in one process never collide.
     prometheus::Registry::new().register(Box::new(Metrics::new())).unwrap();
 }
