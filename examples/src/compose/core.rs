@@ -311,7 +311,8 @@ mod tests {
         let (mut core, mut now) = core(Mode::Act);
         let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
                       receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
-        let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        let mut config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        config.global.resolve_timeout = None; // as birl's own configuration has it
         core.router = Some(Router::new(config).unwrap());
         let (mut size, mut told, mut changes) = (1, Vec::new(), 0);
         for id in 0..500 {
