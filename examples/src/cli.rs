@@ -30,6 +30,11 @@ pub(crate) enum Command {
     /// Labels are words such as `team=api`. Without any, alerts are read from standard input: JSON objects, a line
     /// each or in a list, with `labels` or being labels themselves.
     Route(Route),
+    /// Say what a scaler decides about observations, and why; make the decisions of a log again
+    ///
+    /// Observations are JSON, an object a line: `{"at": "2026-11-23T08:00:00Z", "seen": {"current": {"desired": 3,
+    /// "ready": 3}, "signals": […], "intents": […]}}`. What is decided counts as carried out.
+    Decide(Decide),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -232,6 +237,38 @@ pub(crate) struct RouteShow {
     /// Draw it into this file
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Decide {
+    /// The scaler: its `spec`, a `CustomScaler` resource, or birl's configuration
+    #[arg(value_name = "SCALER", required_unless_present = "replay")]
+    pub(crate) scaler: Option<PathBuf>,
+    /// The observations [default: standard input]
+    #[arg(value_name = "OBSERVATIONS", conflicts_with = "replay")]
+    pub(crate) observations: Option<PathBuf>,
+    /// Which scaler, if the configuration has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Print all that went into each decision as well: inputs with their ages, proposals, limits
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Print changes only
+    #[arg(long)]
+    pub(crate) changes: bool,
+    /// Go on from what this file remembers, if it is there, and write into it what is remembered in the end
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["log", "replay"])]
+    pub(crate) state: Option<PathBuf>,
+    /// Go on from what the decision log in this folder remembers, and append to it
+    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    pub(crate) log: Option<PathBuf>,
+    /// Make the decisions of the log in this folder again, by SCALER if it is given, and print what comes otherwise;
+    /// the exit code is 1 then
+    #[arg(long, value_name = "DIR")]
+    pub(crate) replay: Option<PathBuf>,
+    /// How answers are printed [default: text on a terminal, else json]
+    #[arg(short, long, visible_alias = "format", value_enum)]
+    pub(crate) output: Option<Shown>,
 }
 
 #[derive(Debug, clap::Args)]

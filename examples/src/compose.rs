@@ -2,6 +2,7 @@
 //! [`Live`], the shell that lets it touch the world.
 
 mod acks;
+mod alarm;
 mod build;
 mod core;
 mod fleet;

@@ -218,11 +218,13 @@ pub(crate) struct VerifyConfig {
     /// How long the proof may take.
     #[serde(with = "duration")]
     pub(crate) within: Duration,
+    /// Whether a change that is not proven becomes an alert (`ScalingNotVerified`, on the routes).
+    pub(crate) alert: bool,
 }
 
 impl Default for VerifyConfig {
     fn default() -> Self {
-        Self { instance: instance(), source: None, within: Duration::from_secs(30) }
+        Self { instance: instance(), source: None, within: Duration::from_secs(30), alert: true }
     }
 }
 

@@ -5,6 +5,7 @@
 mod cli;
 mod compose;
 mod config;
+mod decide;
 mod failure;
 mod fmt;
 mod log;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => tail::tail(&args),
         Command::Rules(args) => rules::rules(&args),
         Command::Route(args) => route::route(&args),
+        Command::Decide(args) => decide::decide(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     };

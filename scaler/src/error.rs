@@ -9,7 +9,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// A scaler specification breaks a rule; the message names every offending field.
     InvalidSpec,
-    /// A saved state cannot be taken up: another format version, or another target.
+    /// A saved state, or an entry of a log, cannot be taken up: damaged, of another format version, or
+    /// of another target.
     InvalidState,
     /// An argument is out of range, such as more workers than the configured ceiling.
     InvalidInput,

@@ -4,13 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::decision::{Action, Decision, DecisionId};
-use crate::signal::Replicas;
-use crate::timestamp::elapsed;
-use crate::verify::{Leg, LegName, Verdict, Verification, VerifierConfig};
+use crate::decision::{Action, Decision, DecisionId, Trigger};
+use crate::signal::{Observation, Replicas};
+use crate::timestamp::{elapsed, later};
+use crate::verification::{Leg, LegName, Verdict, Verification};
+use crate::verify::VerifierConfig;
 
 /// How many names a sentence lists before it only counts.
 const NAMES: usize = 8;
+
+/// How long before a change its alert may have been told.
+const ALERT_AGE: Duration = Duration::from_secs(3600);
+
+/// Somebody was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// Of what, by which way.
+    pub(crate) what: Arc<str>,
+    pub(crate) at: SystemTime,
+}
+
+/// The reading behind a change.
+#[derive(Debug, Clone)]
+struct Read {
+    /// When it was measured; `None` if it was too old to be believed, or not there.
+    at: Option<SystemTime>,
+    evidence: String,
+}
 
 /// When each instance of a target was last seen in the log.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +71,12 @@ pub(crate) struct Pending {
     /// Evidence counts from here on.
     since: SystemTime,
     pub(crate) until: SystemTime,
+    /// Legs with a deadline of their own.
+    sooner: BTreeMap<LegName, SystemTime>,
+    /// The reading that drove it, where the host told and there is one.
+    read: Option<Read>,
+    /// Whether an alert must have been told, and which was.
+    alert: Option<Option<Told>>,
     platform: Option<Replicas>,
     /// Since when the platform reports the size as ready.
     ready_at: Option<SystemTime>,
@@ -63,7 +89,14 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(decision: &Decision, until: SystemTime, sightings: &Sightings) -> Self {
+    pub(crate) fn new(
+        decision: &Decision,
+        seen: Option<&Observation>,
+        config: &VerifierConfig,
+        until: SystemTime,
+        sightings: &Sightings,
+    ) -> Self {
+        let asked = matches!(decision.trigger, Some(Trigger::Intent { .. }));
         let mut pending = Self {
             id: decision.id,
             target: Arc::clone(&decision.target),
@@ -72,6 +105,9 @@ impl Pending {
             to: decision.to,
             since: decision.at,
             until,
+            sooner: BTreeMap::new(),
+            read: seen.and_then(|seen| read(decision, seen)),
+            alert: (config.alert && asked).then_some(None),
             platform: None,
             ready_at: None,
             counter: None,
@@ -83,6 +119,22 @@ impl Pending {
             pending.hear(instance, *at);
         }
         pending
+    }
+
+    /// Sets the deadlines of single legs, counted from `now`.
+    pub(crate) fn expected(&mut self, config: &VerifierConfig, now: SystemTime) {
+        let sooner = config.within.iter().map(|(leg, within)| (*leg, later(now, *within)));
+        self.sooner = sooner.filter(|(_, until)| *until < self.until).collect();
+    }
+
+    /// Somebody was told of an alert; the first one counts.
+    pub(crate) fn alert(&mut self, told: &Told) {
+        let since = self.since.checked_sub(ALERT_AGE).unwrap_or(self.since);
+        if let Some(alert @ None) = &mut self.alert
+            && told.at >= since
+        {
+            *alert = Some(told.clone());
+        }
     }
 
     pub(crate) fn hear(&mut self, instance: &str, at: SystemTime) {
@@ -124,7 +176,10 @@ impl Pending {
         now: SystemTime,
     ) -> Vec<Leg> {
         let now = now.min(self.until);
-        let mut legs = vec![self.platform_leg()];
+        let mut legs = Vec::with_capacity(6);
+        legs.extend(self.read.as_ref().map(Read::leg));
+        legs.extend(self.alert.as_ref().map(|told| alert_leg(told.as_ref())));
+        legs.push(self.platform_leg());
         if config.counter {
             legs.push(self.counter_leg());
         }
@@ -137,20 +192,36 @@ impl Pending {
             legs.push(self.text_leg(wanted));
         }
         for leg in &mut legs {
-            leg.ok = leg.at.is_some_and(|at| at <= self.until);
+            let until = self.sooner.get(&leg.name).copied().unwrap_or(self.until);
+            leg.until = Some(until);
+            leg.ok = leg.at.is_some_and(|at| at <= until);
         }
         legs
     }
 
     /// What has come of it by `now`, unless that is still open.
     pub(crate) fn verdict(&self, legs: &[Leg], now: SystemTime) -> Option<Verdict> {
-        match legs.iter().find(|leg| !leg.ok) {
-            None => Some(Verdict::Verified),
-            Some(short) if now >= self.until => {
-                Some(Verdict::Failed { leg: short.name, why: short.evidence.clone() })
-            }
-            Some(_) => None,
+        let Some(first) = legs.iter().find(|leg| !leg.ok) else { return Some(Verdict::Verified) };
+        let open = |leg: &&Leg| !leg.ok && leg.until.is_some_and(|until| now < until);
+        if legs.iter().any(|leg| open(&leg)) {
+            return None;
         }
+        let told = |leg: &Leg| (leg.name, leg.evidence.clone());
+        if let Some(against) = legs.iter().find(|leg| !leg.ok && leg.contradicted) {
+            let (leg, why) = told(against);
+            return Some(Verdict::Failed { leg, why });
+        }
+        let platform = legs.iter().find(|leg| leg.name == LegName::PlatformReady && !leg.ok);
+        Some(match platform {
+            Some(platform) => {
+                let (leg, why) = told(platform);
+                Verdict::TimedOut { leg, why }
+            }
+            None => {
+                let (leg, why) = told(first);
+                Verdict::Partial { leg, why }
+            }
+        })
     }
 
     pub(crate) fn conclude(
@@ -177,7 +248,8 @@ impl Pending {
             }
             None => "the platform has reported nothing".to_owned(),
         };
-        leg(LegName::PlatformReady, self.ready_at, evidence)
+        let other = self.platform.is_some_and(|replicas| replicas.desired != self.to);
+        Leg { contradicted: other, ..leg(LegName::PlatformReady, self.ready_at, evidence) }
     }
 
     fn counter_leg(&self) -> Leg {
@@ -212,14 +284,19 @@ impl Pending {
                 enough,
                 format!("{count} of {to} were heard in the last {window}{told}"),
             ),
-            leg(
-                LegName::Silence,
-                silent,
-                match over {
-                    true => format!("{count} were heard in the last {window}, {to} should be left"),
-                    false => format!("less than {window} have passed since the drain"),
-                },
-            ),
+            Leg {
+                contradicted: over && count > to,
+                ..leg(
+                    LegName::Silence,
+                    silent,
+                    match over {
+                        true => {
+                            format!("{count} were heard in the last {window}, {to} should be left")
+                        }
+                        false => format!("less than {window} have passed since the drain"),
+                    },
+                )
+            },
         ]
     }
 
@@ -235,7 +312,34 @@ impl Pending {
 }
 
 fn leg(name: LegName, at: Option<SystemTime>, evidence: String) -> Leg {
-    Leg { name, ok: at.is_some(), at, evidence }
+    Leg { name, ok: at.is_some(), contradicted: false, at, until: None, evidence }
+}
+
+fn alert_leg(told: Option<&Told>) -> Leg {
+    match told {
+        Some(Told { what, at }) => leg(LegName::Alert, Some(*at), format!("told: {what}")),
+        None => leg(LegName::Alert, None, "nobody was told of the alert behind it".to_owned()),
+    }
+}
+
+impl Read {
+    fn leg(&self) -> Leg {
+        leg(LegName::Metric, self.at, self.evidence.clone())
+    }
+}
+
+/// The reading that drove a decision, out of what was seen; nothing if no metric did.
+fn read(decision: &Decision, seen: &Observation) -> Option<Read> {
+    let Some(Trigger::Metric { metric, value, target }) = &decision.trigger else { return None };
+    let Some(signal) = seen.signals.iter().find(|signal| signal.name == *metric) else {
+        let evidence = format!("{metric} is not in what was seen");
+        return Some(Read { at: None, evidence });
+    };
+    let age = elapsed(signal.at, decision.at);
+    let shown = crate::duration::format(age);
+    let evidence = format!("{metric} was {value} (target {target}), measured {shown} before");
+    let believed = age <= signal.max_age && signal.at <= later(decision.at, signal.max_age);
+    Some(Read { at: believed.then_some(signal.at), evidence })
 }
 
 /// ` (a, b and 3 more)`, or nothing.

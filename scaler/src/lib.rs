@@ -97,16 +97,22 @@
 //!
 //! # Features
 //!
+//! * `command`: `CommandTarget`, which scales by running a program.
+//! * `decision-log`: every decision, with all that it follows from, in an append-only log of files,
+//!   and `Replay`, which makes them again.
+//! * `ebpf`: `PageFaults`, counted in the Linux kernel where it lets us.
+//! * `etcd`: `EtcdDecisionLog`, the same log in etcd. Building it needs `protoc`.
+//! * `kube`: `KubeTarget`, for Kubernetes' `/scale`. The program that is built with it chooses the
+//!   version of `k8s-openapi`.
 //! * `otlp`: the module `otlp`, signals from OpenTelemetry spans.
 //! * `process` (default): `LocalProcesses`, on tokio.
+//! * `procfs`: `MemoryPressure` and `DiskQueue`, signals from files of the Linux kernel.
 //! * `prometheus-query`: `PrometheusQuery`, a signal by an expression of a Prometheus server.
+//! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
+//! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
 //! * `sampler`: `Sampler` asks all signals at once, each with its deadline; `Agenda` is the loop's
 //!   waiting: the [`Tick`], and firings that do not wait for it.
-//! * `procfs`: `MemoryPressure` and `DiskQueue`, signals from files of the Linux kernel.
-//! * `ebpf`: `PageFaults`, counted in the Linux kernel where it lets us.
-//! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `schedule`: other bounds at certain times, in time zones.
-//! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
 //! * `statsd`: signals that services report over StatsD, by UDP and Unix sockets.
 //!
 //! Without any of them there is the core alone. The crate starts no runtime, installs no handler
@@ -116,9 +122,13 @@
 mod behavior;
 mod belief;
 mod brake;
+#[cfg(feature = "command")]
+mod command;
 mod conditions;
 mod decider;
 mod decision;
+#[cfg(feature = "decision-log")]
+mod decision_log;
 mod demand;
 #[cfg(feature = "procfs")]
 mod disk;
@@ -126,6 +136,8 @@ mod duration;
 #[cfg(all(feature = "ebpf", target_os = "linux"))]
 mod ebpf;
 mod error;
+#[cfg(feature = "etcd")]
+mod etcd_log;
 mod evidence;
 mod explain;
 mod fallback;
@@ -134,30 +146,31 @@ mod from_rules;
 mod guard;
 mod intent;
 mod kpa;
+#[cfg(feature = "kube")]
+mod kube_target;
 mod limit;
 mod metric;
 mod metrics;
 mod milli;
-mod panic_mode;
+mod moment;
 #[cfg(feature = "otlp")]
 pub mod otlp;
-#[cfg(feature = "process")]
-mod process;
-#[cfg(feature = "prometheus-query")]
-mod prom_query;
+mod panic_mode;
 #[cfg(feature = "procfs")]
 mod pressure;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "procfs")]
 pub mod procfs;
+#[cfg(feature = "prometheus-query")]
+mod prom_query;
 mod proposal;
 mod rate;
 mod ratio;
 mod restraint;
-mod schedule;
 #[cfg(feature = "sampler")]
 mod sampler;
+mod schedule;
 mod signal;
 mod signal_window;
 mod source;
@@ -170,6 +183,7 @@ mod target;
 mod telemetry;
 mod tick;
 mod timestamp;
+mod verification;
 mod verify;
 mod window;
 mod wish;
@@ -178,40 +192,51 @@ pub use async_trait::async_trait;
 
 pub use crate::behavior::{Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy};
 pub use crate::brake::GlobalBrake;
+#[cfg(feature = "command")]
+pub use crate::command::{CommandTarget, CommandTargetBuilder};
 pub use crate::conditions::{Condition, ConditionKind};
 pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
+#[cfg(feature = "decision-log")]
+pub use crate::decision_log::{
+    AppliedRecord, DecisionEntry, DecisionLine, DecisionLog, DecisionLogReader, DecisionRecord,
+    DecisionRecorder, FileDecisionLog, FileLogOptions, Fsync, RecorderOptions, RecorderStats,
+    Replay, Replayed, last_state,
+};
 #[cfg(feature = "procfs")]
 pub use crate::disk::{DiskDepth, DiskQueue};
 #[cfg(all(feature = "ebpf", target_os = "linux"))]
 pub use crate::ebpf::PageFaults;
 pub use crate::error::{Error, ErrorKind};
+#[cfg(feature = "etcd")]
+pub use crate::etcd_log::{EtcdDecisionLog, EtcdLogCounts, EtcdLogOptions};
 pub use crate::fallback::Fallback;
 pub use crate::guard::{Guard, GuardReading, GuardState, GuardStep};
 pub use crate::intent::{Change, ScaleIntent};
 pub use crate::kpa::{Kpa, KpaLoad, KpaSpec};
+#[cfg(feature = "kube")]
+pub use crate::kube_target::KubeTarget;
 pub use crate::metric::{
     MetricId, MetricSource, MetricSpec, ObjectRef, Requirement, Selector, Startup, TargetType, Unit,
 };
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
+pub use crate::moment::Moment;
 pub use crate::panic_mode::PanicSpec;
 #[cfg(feature = "procfs")]
 pub use crate::pressure::{MemoryMeasure, MemoryPressure};
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
-pub use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};
-pub use crate::schedule::{Day, Schedule};
-pub use crate::signal::{Instance, Observation, Phase, Replicas, Sample, Signal};
 #[cfg(feature = "prometheus-query")]
 pub use crate::prom_query::{PrometheusQuery, PrometheusServer};
-pub use crate::proposal::{Band, Proposal, Reading, Unknown};
+pub use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};
 #[cfg(feature = "sampler")]
 pub use crate::sampler::{
     Agenda, HealthState, IntentSender, Occasion, Sampler, SignalBoard, SignalConditions,
     SourceHealth,
 };
-pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
+pub use crate::schedule::{Day, Schedule};
+pub use crate::signal::{Instance, Observation, Phase, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
 pub use crate::source::{Fault, FaultKind, SignalSource};
 pub use crate::spec::{
@@ -220,7 +245,8 @@ pub use crate::spec::{
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};
 pub use crate::tick::{Tick, Turn};
-pub use crate::verify::{Leg, LegName, Verdict, Verification, Verifier, VerifierConfig};
+pub use crate::verification::{Leg, LegName, Verdict, Verification};
+pub use crate::verify::{Verifier, VerifierConfig};
 
 /// The README's program compiles.
 #[cfg(all(doctest, feature = "process"))]

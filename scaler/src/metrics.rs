@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::decision::{Action, Decision, Reason};
-use crate::verify::Verification;
+use crate::verification::{Leg, LegName, Verdict, Verification};
 
 /// The most targets that have a gauge; further ones are counted as dropped.
 const MAX_TARGETS: usize = 10_000;
+
+/// The leg under which a verification counts as a whole.
+const ALL: &str = "all";
 
 /// Whether a change was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +43,13 @@ impl<T, E> From<&Result<T, E>> for Status {
 /// | --- | --- | --- |
 /// | `autoscaler_scale_actions_total` | counter | `action`, `reason`, `status` |
 /// | `autoscaler_replicas` | gauge | `target` |
-/// | `autoscaler_verifications_total` | counter | `verdict` |
+/// | `autoscaler_verifications_total` | counter | `leg`, `verdict` |
 /// | `birl_scaler_dropped_total` | counter | `reason` |
+/// | `birl_scaler_decision_log_entries` | gauge | `state`: `written`, `waiting`, `dropped`, `unwritable` |
+/// | `birl_scaler_decision_log_degraded` | gauge | |
+///
+/// A verification counts once with the leg `all`, and once with each of its legs: `verified` if
+/// that leg held, `failed` if what was seen says otherwise, `timed_out` if too little was seen.
 ///
 /// With the feature `prometheus` it is a collector: `registry.register(Box::new(metrics.clone()))`.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +59,12 @@ pub struct Metrics(Arc<Mutex<Counts>>);
 struct Counts {
     actions: BTreeMap<(Action, Reason, Status), u64>,
     replicas: BTreeMap<Arc<str>, u32>,
-    verifications: BTreeMap<&'static str, u64>,
+    /// By leg and verdict.
+    verifications: BTreeMap<(&'static str, &'static str), u64>,
     dropped_targets: u64,
+    /// How the decision log fares, where the host tells.
+    #[cfg(feature = "decision-log")]
+    log: Option<crate::decision_log::RecorderStats>,
 }
 
 impl Metrics {
@@ -77,7 +89,14 @@ impl Metrics {
 
     /// Counts a verdict, and tells about it in one `tracing` event.
     pub fn record_verification(&self, verification: &Verification) {
-        *self.lock().verifications.entry(verification.verdict.as_str()).or_default() += 1;
+        let mut counts = self.lock();
+        let whole = (ALL, verification.verdict.as_str());
+        let legs = verification.legs.iter();
+        let legs = legs.map(|leg| (leg.name.as_str(), of_leg(leg, &verification.verdict)));
+        for key in legs.chain([whole]) {
+            *counts.verifications.entry(key).or_default() += 1;
+        }
+        drop(counts);
         crate::telemetry::tell_verification(verification);
     }
 
@@ -91,6 +110,12 @@ impl Metrics {
         } else {
             counts.dropped_targets += 1;
         }
+    }
+
+    /// Tells how the decision log fares; on each tick, say.
+    #[cfg(feature = "decision-log")]
+    pub fn set_log(&self, stats: crate::decision_log::RecorderStats) {
+        self.lock().log = Some(stats);
     }
 
     /// How many actions there were of this kind.
@@ -110,14 +135,36 @@ impl Metrics {
         self.lock().replicas.get(target).copied()
     }
 
-    /// How many verdicts of this kind there were: `verified`, `failed`, `superseded`.
+    /// How many verdicts of this kind there were: `verified`, `partial`, `failed`, `timed_out`,
+    /// `superseded`, `unchecked`.
     pub fn verifications(&self, verdict: &str) -> u64 {
-        self.lock().verifications.get(verdict).copied().unwrap_or_default()
+        self.counted(ALL, verdict)
+    }
+
+    /// How often a leg came out so: `verified`, `failed`, `timed_out`, `superseded`.
+    pub fn leg_verifications(&self, leg: LegName, verdict: &str) -> u64 {
+        self.counted(leg.as_str(), verdict)
+    }
+
+    fn counted(&self, leg: &str, verdict: &str) -> u64 {
+        let counts = self.lock();
+        let same = counts.verifications.iter().filter(|(key, _)| **key == (leg, verdict));
+        same.map(|(_, count)| count).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         // A counter that somebody panicked beside is still a number.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a single leg counts as.
+fn of_leg(leg: &Leg, whole: &Verdict) -> &'static str {
+    match whole {
+        _ if leg.ok => "verified",
+        Verdict::Superseded { .. } | Verdict::Unchecked { .. } => whole.as_str(),
+        _ if leg.contradicted => "failed",
+        _ => "timed_out",
     }
 }
 
@@ -127,7 +174,7 @@ mod collector {
 
     use prometheus::core::{Collector, Desc};
     use prometheus::proto::MetricFamily;
-    use prometheus::{IntCounterVec, IntGaugeVec, Opts};
+    use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
     use super::Metrics;
 
@@ -137,6 +184,8 @@ mod collector {
         replicas: IntGaugeVec,
         verifications: IntCounterVec,
         dropped: IntCounterVec,
+        log: IntGaugeVec,
+        degraded: IntGauge,
     }
 
     impl Families {
@@ -146,6 +195,11 @@ mod collector {
                 IntCounterVec::new(Opts::new(name, help), labels).ok()
             };
             let replicas = Opts::new("autoscaler_replicas", "The last known size of a target.");
+            let log = Opts::new(
+                "birl_scaler_decision_log_entries",
+                "Entries of the decision log: kept, waiting in memory, lost, or not to be written.",
+            );
+            let degraded = "Whether decisions go on from memory: their log cannot be written.";
             Some(Self {
                 actions: counter(
                     "autoscaler_scale_actions_total",
@@ -155,19 +209,36 @@ mod collector {
                 replicas: IntGaugeVec::new(replicas, &["target"]).ok()?,
                 verifications: counter(
                     "autoscaler_verifications_total",
-                    "Scaling actions that were followed up, by verdict.",
-                    &["verdict"],
+                    "Scaling actions that were followed up, by leg (`all` for the whole) and verdict.",
+                    &["leg", "verdict"],
                 )?,
                 dropped: counter(
                     "birl_scaler_dropped_total",
                     "What was not recorded because a bound was reached.",
                     &["reason"],
                 )?,
+                log: IntGaugeVec::new(log, &["state"]).ok()?,
+                degraded: IntGauge::new("birl_scaler_decision_log_degraded", degraded).ok()?,
             })
         }
 
-        fn all(&self) -> [&dyn Collector; 4] {
-            [&self.actions, &self.replicas, &self.verifications, &self.dropped]
+        fn all(&self) -> [&dyn Collector; 6] {
+            let Self { actions, replicas, verifications, dropped, log, degraded } = self;
+            [actions, replicas, verifications, dropped, log, degraded]
+        }
+
+        #[cfg(feature = "decision-log")]
+        fn fill_log(&self, stats: &crate::decision_log::RecorderStats) {
+            for (state, entries) in [
+                ("written", stats.written),
+                ("waiting", stats.waiting),
+                ("dropped", stats.dropped),
+                ("unwritable", stats.unwritable),
+            ] {
+                let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+                self.log.with_label_values(&[state]).set(entries);
+            }
+            self.degraded.set(i64::from(stats.is_degraded()));
         }
     }
 
@@ -193,13 +264,17 @@ mod collector {
             for (target, replicas) in &counts.replicas {
                 families.replicas.with_label_values(&[target]).set(i64::from(*replicas));
             }
-            for (verdict, count) in &counts.verifications {
-                families.verifications.with_label_values(&[verdict]).inc_by(*count);
+            for ((leg, verdict), count) in &counts.verifications {
+                families.verifications.with_label_values(&[leg, verdict]).inc_by(*count);
             }
             families
                 .dropped
                 .with_label_values(&["too_many_targets"])
                 .inc_by(counts.dropped_targets);
+            #[cfg(feature = "decision-log")]
+            if let Some(stats) = &counts.log {
+                families.fill_log(stats);
+            }
             drop(counts);
             families.all().into_iter().flat_map(|family| family.collect()).collect()
         }

@@ -1,11 +1,11 @@
-//! What is told through `tracing`: one event an action, one a verdict.
+//! What is told through `tracing`: one event an action, one a verdict, and a span.
 //!
 //! The events carry fields, not sentences put together; a JSON subscriber turns them into the log
 //! line that operators and their queries look for, and an OpenTelemetry layer finds its names.
 
 use crate::decision::{Decision, Trigger};
 use crate::metrics::Status;
-use crate::verify::{Verdict, Verification};
+use crate::verification::{LegName, Verdict, Verification};
 
 /// What stands for a trace where there is none, as in every birl log line.
 const NO_TRACE: &str = "unknown";
@@ -33,16 +33,42 @@ pub(crate) fn tell_action(decision: &Decision, status: Status) {
     );
 }
 
+impl Decision {
+    /// A span named `scale` for the time in which a host carries this decision out, with the
+    /// attributes `autoscaling.action`, `autoscaling.target_replicas` and
+    /// `autoscaling.trigger_reason`: an OpenTelemetry layer exports it as it is.
+    pub fn span(&self) -> tracing::Span {
+        let trigger = self.trigger.as_ref();
+        tracing::info_span!(
+            target: "birl_scaler",
+            "scale",
+            autoscaling.action = self.action.as_str(),
+            autoscaling.target_replicas = self.to,
+            autoscaling.trigger_reason = self.reason.as_str(),
+            trigger_metric = trigger.map_or("", Trigger::name),
+            trigger_value = trigger.map(Trigger::value).unwrap_or_default(),
+            trace_id = self.trace_id.as_deref().unwrap_or(NO_TRACE),
+            decision_id = %self.id,
+            scale_target = &*self.target,
+            from_replicas = self.from,
+        )
+    }
+}
+
 pub(crate) fn tell_verification(verification: &Verification) {
     let Verification { decision_id, target, replicas, verdict, .. } = verification;
-    let word = verdict.as_str();
-    if matches!(verdict, Verdict::Failed { .. } | Verdict::Unchecked { .. }) {
+    let (word, action) = (verdict.as_str(), verification.action().as_str());
+    let leg = verdict.leg().map_or("", LegName::as_str);
+    if verification.is_alarming() || matches!(verdict, Verdict::Unchecked { .. }) {
         tracing::warn!(
             target: "birl_scaler",
             verdict = word,
+            leg,
             %decision_id,
             scale_target = &**target,
             target_replicas = replicas,
+            autoscaling.action = action,
+            autoscaling.target_replicas = replicas,
             explain = %verification,
             "scale action not verified"
         );
@@ -50,9 +76,12 @@ pub(crate) fn tell_verification(verification: &Verification) {
         tracing::info!(
             target: "birl_scaler",
             verdict = word,
+            leg,
             %decision_id,
             scale_target = &**target,
             target_replicas = replicas,
+            autoscaling.action = action,
+            autoscaling.target_replicas = replicas,
             explain = %verification,
             "scale action followed up"
         );

@@ -2,16 +2,14 @@
 //! passes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-
-use crate::decision::{Decision, DecisionId};
-use crate::evidence::{Pending, Sightings};
-use crate::signal::Replicas;
+use crate::decision::Decision;
+use crate::evidence::{Pending, Sightings, Told};
+use crate::signal::{Observation, Replicas};
 use crate::timestamp::later;
+use crate::verification::{LegName, Verdict, Verification};
 
 /// What a [`Verifier`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +17,11 @@ use crate::timestamp::later;
 pub struct VerifierConfig {
     /// Whether the counter of scaling actions must be seen to move; on by default.
     pub counter: bool,
+    /// Whether the alert behind a change must have been told to somebody, for changes that an
+    /// intent asked for; off by default, for hosts that have no alerts.
+    pub alert: bool,
+    /// Legs that must hold sooner than the rest, counted from when the change is expected.
+    pub within: BTreeMap<LegName, Duration>,
     /// A text that must show in the log, `{replicas}` standing for the size, such as
     /// `scaled to {replicas}`. None by default: a text is one more sign, not the proof.
     pub text: Option<String>,
@@ -35,6 +38,8 @@ impl Default for VerifierConfig {
     fn default() -> Self {
         Self {
             counter: true,
+            alert: false,
+            within: BTreeMap::new(),
             text: None,
             quiet: Duration::from_secs(5),
             max_targets: 1024,
@@ -43,8 +48,9 @@ impl Default for VerifierConfig {
     }
 }
 
-/// Follows decisions up: is the platform ready, did the counter move, and do the instances show
-/// themselves in the workload's own log?
+/// Follows decisions up along the whole loop, metric → alert → scale → log: was the reading behind
+/// it fresh, was the alert told, is the platform ready, did the counter move, and do the instances
+/// show themselves in the workload's own log?
 ///
 /// It is as pure as the decider. The host tells it what it expects and what it sees, in any order,
 /// and asks with [`tick`](Self::tick) what has come to a verdict. A newer decision for a target
@@ -86,131 +92,9 @@ pub struct Verifier {
 #[derive(Debug, Clone, Default)]
 struct Followed {
     sightings: Sightings,
+    /// The alert that was told last.
+    alert: Option<Told>,
     pending: Option<Pending>,
-}
-
-/// What became of one decision.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Verification {
-    /// The decision.
-    pub decision_id: DecisionId,
-    /// Its target.
-    pub target: Arc<str>,
-    /// The size before.
-    pub from: u32,
-    /// The size that was decided.
-    pub replicas: u32,
-    /// Each leg, with its evidence.
-    pub legs: Vec<Leg>,
-    /// What follows from them.
-    pub verdict: Verdict,
-    /// When the verdict was reached.
-    #[serde(with = "crate::timestamp::serde")]
-    pub at: SystemTime,
-}
-
-/// One leg of a verification.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Leg {
-    /// Which.
-    pub name: LegName,
-    /// Whether it holds.
-    pub ok: bool,
-    /// Since when, if it does.
-    #[serde(with = "crate::timestamp::serde::option")]
-    pub at: Option<SystemTime>,
-    /// What was seen, as a sentence.
-    pub evidence: String,
-}
-
-/// Which leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LegName {
-    /// The platform reports the size as asked for and ready.
-    PlatformReady,
-    /// The counter of scaling actions moved.
-    Counter,
-    /// As many distinct instances as decided showed themselves in the workload's log.
-    Instances,
-    /// After a scale-in: nobody else did, for a quiet period after the drain.
-    Silence,
-    /// The configured text showed in the log.
-    Text,
-}
-
-impl LegName {
-    /// As in log lines: `platform_ready`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PlatformReady => "platform_ready",
-            Self::Counter => "counter",
-            Self::Instances => "instances",
-            Self::Silence => "silence",
-            Self::Text => "text",
-        }
-    }
-}
-
-/// The outcome of a verification.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Every leg holds.
-    Verified,
-    /// The deadline passed before this leg held; the first of them.
-    Failed {
-        /// The leg.
-        leg: LegName,
-        /// What was missing.
-        why: String,
-    },
-    /// A newer decision for the same target came before the verdict.
-    Superseded {
-        /// The newer one.
-        by: DecisionId,
-    },
-    /// It could not be followed: too many targets at once.
-    Unchecked {
-        /// What was full.
-        why: String,
-    },
-}
-
-impl Verdict {
-    /// As in metrics and log lines: `verified`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Verified => "verified",
-            Self::Failed { .. } => "failed",
-            Self::Superseded { .. } => "superseded",
-            Self::Unchecked { .. } => "unchecked",
-        }
-    }
-}
-
-impl fmt::Display for Verification {
-    /// `verified workers 1 → 3: platform_ready ok (…), counter ok (…), instances ok (…)`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, from, replicas, verdict, .. } = self;
-        write!(f, "{} {target} {from} → {replicas}", verdict.as_str())?;
-        match verdict {
-            Verdict::Superseded { by } => write!(f, " by {by}")?,
-            Verdict::Unchecked { why } => write!(f, ": {why}")?,
-            Verdict::Failed { leg, why } => write!(f, " at {}: {why}", leg.as_str())?,
-            Verdict::Verified => {}
-        }
-        for (at, leg) in self.legs.iter().enumerate() {
-            let start = if at == 0 { "; legs: " } else { ", " };
-            let mark = if leg.ok { "ok" } else { "open" };
-            write!(f, "{start}{} {mark} ({})", leg.name.as_str(), leg.evidence)?;
-        }
-        Ok(())
-    }
 }
 
 impl Default for Verifier {
@@ -228,6 +112,40 @@ impl Verifier {
     /// Follows a change up until `deadline` from `now`. Evidence counts from the moment of the
     /// decision on, also what was seen before this call. A hold is nothing to follow.
     pub fn expect(&mut self, decision: &Decision, deadline: Duration, now: SystemTime) {
+        self.follow(decision, None, deadline, now);
+    }
+
+    /// The same, and the change must come from a fresh reading, which is in what was `seen`.
+    pub fn expect_seen(
+        &mut self,
+        decision: &Decision,
+        seen: &Observation,
+        deadline: Duration,
+        now: SystemTime,
+    ) {
+        self.follow(decision, Some(seen), deadline, now);
+    }
+
+    /// The target refused a change, which has failed by that.
+    pub fn refused(&mut self, decision: &Decision, error: &str, now: SystemTime) {
+        if !decision.is_change() {
+            return;
+        }
+        let verdict = Verdict::Failed {
+            leg: LegName::PlatformReady,
+            why: format!("the target refused: {error}"),
+        };
+        let lost = Pending::new(decision, None, &self.config, now, &Sightings::default());
+        self.settle(lost.conclude(Vec::new(), verdict, now));
+    }
+
+    fn follow(
+        &mut self,
+        decision: &Decision,
+        seen: Option<&Observation>,
+        deadline: Duration,
+        now: SystemTime,
+    ) {
         if !decision.is_change() {
             return;
         }
@@ -235,12 +153,16 @@ impl Verifier {
         if self.followed(&decision.target).is_none() {
             let most = self.config.max_targets;
             let why = format!("already following {most} targets, the most allowed");
-            let lost = Pending::new(decision, until, &Sightings::default());
+            let lost = Pending::new(decision, seen, &self.config, until, &Sightings::default());
             self.settle(lost.conclude(Vec::new(), Verdict::Unchecked { why }, now));
             return;
         }
         let Some(followed) = self.targets.get_mut(&decision.target) else { return };
-        let pending = Pending::new(decision, until, &followed.sightings);
+        let mut pending = Pending::new(decision, seen, &self.config, until, &followed.sightings);
+        pending.expected(&self.config, now);
+        if let Some(alert) = &followed.alert {
+            pending.alert(alert);
+        }
         if let Some(older) = followed.pending.replace(pending) {
             let legs = older.legs(&self.config, &followed.sightings, now);
             let verdict = older.verdict(&legs, now);
@@ -268,6 +190,26 @@ impl Verifier {
         let Some(wanted) = &self.config.text else { return };
         if let Some(pending) = self.targets.get_mut(target).and_then(|t| t.pending.as_mut()) {
             pending.read(text, wanted, at);
+        }
+    }
+
+    /// An alert about what drives `target` was told to somebody at `at`; `what` names both. Where
+    /// [`VerifierConfig::alert`] asks for it, one of the hour before a change counts as well: of an
+    /// episode that goes on nobody is told again.
+    pub fn alert_told(&mut self, target: &str, what: &str, at: SystemTime) {
+        if !self.config.alert {
+            return;
+        }
+        let Some(followed) = self.followed(target) else {
+            self.dropped += 1;
+            return;
+        };
+        let told = Told { what: Arc::from(what), at };
+        if let Some(pending) = &mut followed.pending {
+            pending.alert(&told);
+        }
+        if followed.alert.as_ref().is_none_or(|last| last.at <= at) {
+            followed.alert = Some(told);
         }
     }
 

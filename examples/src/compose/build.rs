@@ -16,7 +16,10 @@ use birl_router::{
 };
 use birl_rules_dsl::reload::{RuleFiles, Watcher};
 use birl_rules_dsl::{Compiler, Engine, EngineConfig, RuleSet};
-use birl_scaler::{Decider, LocalProcesses, Replicas, VerifierConfig};
+use birl_scaler::{
+    Decider, DecisionRecorder, FileDecisionLog, FileLogOptions, LocalProcesses, RecorderOptions,
+    Replicas, VerifierConfig, last_state,
+};
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
@@ -77,11 +80,18 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
 
     let scale_metrics = birl_scaler::Metrics::new();
     register(&registry, scale_metrics.clone())?;
-    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone());
+    let decisions = config.state_dir.join("decisions");
+    let log = match config.stateless || config.scalers.is_empty() {
+        true => None,
+        false => Some(decision_log(&decisions)?),
+    };
+    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), log);
     let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = BTreeMap::new();
     for scaler in &config.scalers {
-        let target = add_scaler(&mut fleet, &scaler.value, config.mode, &sizes)?;
+        let log = Some(&*decisions).filter(|_| !config.stateless);
+        let decider = decider(&scaler.value, log)?;
+        let target = add_scaler(&mut fleet, decider, &scaler.value, config.mode, &sizes)?;
         let (name, spec) = (scaler.value.name(), &scaler.value.spec);
         let begin_with = sizes.last(name, spec.min_replicas, spec.max_replicas);
         let workers = |processes| (name.to_owned(), Workers { processes, begin_with });
@@ -279,16 +289,44 @@ fn router(config: &Config) -> Result<(Option<Router>, Vec<NamedNotifier>), Failu
     Ok((Some(router), notifiers))
 }
 
-/// The decider, and, when birl acts, what it acts on.
+/// Opens the log of decisions, which is written beside the loop: no decision waits for a disk.
+fn decision_log(folder: &Path) -> Result<DecisionRecorder, Failure> {
+    let log = FileDecisionLog::open(folder, FileLogOptions::default()).map_err(Failure::input)?;
+    DecisionRecorder::start(log, RecorderOptions::default()).map_err(Failure::own)
+}
+
+/// A decider that goes on where the log says that it stopped.
+fn decider(scaler: &ScalerConfig, log: Option<&Path>) -> Result<Decider, Failure> {
+    let name = scaler.name();
+    let before = match log.map(|folder| last_state(folder, name)) {
+        Some(Ok(before)) => before,
+        Some(Err(error)) => {
+            tracing::warn!(target_ref = name, %error, "beginning anew: the log of decisions cannot be read");
+            None
+        }
+        None => None,
+    };
+    if let Some(state) = before {
+        match Decider::with_state(scaler.spec.clone(), state) {
+            Err(error) if error.kind() == birl_scaler::ErrorKind::InvalidState => {
+                tracing::warn!(target_ref = name, %error, "beginning anew");
+            }
+            other => return other.map_err(Failure::input),
+        }
+    }
+    Decider::new(scaler.spec.clone()).map_err(Failure::input)
+}
+
+/// The decider's place in the fleet, and, when birl acts, what it acts on.
 fn add_scaler(
     fleet: &mut Fleet,
+    decider: Decider,
     scaler: &ScalerConfig,
     mode: Mode,
     sizes: &Sizes,
 ) -> Result<Option<Arc<LocalProcesses>>, Failure> {
     let named =
         |error: birl_scaler::Error| Failure::input(format!("scaler `{}`: {error}", scaler.name()));
-    let decider = Decider::new(scaler.spec.clone()).map_err(Failure::input)?;
     let target = match (&scaler.processes, mode) {
         (Some(processes), Mode::Act) => {
             let mut words = processes.command.iter();

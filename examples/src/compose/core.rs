@@ -91,7 +91,17 @@ impl Core {
             effects.decisions.extend(self.story.decide(self.mode, decisions));
         }
         self.fleet.verify(now);
+        self.alarm(&mut effects, now);
         effects
+    }
+
+    /// Tells of what went wrong with the scaling itself, on the routes.
+    fn alarm(&mut self, effects: &mut Effects, now: SystemTime) {
+        for alarm in self.fleet.take_alarms() {
+            let Some(router) = &mut self.router else { continue };
+            let routed = router.route(alarm.into_alert(), now);
+            effects.notifications.extend(self.story.notify(self.mode, routed.notifications));
+        }
     }
 
     /// A delivery ended. What it leaves to be sent elsewhere comes out.
@@ -171,6 +181,7 @@ impl Core {
         }
         let decisions = self.fleet.decide_intents(now);
         effects.decisions = self.story.decide(self.mode, decisions);
+        self.alarm(&mut effects, now);
         effects
     }
 }
@@ -204,7 +215,7 @@ mod tests {
             "rules: [{name: e, when: level == 'error', by: [id], then: \"scale('api', '+2')\"}]";
         let rules = Arc::new(RuleSet::from_yaml("rules.yaml", rule).unwrap());
         let engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
-        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new());
+        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new(), None);
         let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
         fleet.add("api", decider, Vec::new(), VerifyConfig::default(), Some(Replicas::ready(1)));
         let story = Story::new(&prometheus::Registry::new()).unwrap();
@@ -250,6 +261,100 @@ mod tests {
         let (mut acting, now) = core(Mode::Act);
         let old = "{\"ts\":\"2019-12-31T00:00:00Z\",\"level\":\"error\",\"id\":1}\n";
         assert!(acting.on_batch(&batch(old, now), now).decisions.is_empty());
+    }
+
+    #[test]
+    fn a_change_that_is_not_proven_is_told_and_so_is_the_end_of_that() {
+        let (mut core, now) = core(Mode::Act);
+        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
+                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+        let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        core.router = Some(Router::new(config).unwrap());
+        let mut scale = |from: u32, to: u32, at: SystemTime, proven: bool| {
+            core.on_replicas("api", Replicas::ready(from), at);
+            let line = format!("{{\"level\":\"error\",\"id\":{to}}}\n");
+            let decision = core.on_batch(&batch(&line, at), at).decisions.remove(0);
+            assert_eq!(decision.to, to);
+            core.on_applying(&decision);
+            core.on_applied(&decision, Ok(Replicas::ready(to)), at);
+            let heard = if proven { to } else { 1 };
+            let lines = (0..heard).map(|n| format!("{{\"instance\":\"worker-{n}\"}}\n"));
+            core.on_batch(&batch(&lines.collect::<String>(), at), at);
+            let mut told = Vec::new();
+            for second in [31, 33] {
+                let later = at + Duration::from_secs(second);
+                for sent in core.on_tick(later, false).notifications {
+                    let report = DeliveryReport::delivered(&sent, Duration::ZERO, later);
+                    core.on_delivery(&report, later);
+                    let one = |alert: &Alert| {
+                        let firing = alert.status(later) == birl_router::Status::Firing;
+                        (firing, alert.annotations.get("summary").to_owned())
+                    };
+                    told.extend(sent.alerts.iter().map(one));
+                }
+            }
+            told
+        };
+        let told = scale(1, 3, now, false);
+        let [(true, summary)] = &told[..] else { panic!("{told:?}") };
+        assert!(
+            summary.starts_with("partial api 1 → 3 at instances: 1 of 3 were heard"),
+            "{summary}"
+        );
+        let told = scale(3, 5, now + Duration::from_secs(100), true);
+        assert!(matches!(told[..], [(false, _)]), "{told:?}");
+    }
+
+    /// Forged lines that match a scale rule: replicas stay within the brake, and somebody is told.
+    #[test]
+    fn a_flood_of_forged_lines_is_braked_and_somebody_is_told_once() {
+        let (mut core, mut now) = core(Mode::Act);
+        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
+                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+        let mut config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        config.global.resolve_timeout = None; // as birl's own configuration has it
+        core.router = Some(Router::new(config).unwrap());
+        let (mut size, mut told, mut changes) = (1, Vec::new(), 0);
+        for id in 0..500 {
+            core.on_replicas("api", Replicas::ready(size), now);
+            let mut effects =
+                core.on_batch(&batch(&format!("{{\"level\":\"error\",\"id\":{id}}}\n"), now), now);
+            if let Some(decision) = effects.decisions.pop() {
+                core.on_applying(&decision);
+                core.on_applied(&decision, Ok(Replicas::ready(decision.to)), now);
+                changes += 1;
+                size = decision.to;
+            }
+            // Somebody takes them away again, so that there is always room to ask for more.
+            size = if size == 5 { 1 } else { size };
+            now += Duration::from_secs(2);
+            let later = core.on_tick(now, false).notifications;
+            for sent in effects.notifications.drain(..).chain(later) {
+                let report = DeliveryReport::delivered(&sent, Duration::ZERO, now);
+                core.on_delivery(&report, now);
+                told.extend(
+                    sent.alerts
+                        .into_iter()
+                        .filter(|alert| alert.labels.get("alertname") == "ScalingBraked"),
+                );
+            }
+        }
+        assert_eq!(changes, 30, "the brake of a target");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].annotations.get("summary").contains("brake, 30 changes an hour"),
+            "{told:?}"
+        );
+        now += Duration::from_secs(3601);
+        let end: Vec<_> = (0..3)
+            .flat_map(|second| core.on_tick(now + Duration::from_secs(second), false).notifications)
+            .collect();
+        assert!(
+            end.iter().any(|sent| sent.alerts.iter().any(|alert| {
+                alert.labels.get("alertname") == "ScalingBraked" && alert.ends_at.is_some()
+            })),
+            "{end:?}"
+        );
     }
 
     fn wrote(line: &str) -> bool {

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
-    Decider, Decision, Metrics, Observation, Replicas, ScaleIntent, SignalWindow, Verifier,
-    VerifierConfig,
+    Decider, Decision, DecisionEntry, DecisionRecorder, Metrics, Observation, Replicas,
+    ScaleIntent, SignalWindow, Verification, Verifier, VerifierConfig,
 };
 
+use super::alarm::{Alarm, braked_until};
 use crate::config::{SignalConfig, VerifyConfig};
 
 /// Intents that wait while a change is being carried out; more are refused, and that is counted.
@@ -20,6 +21,10 @@ pub(crate) struct Fleet {
     scalers: BTreeMap<String, Scaler>,
     verifier: Verifier,
     metrics: Metrics,
+    /// Where decisions and what became of them are kept; nowhere while only looking.
+    log: Option<DecisionRecorder>,
+    /// What somebody is to be told; at most one of each kind a target, until it is taken.
+    alarms: Vec<Alarm>,
 }
 
 #[derive(Debug)]
@@ -31,6 +36,12 @@ struct Scaler {
     replicas: Option<Replicas>,
     pending: Vec<ScaleIntent>,
     applying: bool,
+    /// What the newest decision was made from.
+    seen: Observation,
+    /// Whether somebody was told that a change was not proven.
+    alarmed: bool,
+    /// The decision that a brake held back and somebody was told of, and until when it holds.
+    braked: Option<(Decision, SystemTime)>,
 }
 
 /// Why an intent was not queued. A later match of its episode asks again.
@@ -53,8 +64,13 @@ impl Refusal {
 }
 
 impl Fleet {
-    pub(crate) fn new(config: VerifierConfig, metrics: Metrics) -> Self {
-        Self { scalers: BTreeMap::new(), verifier: Verifier::new(config), metrics }
+    pub(crate) fn new(
+        config: VerifierConfig,
+        metrics: Metrics,
+        log: Option<DecisionRecorder>,
+    ) -> Self {
+        let verifier = Verifier::new(config);
+        Self { scalers: BTreeMap::new(), verifier, metrics, log, alarms: Vec::new() }
     }
 
     pub(crate) fn add(
@@ -72,8 +88,17 @@ impl Fleet {
                 (config, window)
             })
             .collect();
-        let scaler =
-            Scaler { decider, signals, verify, replicas, pending: Vec::new(), applying: false };
+        let scaler = Scaler {
+            decider,
+            signals,
+            verify,
+            replicas,
+            pending: Vec::new(),
+            applying: false,
+            seen: Observation::default(),
+            alarmed: false,
+            braked: None,
+        };
         self.scalers.insert(name.to_owned(), scaler);
     }
 
@@ -111,13 +136,34 @@ impl Fleet {
 
     /// Decides for every target; on the tick.
     pub(crate) fn decide(&mut self, now: SystemTime) -> Vec<Decision> {
-        self.scalers.values_mut().filter_map(|scaler| scaler.decide(now)).collect()
+        self.decide_among(|_| true, now)
     }
 
     /// Decides for the targets that a rule asked for; does not wait for the tick.
     pub(crate) fn decide_intents(&mut self, now: SystemTime) -> Vec<Decision> {
-        let asked = self.scalers.values_mut().filter(|scaler| !scaler.pending.is_empty());
-        asked.filter_map(|scaler| scaler.decide(now)).collect()
+        self.decide_among(|scaler| !scaler.pending.is_empty(), now)
+    }
+
+    /// What is decided at once is kept at once.
+    fn decide_among(&mut self, among: impl Fn(&Scaler) -> bool, now: SystemTime) -> Vec<Decision> {
+        let (mut decisions, mut entries) = (Vec::new(), Vec::new());
+        for scaler in self.scalers.values_mut().filter(|scaler| among(scaler)) {
+            let Some(decision) = scaler.decide(now) else { continue };
+            if self.log.is_some() {
+                entries.push(DecisionEntry::decided(&scaler.decider, &scaler.seen, &decision));
+            }
+            if let Some(until) = braked_until(&decision) {
+                if scaler.braked.is_none() {
+                    self.alarms.push(Alarm::braked(&decision));
+                }
+                scaler.braked = Some((decision.clone(), until));
+            }
+            decisions.push(decision);
+        }
+        if let Some(log) = self.log.as_ref().filter(|_| !entries.is_empty()) {
+            log.record(entries);
+        }
+        decisions
     }
 
     pub(crate) fn applying(&mut self, decision: &Decision) {
@@ -135,15 +181,19 @@ impl Fleet {
     ) -> Vec<Decision> {
         let Some(scaler) = self.scalers.get_mut(&*decision.target) else { return Vec::new() };
         scaler.applying = false;
+        let outcome = result.as_ref().map(|_| ()).map_err(String::as_str);
+        scaler.decider.applied(decision, outcome, now);
+        if let Some(log) = &self.log {
+            log.record([DecisionEntry::applied(&scaler.decider, decision, outcome, now)]);
+        }
         match result {
             Ok(replicas) => {
-                scaler.decider.applied(decision, Ok(()), now);
                 scaler.replicas = Some(*replicas);
-                self.verifier.expect(decision, scaler.verify.within, now);
+                self.verifier.expect_seen(decision, &scaler.seen, scaler.verify.within, now);
                 self.verifier.counter_moved(&decision.target, now);
                 self.verifier.ready(&decision.target, *replicas, now);
             }
-            Err(error) => scaler.decider.applied(decision, Err(error), now),
+            Err(error) => self.verifier.refused(decision, error, now),
         }
         self.decide_intents(now)
     }
@@ -156,11 +206,33 @@ impl Fleet {
         }
     }
 
-    /// Counts, and tells of, the proofs that are complete or overdue.
+    /// Counts and keeps the proofs that are complete or overdue. Somebody is told of a change that
+    /// was not proven, and of the first one after it that was; and of brakes that are free again.
     pub(crate) fn verify(&mut self, now: SystemTime) {
-        for verdict in self.verifier.tick(now) {
-            self.metrics.record_verification(&verdict);
+        let verifications = self.verifier.tick(now);
+        for verification in &verifications {
+            self.metrics.record_verification(verification);
+            let scaler = self.scalers.get_mut(&*verification.target);
+            if scaler.is_some_and(|scaler| scaler.is_news(verification)) {
+                self.alarms.push(Alarm::unproven(verification));
+            }
         }
+        if let Some(log) = self.log.as_ref().filter(|_| !verifications.is_empty()) {
+            log.record(verifications.iter().map(DecisionEntry::verified));
+        }
+        if let Some(log) = &self.log {
+            self.metrics.set_log(log.stats());
+        }
+        for scaler in self.scalers.values_mut() {
+            if let Some((decision, _)) = scaler.braked.take_if(|(_, until)| *until <= now) {
+                self.alarms.push(Alarm::free(&decision, now));
+            }
+        }
+    }
+
+    /// What somebody is to be told.
+    pub(crate) fn take_alarms(&mut self) -> Vec<Alarm> {
+        std::mem::take(&mut self.alarms)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {
@@ -177,7 +249,17 @@ impl Scaler {
         observation.signals =
             self.signals.iter_mut().map(|(_, window)| window.signal(now)).collect();
         observation.intents = std::mem::take(&mut self.pending);
-        Some(self.decider.decide(&observation, now))
+        self.seen = observation;
+        Some(self.decider.decide(&self.seen, now))
+    }
+
+    /// Whether somebody is to be told.
+    fn is_news(&mut self, verification: &Verification) -> bool {
+        if verification.is_alarming() {
+            self.alarmed = self.verify.alert;
+            return self.verify.alert;
+        }
+        verification.is_all_clear() && std::mem::take(&mut self.alarmed)
     }
 }
 

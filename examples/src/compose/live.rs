@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 
 use super::Core;
 use super::acks::Acks;
@@ -281,7 +281,7 @@ async fn pump(
 }
 
 async fn apply(target: Arc<LocalProcesses>, decision: Decision) -> Applied {
-    let scaled = target.scale_to(decision.to, &decision).await;
+    let scaled = target.scale_to(decision.to, &decision).instrument(decision.span()).await;
     let result = match scaled {
         Ok(()) => target.replicas().await,
         Err(error) => Err(error),

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input; // what a user gets wrong, and what birl says
+mod decide; // `birl decide`
 mod demo; // the closed loop runs and stays short
 mod route; // `birl route`
 mod rules; // `birl rules`

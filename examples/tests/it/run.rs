@@ -259,3 +259,43 @@ fn is_running(pid: i32) -> bool {
     // The state follows the name in parentheses; a zombie has ended.
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
+
+/// What the decider remembers is in its log: a restart does not do again what was done.
+#[test]
+fn decisions_are_kept_and_a_restart_goes_on_from_them() {
+    let (url, inbox) = webhook();
+    let site = site("mode: act\nstate_dir: state", &url);
+    let birl = site.start();
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+    site.append("app.log", &error_line("one"));
+    told(&inbox);
+    birl.wait_for_metric(&["autoscaler_verifications_total", "verified"], 1.0);
+    birl.stop();
+    let replay = || {
+        let mut birl = crate::support::birl();
+        let output = birl
+            .args(["decide", "-o", "text", "--replay"])
+            .arg(site.path("state/decisions"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = replay();
+    assert!(first.ends_with(" the same, 0 otherwise, 0 cannot be told, 0 damaged\n"), "{first}");
+    let log =
+        || std::fs::read_to_string(site.path("state/decisions/decisions-00000001.jsonl")).unwrap();
+    for kind in ["decided", "applied", "verified"] {
+        assert!(log().contains(&format!("\"entry\":{{\"kind\":\"{kind}\"")), "{kind}");
+    }
+    let before = log().lines().count();
+
+    let birl = site.start();
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 2.0);
+    let decided = || (log().lines().count() > before + 2).then_some(());
+    crate::support::wait("the restarted one to decide", decided).unwrap();
+    birl.stop();
+    // The first decision after the restart came from what was remembered before it.
+    let second = replay();
+    assert!(second.ends_with(" the same, 0 otherwise, 0 cannot be told, 0 damaged\n"), "{second}");
+}

@@ -320,9 +320,9 @@ impl Watched {
         let mut samples: Vec<_> = self
             .instances
             .iter()
-            .map(|(instance, series)| Sample {
-                instance: Arc::clone(instance),
-                value: series.value(&self.watch, self.cut, now).and_then(Milli::from_f64),
+            .map(|(instance, series)| {
+                let value = series.value(&self.watch, self.cut, now).and_then(Milli::from_f64);
+                Sample::of(Arc::clone(instance), value)
             })
             .collect();
         samples.sort_unstable_by(|one, other| one.instance.cmp(&other.instance));

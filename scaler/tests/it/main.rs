@@ -17,31 +17,34 @@ mod pains;
 mod pause;
 mod properties;
 mod ratio;
-#[cfg(feature = "prometheus-query")]
-mod prom_query;
-mod properties;
-#[cfg(feature = "sampler")]
-mod sampler;
 mod shape;
 mod signal;
 mod spec;
 mod state;
-mod twin;
 mod tick;
+mod twin;
 mod verify;
 
+#[cfg(feature = "command")]
+mod command;
+#[cfg(feature = "decision-log")]
+mod decision_log;
 #[cfg(feature = "procfs")]
 mod disk;
-#[cfg(feature = "procfs")]
-mod pressure;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "procfs")]
+mod pressure;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "procfs")]
 mod procfs;
+#[cfg(feature = "prometheus-query")]
+mod prom_query;
 #[cfg(feature = "rules")]
 mod rules;
+#[cfg(feature = "sampler")]
+mod sampler;
 #[cfg(feature = "statsd")]
 mod statsd;
 #[cfg(feature = "statsd")]

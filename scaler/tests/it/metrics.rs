@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use birl_scaler::{Action, Metrics, Reason, Status};
+use birl_scaler::{Action, Metrics, Reason, Status, Verifier};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -38,6 +38,28 @@ fn prometheus_scrapes_them_from_a_registry_of_the_host() {
     assert!(text.contains(sample), "{text}");
     assert!(text.contains(r#"autoscaler_replicas{target="workers"} 3"#), "{text}");
     assert!(text.contains("birl_scaler_dropped_total"), "{text}");
+    let mut verifier = Verifier::default();
+    verifier.expect(&decision("workers", 1, 3, at(0)), std::time::Duration::ZERO, at(0));
+    metrics.record_verification(&verifier.tick(at(0))[0]);
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    for leg in ["all", "platform_ready", "counter", "instances"] {
+        let sample =
+            format!("autoscaler_verifications_total{{leg=\"{leg}\",verdict=\"timed_out\"}} 1");
+        assert!(text.contains(&sample), "{text}");
+    }
+    #[cfg(feature = "decision-log")]
+    {
+        let mut stats = birl_scaler::RecorderStats::default();
+        (stats.waiting, stats.trouble) = (7, Some("no room".to_owned()));
+        metrics.set_log(stats);
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for sample in [
+            r#"birl_scaler_decision_log_entries{state="waiting"} 7"#,
+            "birl_scaler_decision_log_degraded 1",
+        ] {
+            assert!(text.contains(sample), "{text}");
+        }
+    }
     // Two instances in one process never collide.
     prometheus::Registry::new().register(Box::new(Metrics::new())).unwrap();
 }
@@ -61,7 +83,11 @@ impl Subscriber for Events {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut fields = BTreeMap::new();
+        span.record(&mut Fields(&mut fields));
+        fields.insert("span".to_owned(), span.metadata().name().to_owned());
+        self.0.lock().unwrap().push(fields);
         Id::from_u64(1)
     }
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -106,4 +132,24 @@ fn one_event_an_action_with_the_fields_that_queries_look_for() {
         assert_eq!(metric.get(field).map(String::as_str), Some(value), "{field}");
     }
     assert_eq!((intent["trace_id"].as_str(), intent["status"].as_str()), ("4bf92f", "failed"));
+}
+
+#[test]
+fn a_span_around_the_change_has_the_attributes_of_opentelemetry() {
+    let events = Events::default();
+    tracing::subscriber::with_default(events.clone(), || {
+        let decision = decider(prompt()).decide(&cpu(3, 92.5, at(0)), at(0));
+        let _entered = decision.span().entered();
+    });
+    let events = events.0.lock().unwrap().clone();
+    for (field, value) in [
+        ("span", "scale"),
+        ("autoscaling.action", "scale_up"),
+        ("autoscaling.target_replicas", "5"),
+        ("autoscaling.trigger_reason", "metric"),
+        ("trigger_metric", "cpu"),
+        ("scale_target", "workers"),
+    ] {
+        assert_eq!(events[0].get(field).map(String::as_str), Some(value), "{field}");
+    }
 }

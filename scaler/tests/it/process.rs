@@ -129,6 +129,29 @@ async fn a_worker_that_crashes_at_first_gets_ready_in_the_end() {
     assert_eq!(workers.size(), Replicas::ready(1));
 }
 
+/// A worker that crashes at once is not started as fast as the machine can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_loop_slows_down() {
+    let dir = tempdir().unwrap();
+    let starts = dir.path().join("starts");
+    let millis = Duration::from_millis;
+    let workers = shell("date +%s%N >> starts; exit 1")
+        .directory(dir.path())
+        .ready_when(Ready::After(Duration::from_secs(5)))
+        .ready_timeout(millis(50))
+        .restart_backoff(millis(100), Duration::from_secs(20))
+        .build()
+        .unwrap();
+    assert_eq!(workers.start(1).await.unwrap_err().kind(), ErrorKind::Timeout);
+    until("it has crashed five times", || read(&starts).lines().count() >= 5).await;
+    let times: Vec<u64> = read(&starts).lines().map(|line| line.parse().unwrap()).collect();
+    let pauses = times.windows(2).map(|pair| Duration::from_nanos(pair[1] - pair[0]));
+    for (pause, least) in pauses.zip([100, 200, 400, 800]) {
+        assert!(pause >= millis(least), "{pause:?}, and it should be {least} ms");
+    }
+    workers.shutdown().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_does_not_wait_for_workers_to_get_ready() {
     let dir = tempdir().unwrap();

@@ -67,14 +67,160 @@ fn each_missing_leg_fails_at_the_deadline_and_is_named() {
         assert!(verifier.tick(at(29)).is_empty());
         settled(&verifier.tick(at(30))).unwrap().verdict.clone()
     };
-    let failed = |verdict: &Verdict| match verdict {
-        Verdict::Failed { leg, why } => (*leg, why.clone()),
+    let why = |leg| match run(leg) {
+        // Nobody can tell whether the platform is there yet: too late, but not refuted.
+        Verdict::TimedOut { leg: LegName::PlatformReady, why } if leg == LegName::PlatformReady => {
+            why
+        }
+        // The platform says yes; the rest of the proof is missing.
+        Verdict::Partial { leg: short, why } if short == leg => why,
         other => panic!("{other:?}"),
     };
-    for leg in [LegName::PlatformReady, LegName::Counter, LegName::Instances] {
-        assert_eq!(failed(&run(leg)).0, leg);
+    assert_eq!(why(LegName::PlatformReady), "the platform has reported nothing");
+    assert_eq!(why(LegName::Counter), "it was not seen to move");
+    assert_eq!(why(LegName::Instances), "2 of 3 were heard: worker-1, worker-2");
+}
+
+#[test]
+fn what_says_otherwise_is_a_failure_and_what_says_too_little_is_not() {
+    let run = |replicas: Replicas| {
+        let mut verifier = Verifier::default();
+        verifier.expect(&up(), seconds(30), at(0));
+        verifier.ready("workers", replicas, at(1));
+        let verifications = verifier.tick(at(30));
+        let done = settled(&verifications).unwrap();
+        assert!(done.is_alarming() && !done.is_all_clear());
+        (done.verdict.as_str(), done.verdict.leg())
+    };
+    let platform = Some(LegName::PlatformReady);
+    assert_eq!(run(Replicas { desired: 3, ready: 2 }), ("timed_out", platform), "under way");
+    assert_eq!(run(Replicas { desired: 1, ready: 1 }), ("failed", platform), "somebody undid it");
+
+    let mut verifier = Verifier::default();
+    verifier.refused(&up(), "forbidden", at(5));
+    let verifications = verifier.tick(at(5));
+    let done = settled(&verifications).unwrap();
+    assert!(
+        done.to_string()
+            .contains("failed workers 1 → 3 at platform_ready: the target refused: forbidden"),
+        "{done}"
+    );
+}
+
+/// The whole loop, metric → alert → scale → log.
+#[test]
+fn the_reading_behind_a_change_must_be_fresh() {
+    let run = |age: u64| {
+        let mut decider = crate::support::decider(crate::support::prompt());
+        let mut seen = crate::support::cpu(1, 90.0, at(100));
+        let decision = decider.decide(&seen, at(100));
+        assert_eq!(decision.to, 2);
+        seen.signals[0].at = at(100 - age);
+        let mut verifier = Verifier::default();
+        verifier.expect_seen(&decision, &seen, seconds(30), at(100));
+        all_but_instances(&mut verifier, 2, 101);
+        for n in 1..=2 {
+            verifier.see_instance("workers", &format!("worker-{n}"), at(101));
+        }
+        let verifications = verifier.tick(at(130));
+        let done = settled(&verifications).unwrap();
+        let leg = done.legs.iter().find(|leg| leg.name == LegName::Metric).unwrap();
+        (done.verdict.as_str(), leg.evidence.clone(), leg.at)
+    };
+    let fresh = run(4);
+    assert_eq!(
+        fresh,
+        ("verified", "cpu was 90 (target 60), measured 4s before".to_owned(), Some(at(96)))
+    );
+    assert_eq!(run(90).0, "partial", "it was too old to be believed");
+
+    // What somebody asked for has no reading of its own.
+    let mut verifier = Verifier::default();
+    let asked = crate::support::ask(1, "x", birl_scaler::Change::By(1));
+    let decision = crate::support::decider(crate::support::prompt()).decide(&asked, at(0));
+    verifier.expect_seen(&decision, &asked, seconds(30), at(0));
+    let verifications = verifier.tick(at(30));
+    assert!(settled(&verifications).unwrap().legs.iter().all(|leg| leg.name != LegName::Metric));
+}
+
+#[test]
+fn the_alert_behind_a_change_must_have_been_told() {
+    let run = |told: Option<u64>| {
+        let mut config = VerifierConfig::default();
+        config.alert = true;
+        config.within.insert(LegName::Alert, seconds(10));
+        let mut verifier = Verifier::new(config);
+        if let Some(second) = told.filter(|second| *second < 5000) {
+            verifier.alert_told("workers", "rule slow, to pager", at(second));
+        }
+        verifier.expect(&decision("workers", 1, 3, at(5000)), seconds(30), at(5000));
+        if let Some(second) = told.filter(|second| *second >= 5000) {
+            verifier.alert_told("workers", "rule slow, to pager", at(second));
+        }
+        all_but_instances(&mut verifier, 3, 5001);
+        for n in 1..=3 {
+            verifier.see_instance("workers", &format!("worker-{n}"), at(5001));
+        }
+        let verifications = verifier.tick(at(5011));
+        let done = settled(&verifications).unwrap();
+        (done.verdict.as_str(), done.verdict.leg(), done.legs[0].evidence.clone())
+    };
+    assert_eq!(run(Some(5002)).0, "verified");
+    assert_eq!(run(Some(3000)), ("verified", None, "told: rule slow, to pager".to_owned()));
+    assert_eq!(run(Some(1000)).0, "partial", "that was another night");
+    assert_eq!(run(Some(5011)).0, "partial", "this leg had ten seconds");
+    let (verdict, leg, why) = run(None);
+    assert_eq!((verdict, leg), ("partial", Some(LegName::Alert)));
+    assert_eq!(why, "nobody was told of the alert behind it");
+}
+
+#[test]
+fn a_leg_with_a_deadline_of_its_own_does_not_end_the_others() {
+    let mut config = VerifierConfig::default();
+    config.within.insert(LegName::Counter, seconds(5));
+    let mut verifier = Verifier::new(config);
+    verifier.expect(&up(), seconds(30), at(0));
+    verifier.ready("workers", Replicas::ready(3), at(1));
+    assert!(verifier.tick(at(10)).is_empty(), "the instances may still show themselves");
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(11));
     }
-    assert_eq!(failed(&run(LegName::Instances)).1, "2 of 3 were heard: worker-1, worker-2");
+    let verifications = verifier.tick(at(11));
+    let done = settled(&verifications).unwrap();
+    assert_eq!(done.verdict.leg(), Some(LegName::Counter));
+    let untils: Vec<_> = done.legs.iter().map(|leg| leg.until).collect();
+    assert_eq!(untils, [Some(at(30)), Some(at(5)), Some(at(30))]);
+}
+
+#[test]
+fn a_verdict_is_counted_by_leg_and_makes_an_alert() {
+    let metrics = Metrics::new();
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    all_but_instances(&mut verifier, 3, 1);
+    let verifications = verifier.tick(at(30));
+    let partial = settled(&verifications).unwrap();
+    metrics.record_verification(partial);
+    let count = |leg, verdict| metrics.leg_verifications(leg, verdict);
+    assert_eq!((metrics.verifications("partial"), metrics.verifications("verified")), (1, 0));
+    assert_eq!(count(LegName::PlatformReady, "verified"), 1);
+    assert_eq!(count(LegName::Instances, "timed_out"), 1);
+    assert_eq!(count(LegName::Instances, "verified"), 0);
+    let labels = partial.labels();
+    assert_eq!(labels[1], ("scale_target", "workers".to_owned()));
+    let told = partial.annotations();
+    assert_eq!(told[0].1, partial.to_string());
+    assert_eq!((told[1].1.as_str(), told[2].1.as_str()), ("partial", "instances"));
+
+    verifier.expect(&decision("workers", 3, 4, at(40)), seconds(30), at(40));
+    all_but_instances(&mut verifier, 4, 41);
+    for n in 1..=4 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(41));
+    }
+    let verifications = verifier.tick(at(41));
+    let done = settled(&verifications).unwrap();
+    assert!(done.is_all_clear() && !done.is_alarming());
+    assert_eq!(done.labels(), labels, "it ends the same alert");
 }
 
 #[test]
@@ -110,7 +256,7 @@ fn evidence_after_the_deadline_is_too_late_even_when_nobody_ticked() {
         verifier.see_instance("workers", &format!("worker-{n}"), at(31));
     }
     let verifications = verifier.tick(at(40));
-    assert!(matches!(settled(&verifications).unwrap().verdict, Verdict::Failed { .. }));
+    assert!(matches!(settled(&verifications).unwrap().verdict, Verdict::Partial { .. }));
 
     let mut verifier = Verifier::default();
     verifier.expect(&up(), seconds(30), at(0));
@@ -176,7 +322,7 @@ fn a_scale_in_fails_when_a_stopped_instance_goes_on_or_nobody_is_left() {
     verifier.expect(&decision("workers", 2, 1, at(100)), seconds(30), at(100));
     all_but_instances(&mut verifier, 1, 101);
     let verdict = settled(&verifier.tick(at(130))).unwrap().verdict.clone();
-    assert!(matches!(verdict, Verdict::Failed { leg: LegName::Instances, .. }), "{verdict:?}");
+    assert!(matches!(verdict, Verdict::Partial { leg: LegName::Instances, .. }), "{verdict:?}");
 }
 
 #[test]
@@ -226,7 +372,7 @@ fn evidence_that_is_in_before_the_newer_decision_counts() {
     // And what was overdue by then has failed.
     let late = decision("workers", 5, 6, at(50));
     verifier.expect(&late, seconds(30), at(50));
-    assert_eq!(settled(&verifier.tick(at(50))).unwrap().verdict.as_str(), "failed");
+    assert_eq!(settled(&verifier.tick(at(50))).unwrap().verdict.as_str(), "timed_out");
 }
 
 #[test]
@@ -289,7 +435,7 @@ fn a_verification_reads_as_one_sentence_and_as_data() {
     let failed = settled(&verifications).unwrap();
     assert_eq!(
         failed.to_string(),
-        "failed workers 1 → 3 at platform_ready: the platform has reported nothing; legs: \
+        "timed_out workers 1 → 3 at platform_ready: the platform has reported nothing; legs: \
          platform_ready open (the platform has reported nothing), counter ok (it moved), \
          instances open (0 of 3 were heard)"
     );

@@ -10,12 +10,18 @@
     reason = "a helper of a test fails the test, and the real parts live in real time"
 )]
 
-mod node_exporter; // a machine's load and disks
-mod programs; // how the programs are started and stopped
-mod prometheus; // the P99 of a service, and a server that is killed
+#[cfg(feature = "decision-log")]
+mod decision_log; // a disk that is full
 mod disk; // queues before disks
 #[cfg(target_os = "linux")]
 mod ebpf; // page faults, counted in the kernel
+#[cfg(feature = "etcd")]
+mod etcd; // decisions in a real etcd
 mod kernel; // memory that is touched, cgroups
-mod pressure; // memory that is short
+#[cfg(feature = "kube")]
+mod kube; // whatever API server `KUBECONFIG` names
+mod node_exporter; // a machine's load and disks
 mod otlp; // spans of the OpenTelemetry SDK
+mod pressure; // memory that is short
+mod programs; // how the programs are started and stopped
+mod prometheus; // the P99 of a service, and a server that is killed

@@ -1,30 +1,17 @@
-//! Runs one worker for each unit of load: `cat /proc/loadavg | embed-scaler sleep 60`
-use std::{error::Error, io, time::Duration, time::SystemTime};
+//! `embed-scaler scaler.json < observations.jsonl`: what a scaler decides about each of them, and why.
+use std::{error::Error, fs, io};
 
-use birl_scaler::{Decider, LocalProcesses, MetricSpec, Milli, Observation, Sample};
-use birl_scaler::{ScaleTarget, ScalerSpec, Signal};
+use birl_scaler::{Decider, Moment, ScalerSpec};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let mut args = std::env::args().skip(1);
-    let program = args.next().ok_or("usage: embed-scaler PROGRAM ARG… < LOADS")?;
-    let mut spec = ScalerSpec::new("workers", 1, 8);
-    spec.metrics = vec![MetricSpec::average("load", Milli(1000))];
-    (spec.cool_down.scale_up, spec.cool_down.scale_down) = (Duration::ZERO, Duration::ZERO);
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: embed-scaler SCALER < observations.jsonl")?;
+    let spec: ScalerSpec = serde_json::from_str(&fs::read_to_string(path)?)?;
     let mut decider = Decider::new(spec)?;
-    let workers = LocalProcesses::builder("workers", program).args(args).build()?;
-    workers.start(1).await?;
     for line in io::stdin().lines() {
-        let load: f64 = line?.split(' ').next().unwrap_or("").parse()?;
-        let (size, now) = (workers.size(), SystemTime::now());
-        let share = Sample::new("machine", load / f64::from(size.ready));
-        let seen = Observation::new(size).signal(Signal::new("load", vec![share], now));
-        let decision = decider.decide(&seen, now);
+        let Moment { at, seen, .. } = serde_json::from_str(&line?)?;
+        let decision = decider.decide(&seen, at);
         println!("{decision}");
-        if decision.is_change() {
-            workers.scale_to(decision.to, &decision).await?;
-            decider.applied(&decision, Ok(()), now);
-        }
+        decider.applied(&decision, Ok(()), at); // as if it had been carried out at once
     }
-    Ok(workers.shutdown().await?)
+    Ok(())
 }
