@@ -9,6 +9,7 @@ mod fleet;
 mod live;
 mod names;
 mod serve;
+mod signals;
 mod sizes;
 mod story;
 

@@ -6,6 +6,7 @@
 
 mod duration;
 mod load;
+mod signal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
@@ -22,6 +23,10 @@ use serde::Deserialize;
 
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use load::{Complaint, load, parse_yaml, suggest};
+pub(crate) use signal::{
+    DiskConfig, LogSignal, Measure, MemoryConfig, OtlpListen, Outside, OutsideSignal,
+    PrometheusConfig, SignalConfig, SpanMeasure, SpansConfig, StatsdConfig, StatsdListen,
+};
 
 /// Where an error is, what it is, what helps.
 type Fault = (Option<Position>, String, Option<String>);
@@ -72,6 +77,10 @@ pub(crate) struct Config {
     pub(crate) notify_on_unmute: bool,
     #[serde(default)]
     pub(crate) scalers: Vec<Spanned<ScalerConfig>>,
+    /// Where services report over StatsD; nowhere when absent.
+    pub(crate) statsd: Option<StatsdListen>,
+    /// Where OpenTelemetry spans are sent; nowhere when absent.
+    pub(crate) otlp: Option<OtlpListen>,
 }
 
 /// Whether decisions are carried out.
@@ -167,7 +176,7 @@ pub(crate) struct ScalerConfig {
     pub(crate) spec: ScalerSpec,
     /// Worker processes that birl starts and drains.
     pub(crate) processes: Option<ProcessesConfig>,
-    /// Which fields of which entries are readings of the spec's metrics.
+    /// What feeds the spec's metrics and guards.
     #[serde(default)]
     pub(crate) signals: Vec<SignalConfig>,
     #[serde(default)]
@@ -187,24 +196,6 @@ pub(crate) struct ProcessesConfig {
     /// How long a worker may take to finish after SIGTERM, before SIGKILL.
     #[serde(default = "ten_seconds", with = "duration")]
     pub(crate) drain_timeout: Duration,
-}
-
-/// A field of the log that is a reading of a metric.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SignalConfig {
-    /// The metric's name in the spec.
-    pub(crate) metric: String,
-    /// The field that holds the reading.
-    pub(crate) field: String,
-    /// The field that names the instance it was read from.
-    #[serde(default = "instance")]
-    pub(crate) instance: String,
-    /// The source to read it from, by id; any when absent.
-    pub(crate) source: Option<String>,
-    /// A reading older than this is no reading.
-    #[serde(default = "fifteen_seconds", with = "duration")]
-    pub(crate) max_age: Duration,
 }
 
 /// How a change is proven by the workload's own log.
@@ -307,6 +298,27 @@ impl Config {
         }
         for scaler in &self.scalers {
             let at = Some(scaler.position);
+            for signal in &scaler.value.signals {
+                let SignalConfig::Outside(signal) = signal else { continue };
+                let missing = match signal.of {
+                    Outside::Statsd(_) if self.statsd.is_none() => {
+                        ("statsd", "statsd: {listen: [\"127.0.0.1:8125\"]}")
+                    }
+                    Outside::Spans(_) if self.otlp.is_none() => {
+                        ("otlp", "otlp: {listen: \"127.0.0.1:4317\"}")
+                    }
+                    _ => continue,
+                };
+                let (key, example) = missing;
+                return Err((
+                    at,
+                    format!(
+                        "the signal of `{}` has nobody who listens: there is no `{key}`",
+                        signal.metric
+                    ),
+                    Some(format!("add `{example}`")),
+                ));
+            }
             scaler.value.check(&ids).map_err(|(message, help)| (at, message, Some(help)))?;
         }
         if self.tick.is_zero() {
@@ -349,10 +361,12 @@ impl ScalerConfig {
     /// A signal that nothing feeds would leave the scaler without a word.
     fn check(&self, sources: &BTreeSet<String>) -> Result<(), (String, String)> {
         let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-        let metrics: Vec<&str> = self.spec.metrics.iter().map(|metric| &*metric.name).collect();
+        let metrics = self.spec.metrics.iter().map(|metric| &*metric.name);
+        let guards = self.spec.guards.iter().map(|guard| &*guard.signal);
+        let metrics: Vec<&str> = metrics.chain(guards).collect();
         let name = self.name();
-        let named = self.signals.iter().map(|signal| &signal.source).chain([&self.verify.source]);
-        for source in named.flatten() {
+        let named = self.signals.iter().filter_map(SignalConfig::source);
+        for source in named.chain(&self.verify.source) {
             if !sources.contains(&source.as_str()) {
                 let message =
                     format!("scaler `{name}` reads the source `{source}`, and there is none");
@@ -360,8 +374,8 @@ impl ScalerConfig {
             }
         }
         for signal in &self.signals {
-            if !metrics.contains(&signal.metric.as_str()) {
-                let metric = &signal.metric;
+            let metric = signal.metric();
+            if !metrics.contains(&metric) {
                 let message = format!(
                     "scaler `{name}` feeds the metric `{metric}`, which its spec does not have"
                 );

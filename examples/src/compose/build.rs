@@ -27,6 +27,7 @@ use super::fleet::Fleet;
 use super::live::Workers;
 use super::names::Names;
 use super::serve::Served;
+use super::signals::SignalPlan;
 use super::sizes::Sizes;
 use super::story::Story;
 use super::{Core, Live};
@@ -124,6 +125,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         reloads,
         names,
         scale_metrics,
+        signals: SignalPlan::of(&config),
         tick: config.tick,
     };
     Ok(Built { live, served, watcher, lock })

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use birl_logsource::{Batch, LogEntry};
 use birl_router::{Alert, DeliveryReport, Notification, Router};
 use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
-use birl_scaler::{Decision, Replicas, ScaleIntent};
+use birl_scaler::{Decision, Replicas, ScaleIntent, Signal};
 
 use super::fleet::Fleet;
 use super::story::Story;
@@ -102,6 +102,20 @@ impl Core {
             let routed = router.route(alarm.into_alert(), now);
             effects.notifications.extend(self.story.notify(self.mode, routed.notifications));
         }
+    }
+
+    /// The signals of a target that were asked for on the tick have come.
+    pub(crate) fn on_signals(
+        &mut self,
+        target: &str,
+        signals: Vec<Signal>,
+        now: SystemTime,
+    ) -> Effects {
+        let decisions = self.fleet.decide_by(target, signals, now);
+        let mut effects =
+            Effects { decisions: self.story.decide(self.mode, decisions), ..Effects::default() };
+        self.alarm(&mut effects, now);
+        effects
     }
 
     /// A delivery ended. What it leaves to be sent elsewhere comes out.

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
     Decider, Decision, DecisionEntry, DecisionRecorder, Metrics, Observation, Replicas,
-    ScaleIntent, SignalWindow, Verification, Verifier, VerifierConfig,
+    ScaleIntent, Signal, SignalWindow, Verification, Verifier, VerifierConfig,
 };
 
 use super::alarm::{Alarm, braked_until};
-use crate::config::{SignalConfig, VerifyConfig};
+use crate::config::{LogSignal, SignalConfig, VerifyConfig};
 
 /// Intents that wait while a change is being carried out; more are refused, and that is counted.
 const MAX_PENDING: usize = 1024;
@@ -30,7 +30,9 @@ pub(crate) struct Fleet {
 #[derive(Debug)]
 struct Scaler {
     decider: Decider,
-    signals: Vec<(SignalConfig, SignalWindow)>,
+    signals: Vec<(LogSignal, SignalWindow)>,
+    /// What came from outside the log, when it was last asked for; none if nothing is.
+    outside: Option<Vec<Signal>>,
     verify: VerifyConfig,
     /// What runs, as the target last said; nothing is decided before it has.
     replicas: Option<Replicas>,
@@ -81,8 +83,16 @@ impl Fleet {
         verify: VerifyConfig,
         replicas: Option<Replicas>,
     ) {
+        let mut outside = None;
         let signals = signals
             .into_iter()
+            .filter_map(|signal| match signal {
+                SignalConfig::Log(signal) => Some(signal),
+                SignalConfig::Outside(_) => {
+                    outside = Some(Vec::new());
+                    None
+                }
+            })
             .map(|config| {
                 let window = SignalWindow::new(config.metric.as_str(), config.max_age);
                 (config, window)
@@ -91,6 +101,7 @@ impl Fleet {
         let scaler = Scaler {
             decider,
             signals,
+            outside,
             verify,
             replicas,
             pending: Vec::new(),
@@ -134,9 +145,22 @@ impl Fleet {
         Ok(())
     }
 
-    /// Decides for every target; on the tick.
+    /// Decides for every target that waits for no signals; on the tick.
     pub(crate) fn decide(&mut self, now: SystemTime) -> Vec<Decision> {
-        self.decide_among(|_| true, now)
+        self.decide_among(|scaler| scaler.outside.is_none(), now)
+    }
+
+    /// Takes the signals of a target from outside the log, and decides for it.
+    pub(crate) fn decide_by(
+        &mut self,
+        target: &str,
+        signals: Vec<Signal>,
+        now: SystemTime,
+    ) -> Vec<Decision> {
+        if let Some(scaler) = self.scalers.get_mut(target) {
+            scaler.outside = Some(signals);
+        }
+        self.decide_among(|scaler| scaler.decider.spec().target_ref.name.as_ref() == target, now)
     }
 
     /// Decides for the targets that a rule asked for; does not wait for the tick.
@@ -248,6 +272,7 @@ impl Scaler {
         let mut observation = Observation::new(self.replicas?);
         observation.signals =
             self.signals.iter_mut().map(|(_, window)| window.signal(now)).collect();
+        observation.signals.extend(self.outside.iter().flatten().cloned());
         observation.intents = std::mem::take(&mut self.pending);
         self.seen = observation;
         Some(self.decider.decide(&self.seen, now))

@@ -18,6 +18,7 @@ use super::Core;
 use super::acks::Acks;
 use super::core::Effects;
 use super::names::Names;
+use super::signals::{SignalPlan, Signals};
 use super::sizes::Sizes;
 use crate::failure::Failure;
 
@@ -42,6 +43,7 @@ pub(crate) struct Live {
     pub(crate) reloads: mpsc::Receiver<ReloadEvent>,
     pub(crate) names: Names,
     pub(crate) scale_metrics: Metrics,
+    pub(crate) signals: SignalPlan,
     /// How often deciders look at their signals.
     pub(crate) tick: Duration,
 }
@@ -80,6 +82,7 @@ impl Live {
             started.map_err(|error| Failure::input(format!("scaler `{name}`: {error}")))?;
         }
 
+        let mut signals: Signals = std::mem::take(&mut self.signals).start().await?;
         let mut acks = Acks::default();
         let mut changes: JoinSet<Applied> = JoinSet::new();
         let mut poll = tokio::time::interval(POLL);
@@ -111,6 +114,11 @@ impl Live {
                     }
                 }
                 Some(event) = self.reloads.recv() => self.on_reload(event),
+                (target, signals) = signals.next() => {
+                    let now = clock.now();
+                    let effects = self.core.on_signals(&target, signals, now);
+                    self.carry_out(effects, &mut acks, &mut changes, now);
+                }
                 _ = poll.tick() => {
                     clock.follow();
                     let now = clock.now();
@@ -118,6 +126,7 @@ impl Live {
                     let decide = now >= decide_at;
                     if decide {
                         decide_at = now + self.tick;
+                        signals.ask(now);
                     }
                     let effects = self.core.on_tick(now, decide);
                     self.carry_out(effects, &mut acks, &mut changes, now);

@@ -136,6 +136,20 @@ fn a_signal_that_nothing_feeds_is_an_error() {
     );
     refused(&with("signals: [{metric: cpuu, field: cpu}]"), &["cpuu", "did you mean `cpu`?"]);
     refused(&with("verify: {source: app.lgo}"), &["app.lgo", "did you mean"]);
+    refused(&with("signals: [{metric: cpu}]"), &["names nothing to read", "`prometheus`"]);
+    refused(
+        &with("signals: [{metric: cpu, field: cpu, disk: {}}]"),
+        &["names several things to read", "keep one of"],
+    );
+    refused(
+        &with("signals: [{metric: cpu, statsd: {name: x, statistic: value}}]"),
+        &["nobody who listens", "add `statsd: {listen:"],
+    );
+    refused(
+        &with("signals: [{metric: cpu, spans: {measure: retry_ratio}}]"),
+        &["nobody who listens", "add `otlp: {listen:"],
+    );
+    refused(&with("signals: [{metric: cpu, disk: {in_flght: true}}]"), &["in_flght", "in_flight"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod demo; // the closed loop runs and stays short
 mod route; // `birl route`
 mod rules; // `birl rules`
 mod run; // `birl run` on live files
+mod signals; // signals from outside the log
 mod support;
 mod tail; // `birl tail`
 mod tidy; // dependency trees and file lengths

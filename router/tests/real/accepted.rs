@@ -203,7 +203,9 @@ fn damaged_matchers_are_read_or_refused_as_by_amtool() {
             (Err(_), Err(_)) => refused += 1,
             (Ok(()), Err(why)) => {
                 let read = Matchers::parse(&text).expect("it was accepted");
+                // The classic syntax takes a brace behind a space for a part of the first name.
                 let newer_syntax = text.contains(['"', ':', '\\', '\u{a0}'])
+                    || (!text.starts_with('{') && text.trim_start().starts_with('{'))
                     || !read.iter().all(|matcher| is_plain(matcher.name()));
                 assert!(newer_syntax, "REAL_SEED={seed}, {number}: {text:?}: amtool: {why}");
                 newer += 1;

@@ -1,0 +1,286 @@
+//! Signals from outside the log: queries of Prometheus, files of the kernel, StatsD, spans. All of a
+//! scaler's are asked at once, on the tick, each with its deadline; nothing waits for them.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use birl_scaler::otlp::{self, Limits, Receiver, RetryWindow, SpanFilter, SpanIntake};
+use birl_scaler::statsd::{Listener, Statsd, Watch};
+use birl_scaler::{
+    DiskDepth, DiskQueue, Error, HealthState, MemoryMeasure, MemoryPressure, PrometheusQuery,
+    PrometheusServer, Sampler, Signal, SourceHealth,
+};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::config::{
+    Config, DiskConfig, Measure, MemoryConfig, OtlpListen, Outside, OutsideSignal,
+    PrometheusConfig, SignalConfig, SpanMeasure, SpansConfig, StatsdConfig, StatsdListen,
+};
+use crate::failure::Failure;
+
+/// What is to be asked, for whom, and where services report.
+#[derive(Debug, Default)]
+pub(crate) struct SignalPlan {
+    statsd: Option<StatsdListen>,
+    otlp: Option<OtlpListen>,
+    scalers: Vec<(String, Vec<OutsideSignal>)>,
+}
+
+/// The samplers of all scalers that have signals from outside the log.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// Those that are not asking at this moment.
+    idle: BTreeMap<String, Asking>,
+    asking: JoinSet<(String, Asking, Vec<Signal>)>,
+    /// Held for as long as signals are read from them.
+    _statsd: Option<Listener>,
+    _spans: Option<Receiver>,
+}
+
+#[derive(Debug)]
+struct Asking {
+    sampler: Sampler,
+    /// How each source was when it was last told.
+    told: Vec<HealthState>,
+}
+
+impl SignalPlan {
+    pub(crate) fn of(config: &Config) -> Self {
+        let scalers = config.scalers.iter().map(|scaler| {
+            let outside = scaler.value.signals.iter().filter_map(|signal| match signal {
+                SignalConfig::Outside(signal) => Some(signal.clone()),
+                SignalConfig::Log(_) => None,
+            });
+            (scaler.value.name().to_owned(), outside.collect())
+        });
+        let scalers = scalers.filter(|(_, signals): &(_, Vec<_>)| !signals.is_empty()).collect();
+        Self { statsd: config.statsd.clone(), otlp: config.otlp.clone(), scalers }
+    }
+
+    /// Makes every source, and begins to listen.
+    ///
+    /// # Errors
+    /// What cannot be had, with the scaler and the metric that it is for.
+    pub(crate) async fn start(self) -> Result<Signals, Failure> {
+        let mut signals = Signals::default();
+        let (statsd, mut intake) = (Statsd::default(), SpanIntake::new(Limits::default()));
+        // Windows are known before the receiver is, and sources after it.
+        let mut spans = Vec::new();
+        for (target, outside) in &self.scalers {
+            for OutsideSignal { metric, of, .. } in outside {
+                if let Outside::Spans(config) = of {
+                    spans.push(((target.clone(), metric.clone()), intake.watch(window(config))));
+                }
+            }
+        }
+        let receiver = match &self.otlp {
+            Some(otlp) => Some(Receiver::bind(otlp.listen, intake).await.map_err(Failure::input)?),
+            None => None,
+        };
+        let mut watches = spans.into_iter().map(|(_, watch)| watch);
+        for (target, outside) in self.scalers {
+            let mut sampler = Sampler::new();
+            for signal in &outside {
+                let watch =
+                    matches!(signal.of, Outside::Spans(_)).then(|| watches.next()).flatten();
+                let spans = receiver.as_ref().zip(watch);
+                add(&mut sampler, signal, &statsd, spans).map_err(|error| {
+                    Failure::input(format!(
+                        "scaler `{target}`, signal `{}`: {error}",
+                        signal.metric
+                    ))
+                })?;
+            }
+            let told = vec![HealthState::Unknown; outside.len()];
+            signals.idle.insert(target, Asking { sampler, told });
+        }
+        if let Some(listen) = self.statsd {
+            let builder = Listener::builder();
+            let builder = listen.listen.into_iter().fold(builder, |builder, at| builder.udp(at));
+            let builder = listen.unix.into_iter().fold(builder, |builder, at| builder.unix(at));
+            signals._statsd = Some(builder.start(&statsd).map_err(Failure::input)?);
+        }
+        if let Some(receiver) = &receiver {
+            info!(address = %receiver.local_addr(), "listening for spans");
+        }
+        signals._spans = receiver;
+        Ok(signals)
+    }
+}
+
+impl Signals {
+    /// Asks for all signals. Who is still asking is left to it: each source has a deadline.
+    pub(crate) fn ask(&mut self, now: SystemTime) {
+        for (target, mut asking) in std::mem::take(&mut self.idle) {
+            self.asking.spawn(async move {
+                let signals = asking.sampler.sample(now).await;
+                (target, asking, signals)
+            });
+        }
+    }
+
+    /// The next scaler whose signals have come. Pends for as long as nobody is asking.
+    ///
+    /// Cancel-safe.
+    pub(crate) async fn next(&mut self) -> (String, Vec<Signal>) {
+        loop {
+            match self.asking.join_next().await {
+                Some(Ok((target, mut asking, signals))) => {
+                    asking.tell(&target);
+                    self.idle.insert(target.clone(), asking);
+                    return (target, signals);
+                }
+                Some(Err(error)) => error!(%error, "the signals of a scaler are lost"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+impl Asking {
+    /// Says what has begun to fail, and what is well again.
+    fn tell(&mut self, target: &str) {
+        for (told, health) in self.told.iter_mut().zip(self.sampler.board().health()) {
+            let SourceHealth { name, state, last_fault, .. } = health;
+            match (*told, state, last_fault) {
+                (
+                    HealthState::Unknown | HealthState::Healthy,
+                    HealthState::Failing,
+                    Some(fault),
+                ) => {
+                    warn!(target_ref = target, signal = &*name, %fault, "a signal cannot be read");
+                }
+                (HealthState::Failing, HealthState::Healthy, _) => {
+                    info!(target_ref = target, signal = &*name, "a signal can be read again");
+                }
+                _ => {}
+            }
+            *told = state;
+        }
+    }
+}
+
+fn window(config: &SpansConfig) -> RetryWindow {
+    let mut filter = SpanFilter::any();
+    if let Some(service) = &config.service {
+        filter = filter.service(service);
+    }
+    if let Some(peer) = &config.peer {
+        filter = filter.peer(peer);
+    }
+    if let Some(route) = &config.route {
+        filter = filter.route(route);
+    }
+    let mut window = RetryWindow::new(filter);
+    if let Some(length) = config.window {
+        window = window.length(length);
+    }
+    if let Some(least) = config.min_calls {
+        window = window.min_calls(least);
+    }
+    window
+}
+
+fn add(
+    sampler: &mut Sampler,
+    signal: &OutsideSignal,
+    statsd: &Statsd,
+    spans: Option<(&Receiver, otlp::Watch)>,
+) -> Result<(), Error> {
+    let OutsideSignal { metric, max_age, of } = signal;
+    /// All have it, and no trait says so.
+    macro_rules! add {
+        ($source:expr) => {{
+            let source = $source;
+            let source = match *max_age {
+                Some(max_age) => source.max_age(max_age),
+                None => source,
+            };
+            sampler.add(source, Sampler::DEADLINE)
+        }};
+    }
+    match of {
+        Outside::Prometheus(config) => add!(query(metric, config)?),
+        Outside::Memory(config) => add!(memory(metric, config)),
+        Outside::Disk(config) => add!(disk(metric, config)),
+        Outside::Statsd(config) => {
+            let watch = watch(metric, config);
+            let watch = match *max_age {
+                Some(max_age) => watch.max_age(max_age),
+                None => watch,
+            };
+            sampler.add(statsd.signal(watch)?, Sampler::DEADLINE)
+        }
+        Outside::Spans(config) => match spans {
+            Some((receiver, watch)) => {
+                add!(receiver.source(metric, watch, span_measure(config.measure)))
+            }
+            // The configuration was checked: there is a receiver.
+            None => Ok(()),
+        },
+    }
+}
+
+fn query(metric: &str, config: &PrometheusConfig) -> Result<PrometheusQuery, Error> {
+    let mut server = PrometheusServer::new(&config.url)?;
+    if let Some(file) = &config.bearer_token_file {
+        server = server.bearer_token_file(file);
+    }
+    let query = PrometheusQuery::new(&server, metric, &config.query);
+    Ok(match &config.instance {
+        Some(label) => query.instance_label(label),
+        None => query,
+    })
+}
+
+fn memory(metric: &str, config: &MemoryConfig) -> MemoryPressure {
+    let measure = match config.measure {
+        Measure::SomeStalled => MemoryMeasure::SomeStalled,
+        Measure::FullStalled => MemoryMeasure::FullStalled,
+        Measure::Refaults => MemoryMeasure::Refaults,
+        Measure::MajorFaults => MemoryMeasure::MajorFaults,
+        Measure::Faults => MemoryMeasure::Faults,
+        Measure::OomKills => MemoryMeasure::OomKills,
+    };
+    let memory = MemoryPressure::new(metric, measure);
+    match &config.cgroup {
+        Some(folder) => memory.cgroup(folder),
+        None => memory,
+    }
+}
+
+fn disk(metric: &str, config: &DiskConfig) -> DiskQueue {
+    let queue = DiskQueue::new(metric);
+    let queue = match config.devices.is_empty() {
+        true => queue,
+        false => queue.devices(&config.devices),
+    };
+    match config.in_flight {
+        true => queue.depth(DiskDepth::InFlight),
+        false => queue,
+    }
+}
+
+fn watch(metric: &str, config: &StatsdConfig) -> Watch {
+    let mut watch = Watch::new(metric, &config.name, config.statistic);
+    for (name, value) in &config.tags {
+        watch = watch.tag(name, value);
+    }
+    if let Some(tag) = &config.instance {
+        watch = watch.instance(tag);
+    }
+    match config.window {
+        Some(window) => watch.window(window),
+        None => watch,
+    }
+}
+
+fn span_measure(measure: SpanMeasure) -> otlp::Measure {
+    match measure {
+        SpanMeasure::RetryRatio => otlp::Measure::RetryRatio,
+        SpanMeasure::ErrorRatio => otlp::Measure::ErrorRatio,
+        SpanMeasure::CallsPerSecond => otlp::Measure::CallsPerSecond,
+        SpanMeasure::P99 => otlp::Measure::P99,
+    }
+}
