@@ -24,6 +24,9 @@ use self::probe::Probe;
 /// tracefs. Where the kernel says no, [`MemoryMeasure::Faults`] takes over, and
 /// [`origin`](Self::origin) says so.
 ///
+/// It costs each fault about a tenth of a microsecond, where the fault itself costs two or more
+/// (x86-64, a virtual machine; 65 ns for all, 105 to 117 ns for a cgroup).
+///
 /// Faults follow activity and do not show pressure by themselves: a program that starts has
 /// thousands of them and suffers from none. [`MemoryMeasure::SomeStalled`] is the better guard.
 ///

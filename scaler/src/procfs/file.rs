@@ -1,7 +1,7 @@
 //! Small files of the kernel, read whole and no further than a bound.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use crate::source::{Fault, FaultKind};
@@ -18,13 +18,7 @@ pub(crate) fn text(path: &Path, most: u64, remedy: &str) -> Result<String, Fault
     let read =
         File::open(path).and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes));
     if let Err(error) = read {
-        let kind = match error.kind() {
-            // The last is what a kernel without PSI says when one reads the file of it.
-            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported => {
-                FaultKind::Unsupported
-            }
-            _ => FaultKind::Unreachable,
-        };
+        let kind = kind(&error);
         let remedy = if remedy.is_empty() { String::new() } else { format!("; {remedy}") };
         return Err(Fault::new(kind, format!("{}: {error}{remedy}", path.display())));
     }
@@ -37,9 +31,36 @@ pub(crate) fn text(path: &Path, most: u64, remedy: &str) -> Result<String, Fault
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
+fn kind(error: &io::Error) -> FaultKind {
+    /// What a kernel says that has PSI and runs without it, as that of RHEL 8 does unless told
+    /// otherwise. Not every Rust takes this number of Linux for `Unsupported`.
+    const EOPNOTSUPP: i32 = 95;
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported => {
+            FaultKind::Unsupported
+        }
+        _ if error.raw_os_error() == Some(EOPNOTSUPP) => FaultKind::Unsupported,
+        _ => FaultKind::Unreachable,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_told_from_what_went_wrong() {
+        for (number, expected) in [
+            (2, FaultKind::Unsupported),  // ENOENT
+            (13, FaultKind::Unsupported), // EACCES
+            (95, FaultKind::Unsupported), // EOPNOTSUPP
+            (5, FaultKind::Unreachable),  // EIO
+            (19, FaultKind::Unreachable), // ENODEV
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(kind(&error), expected, "{error}");
+        }
+    }
 
     #[test]
     fn a_file_is_read_to_its_bound_and_what_is_not_there_comes_with_a_remedy() {

@@ -1,32 +1,35 @@
 //! `/proc/diskstats` of this machine, while something is written to a disk.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use birl_scaler::procfs::Disk;
 use birl_scaler::{DiskDepth, DiskQueue, FaultKind};
 
-use crate::kernel::{not_tested, read, rest, value};
+use crate::kernel::{not_tested, read, value};
 
 const FILE: &str = "/proc/diskstats";
 
-/// Each write is on the disk before the next.
-fn write_and_sync(threads: usize, writes: usize) {
+/// For so long, each write is on the disk before the next. Gives how many there were.
+fn write_and_sync(threads: usize, time: Duration) -> u64 {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    thread::scope(|scope| {
-        for n in 0..threads {
-            let path = folder.path().join(n.to_string());
-            scope.spawn(move || {
-                let mut file = File::create(path).unwrap();
-                for _ in 0..writes {
-                    file.write_all(&[n as u8; 256 << 10]).unwrap();
-                    file.sync_all().unwrap();
-                }
-            });
+    let end = Instant::now() + time;
+    let write = |n: usize| {
+        let file = File::create(folder.path().join(n.to_string())).unwrap();
+        let mut writes = 0;
+        while Instant::now() < end {
+            file.write_all_at(&[n as u8; 256 << 10], 0).unwrap();
+            file.sync_all().unwrap();
+            writes += 1;
         }
-    });
+        writes
+    };
+    thread::scope(|scope| {
+        let writing: Vec<_> = (0..threads).map(|n| scope.spawn(move || write(n))).collect();
+        writing.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
 }
 
 fn completed() -> u64 {
@@ -37,7 +40,7 @@ fn completed() -> u64 {
 /// Some machines keep their files in memory; then there is no disk to look at.
 fn has_disk() -> bool {
     let before = completed();
-    write_and_sync(1, 4);
+    write_and_sync(1, Duration::from_millis(200));
     let moved = completed() > before;
     if !moved {
         not_tested(&"no disk is behind the folder of the tests");
@@ -55,10 +58,9 @@ fn a_queue_is_seen_while_files_are_written_and_synced() {
     assert_eq!(read(&mean).unwrap_err().kind(), FaultKind::Empty);
     assert_eq!(read(&each).unwrap_err().kind(), FaultKind::Empty);
     let before = completed();
-    write_and_sync(4, 40);
-    rest();
+    let writes = write_and_sync(4, Duration::from_secs(1));
     let counted = completed() - before;
-    assert!(counted >= 160, "160 writes were synced, and {counted} were counted");
+    assert!(counted >= writes, "{writes} writes were synced, and {counted} were counted");
     let depth = value(&mean);
     let deepest = read(&each).unwrap().samples.iter().filter_map(|s| s.value).max().unwrap();
     println!("mean depth {depth}, of each {deepest}, completed {counted}");
@@ -73,7 +75,7 @@ fn requests_on_their_way_are_seen_in_a_snapshot() {
     }
     let queue = DiskQueue::new("queue").depth(DiskDepth::InFlight);
     let deepest = thread::scope(|scope| {
-        let writing = scope.spawn(|| write_and_sync(4, 60));
+        let writing = scope.spawn(|| write_and_sync(4, Duration::from_secs(1)));
         let mut deepest = 0.0_f64;
         while !writing.is_finished() {
             deepest = deepest.max(value(&queue));
