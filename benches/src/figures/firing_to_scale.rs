@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use birl_benches::figure::{Figure, Target, percentile};
 use birl_scaler::{
-    Agenda, Change, Decider, Fault, MemoryTarget, MetricSpec, Observation, Replicas, Sample,
-    Sampler, ScaleIntent, ScaleTarget, ScalerSpec, Signal, SignalSource, Tick, async_trait,
+    Agenda, Change, Decider, Fault, MemoryTarget, MetricSpec, Observation, Sample, Sampler,
+    ScaleIntent, ScaleTarget, ScalerSpec, Signal, SignalSource, Tick, async_trait,
 };
 use tokio::sync::mpsc;
 
@@ -66,8 +66,9 @@ async fn scaled(count: usize) -> anyhow::Result<Vec<f64>> {
     while latencies.len() < count {
         let occasion = agenda.next().await;
         let asked = occasion.intents.len();
-        let replicas = Replicas::ready(target.replicas().await?.desired);
-        let seen = Observation::new(replicas).signals(occasion.signals).intents(occasion.intents);
+        let seen = Observation::new(target.replicas().await?)
+            .signals(occasion.signals)
+            .intents(occasion.intents);
         let decision = decider.decide(&seen, occasion.now);
         if decision.is_change() {
             target.scale_to(decision.to, &decision).await?;

@@ -120,7 +120,7 @@ impl SignalSource for Blocking {
 
     async fn read(&self, now: SystemTime) -> Result<Signal, Fault> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        let _ = self.go.lock().unwrap().recv();
+        let _ = self.go.lock().unwrap().recv_timeout(seconds(10));
         Ok(Signal::new("blocking", vec![Sample::new("", 1.0)], now))
     }
 }
@@ -302,6 +302,45 @@ async fn ticks_come_on_time_while_a_source_hangs() {
         assert!(late <= Sampler::DEADLINE + Duration::from_millis(20), "{late:?}");
         assert_eq!(occasion.signals[0].fault, Some(FaultKind::Timeout));
         assert_eq!(occasion.signals[1].fault, None);
+    }
+}
+
+/// Idle until its moment, and then at twice its target.
+#[derive(Debug)]
+struct Steps(SystemTime);
+
+#[async_trait]
+impl SignalSource for Steps {
+    fn name(&self) -> &str {
+        "cpu"
+    }
+
+    async fn read(&self, now: SystemTime) -> Result<Signal, Fault> {
+        let percent = if now >= self.0 { 120.0 } else { 60.0 };
+        Ok(Signal::new("cpu", vec![Sample::new("", percent)], now))
+    }
+}
+
+/// k8s 110317: 55 s from a step of the load to a decision.
+#[tokio::test(start_paused = true)]
+async fn a_step_of_the_load_is_decided_about_within_one_period() {
+    for name in ["a", "b", "c", "d", "e"] {
+        let (step, now) = (at(100), clock());
+        let mut sampler = Sampler::new();
+        sampler.add(Steps(step), Sampler::DEADLINE).unwrap();
+        sampler.add_arc(source("memory", [Does::Hang]), Sampler::DEADLINE).unwrap();
+        let tick = Tick::new(Tick::PERIOD, at(0)).unwrap().named(name);
+        let mut agenda = Agenda::with_clock(tick, sampler, now);
+        let mut decider = decider(prompt());
+        let decided = loop {
+            let occasion = agenda.next().await;
+            let seen = Observation::new(Replicas::ready(2)).signals(occasion.signals);
+            if decider.decide(&seen, occasion.now).to == 4 {
+                break occasion.now;
+            }
+        };
+        let after = decided.duration_since(step).unwrap();
+        assert!(after <= Tick::PERIOD + Sampler::DEADLINE, "{after:?}");
     }
 }
 

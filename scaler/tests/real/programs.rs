@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// No wait of these tests is longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,6 +41,11 @@ impl Program {
             assert!(begun.elapsed() < PATIENCE, "it is not ready:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Stops it where it is, or lets it go on.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a running program");
     }
 
     pub(crate) fn log(&self) -> String {

@@ -249,6 +249,29 @@ async fn a_server_that_is_killed_is_unknown_and_no_reason_to_scale_down() {
 }
 
 #[tokio::test]
+async fn a_server_that_hangs_delays_no_tick_and_is_found_again_at_once() {
+    let prometheus = Prometheus::start(&[]);
+    let query = PrometheusQuery::new(&prometheus.server(), "requests", "vector(1)");
+    let mut sampler = Sampler::new();
+    sampler.add(query.max_age(Duration::from_secs(2)), Sampler::DEADLINE).expect("a source");
+    let board = sampler.board();
+    assert_eq!(decide(&mut sampler).await.action, Action::ScaleDown, "while it tells so");
+    let program = prometheus.program.as_ref().expect("it runs");
+    // The kernel goes on to accept connections for it.
+    program.signal(rustix::process::Signal::STOP);
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let held = decide(&mut sampler).await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        let why = Unknown::Failed(FaultKind::Timeout);
+        assert_eq!(held.proposals[0].reading, Reading::Unknown { why }, "{held}");
+    }
+    program.signal(rustix::process::Signal::CONT);
+    let decision = decide(&mut sampler).await;
+    assert_eq!(decision.action, Action::ScaleDown, "{decision}: {:?}", board.health());
+}
+
+#[tokio::test]
 async fn a_service_that_goes_away_is_an_empty_vector_and_not_an_old_number() {
     let service = Service::start(Registry::new());
     let prometheus = Prometheus::start(&[("api", service.address)]);
