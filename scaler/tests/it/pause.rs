@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use birl_scaler::{
-    Action, Change, Day, GlobalBrake, Limit, Mode, Observation, Reason, Replicas, ScaleIntent,
-    ScalerSpec, Schedule,
+    Action, Change, Day, Fallback, GlobalBrake, Limit, Mode, Observation, Reason, Replicas,
+    ScaleIntent, ScalerSpec, Schedule,
 };
 
 use crate::support::{ask, at, cpu, decider, prompt, seconds, step};
@@ -105,6 +105,19 @@ fn it_scales_to_zero_and_wakes_what_it_put_to_sleep() {
     assert_eq!((paused.to, paused.reason), (0, Reason::Paused));
     // And back to 1: it is listened to again.
     assert_eq!(decider.decide(&cpu(1, 99.0, at(75)), at(75)).to, 2);
+}
+
+/// Nothing is known of a target that has nothing: a fallback is not about that.
+#[test]
+fn a_fallback_does_not_wake_a_target() {
+    let mut spec = elastic();
+    spec.fallback = Some(Fallback::new(5));
+    let mut decider = decider(spec);
+    assert_eq!(step(&mut decider, &cpu(1, 0.0, at(0)), at(0)), 0);
+    for second in (15..900).step_by(15) {
+        let none = Observation::new(Replicas::ready(0));
+        assert_eq!(decider.decide(&none, at(second)).to, 0);
+    }
 }
 
 #[test]
