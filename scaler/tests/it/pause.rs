@@ -107,6 +107,15 @@ fn it_scales_to_zero_and_wakes_what_it_put_to_sleep() {
     assert_eq!(decider.decide(&cpu(1, 99.0, at(75)), at(75)).to, 2);
 }
 
+#[test]
+fn what_nobody_else_sets_is_never_paused_by_hand() {
+    let call = Observation::new(Replicas::ready(0)).intent(ScaleIntent::new("x", Change::By(1)));
+    let mut shared = decider(elastic());
+    assert_eq!(shared.decide(&call, at(0)).reason, Reason::Paused);
+    let mut own = decider(elastic()).with_sole_owner();
+    assert_eq!(own.decide(&call, at(0)).to, 1);
+}
+
 /// Nothing is known of a target that has nothing: a fallback is not about that.
 #[test]
 fn a_fallback_does_not_wake_a_target() {
