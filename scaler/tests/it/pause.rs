@@ -107,6 +107,16 @@ fn it_scales_to_zero_and_wakes_what_it_put_to_sleep() {
     assert_eq!(decider.decide(&cpu(1, 99.0, at(75)), at(75)).to, 2);
 }
 
+/// Somebody woke it by hand, and put it to sleep again.
+#[test]
+fn a_sleep_that_somebody_else_ended_is_forgotten() {
+    let mut decider = decider(elastic());
+    assert_eq!(step(&mut decider, &cpu(1, 0.0, at(0)), at(0)), 0);
+    assert_eq!(decider.decide(&cpu(3, 60.0, at(15)), at(15)).to, 3);
+    let call = Observation::new(Replicas::ready(0)).intent(ScaleIntent::new("x", Change::By(1)));
+    assert_eq!(decider.decide(&call, at(30)).reason, Reason::Paused);
+}
+
 #[test]
 fn what_nobody_else_sets_is_never_paused_by_hand() {
     let call = Observation::new(Replicas::ready(0)).intent(ScaleIntent::new("x", Change::By(1)));
