@@ -82,6 +82,14 @@ impl Decider {
         self
     }
 
+    /// Tells that nobody else sets the size of this target, as with processes of the host's own: if
+    /// it has no replicas now, that is no pause by hand, and it may wake.
+    #[must_use]
+    pub fn with_sole_owner(mut self) -> Self {
+        self.state.zeroed = true;
+        self
+    }
+
     /// Takes a changed specification of the same target; everything remembered stays.
     ///
     /// # Errors

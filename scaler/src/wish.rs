@@ -101,14 +101,18 @@ impl Decider {
     /// Who asks for more, and whether they are heard yet.
     fn more(&self, view: &View<'_>, limits: &mut Vec<Limit>) -> Option<Wish> {
         let from = view.from;
-        let rising = self.rising(view);
+        let (rising, asked) = (self.rising(view), view.asked.more(from));
+        let step = guard::largest_step(&self.spec, view.guards, from);
+        let fallback = self.fallback(view).filter(|wish| wish.to > from);
+        if rising.is_none() && asked.is_none() && step.is_none() && fallback.is_none() {
+            return None;
+        }
         let ripe = rising.as_ref().filter(|asking| asking.to > from).map(Asking::wish);
-        let step = guard::largest_step(&self.spec, view.guards, from).map(|(reading, to)| {
+        let step = step.map(|(reading, to)| {
             let (signal, limit) = (Arc::clone(&reading.signal), reading.limit);
             Wish { to, reason: Reason::Guard, trigger: Some(Trigger::Guard { signal, limit }) }
         });
-        let fallback = self.fallback(view).filter(|wish| wish.to > from);
-        let asked = view.asked.more(from).map(Wish::of_intent);
+        let asked = asked.map(Wish::of_intent);
         if let Some(wish) = Wish::largest([asked, ripe, step, fallback]) {
             if matches!(wish.reason, Reason::Metric | Reason::Panic) {
                 limits.extend(rising.and_then(|asking| asking.limit));

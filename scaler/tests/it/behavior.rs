@@ -363,6 +363,24 @@ fn the_three_windows_are_three_fields_and_each_says_that_it_bit() {
     );
 }
 
+/// Half of what is known is no recommendation: it must not hold a later scale-up back.
+#[test]
+fn what_an_unknown_metric_vetoes_is_not_remembered() {
+    let mut spec = prompt();
+    spec.metrics.push(MetricSpec::utilization("memory", 80));
+    let mut behavior = Behavior::default();
+    behavior.scale_up.stabilization_window = seconds(300);
+    spec.behavior = Some(behavior);
+    let mut decider = decider(spec);
+    for second in (0..600).step_by(15) {
+        let decision = decider.decide(&cpu(5, 5.0, at(second)), at(second)); // cpu asks for 1
+        assert_eq!(decision.reason, Reason::UnknownSignal);
+    }
+    let memory = crate::support::signal("memory", &[80.0; 5], at(600));
+    let decision = decider.decide(&cpu(5, 96.0, at(600)).signal(memory), at(600));
+    assert_eq!(decision.to, 8, "{decision}");
+}
+
 #[test]
 fn a_disabled_direction_stays_disabled_and_says_so() {
     let mut spec = prompt();

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use birl_scaler::{
-    Action, Change, Day, GlobalBrake, Limit, Mode, Observation, Reason, Replicas, ScaleIntent,
-    ScalerSpec, Schedule,
+    Action, Change, Day, Fallback, GlobalBrake, Limit, Mode, Observation, Reason, Replicas,
+    ScaleIntent, ScalerSpec, Schedule,
 };
 
 use crate::support::{ask, at, cpu, decider, prompt, seconds, step};
@@ -105,6 +105,38 @@ fn it_scales_to_zero_and_wakes_what_it_put_to_sleep() {
     assert_eq!((paused.to, paused.reason), (0, Reason::Paused));
     // And back to 1: it is listened to again.
     assert_eq!(decider.decide(&cpu(1, 99.0, at(75)), at(75)).to, 2);
+}
+
+/// Somebody woke it by hand, and put it to sleep again.
+#[test]
+fn a_sleep_that_somebody_else_ended_is_forgotten() {
+    let mut decider = decider(elastic());
+    assert_eq!(step(&mut decider, &cpu(1, 0.0, at(0)), at(0)), 0);
+    assert_eq!(decider.decide(&cpu(3, 60.0, at(15)), at(15)).to, 3);
+    let call = Observation::new(Replicas::ready(0)).intent(ScaleIntent::new("x", Change::By(1)));
+    assert_eq!(decider.decide(&call, at(30)).reason, Reason::Paused);
+}
+
+#[test]
+fn what_nobody_else_sets_is_never_paused_by_hand() {
+    let call = Observation::new(Replicas::ready(0)).intent(ScaleIntent::new("x", Change::By(1)));
+    let mut shared = decider(elastic());
+    assert_eq!(shared.decide(&call, at(0)).reason, Reason::Paused);
+    let mut own = decider(elastic()).with_sole_owner();
+    assert_eq!(own.decide(&call, at(0)).to, 1);
+}
+
+/// Nothing is known of a target that has nothing: a fallback is not about that.
+#[test]
+fn a_fallback_does_not_wake_a_target() {
+    let mut spec = elastic();
+    spec.fallback = Some(Fallback::new(5));
+    let mut decider = decider(spec);
+    assert_eq!(step(&mut decider, &cpu(1, 0.0, at(0)), at(0)), 0);
+    for second in (15..900).step_by(15) {
+        let none = Observation::new(Replicas::ready(0));
+        assert_eq!(decider.decide(&none, at(second)).to, 0);
+    }
 }
 
 #[test]
