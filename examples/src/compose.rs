@@ -11,6 +11,7 @@ mod names;
 mod serve;
 mod sizes;
 mod story;
+mod told;
 
 pub(crate) use build::{Built, build};
 pub(crate) use core::Core;
