@@ -12,6 +12,7 @@ mod serve;
 mod signals;
 mod sizes;
 mod story;
+mod told;
 
 pub(crate) use build::{Built, build};
 pub(crate) use core::Core;

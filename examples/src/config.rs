@@ -209,13 +209,16 @@ pub(crate) struct VerifyConfig {
     /// How long the proof may take.
     #[serde(with = "duration")]
     pub(crate) within: Duration,
+    /// Whether the alert of the rule that asks for a change must have been delivered, too.
+    pub(crate) told: bool,
     /// Whether a change that is not proven becomes an alert (`ScalingNotVerified`, on the routes).
     pub(crate) alert: bool,
 }
 
 impl Default for VerifyConfig {
     fn default() -> Self {
-        Self { instance: instance(), source: None, within: Duration::from_secs(30), alert: true }
+        let within = Duration::from_secs(30);
+        Self { instance: instance(), source: None, within, told: false, alert: true }
     }
 }
 

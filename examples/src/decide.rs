@@ -7,6 +7,7 @@ mod show;
 use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use birl_scaler::{
@@ -32,7 +33,7 @@ pub(crate) fn decide(args: &Decide) -> Result<(), Failure> {
         return Err(Failure::input("no scaler\n  = help: name it: `birl decide scaler.yaml`"));
     };
     let spec = load::spec(scaler, args.name.as_deref())?;
-    let target = spec.target_ref.name.clone();
+    let target = Arc::clone(&spec.target_ref.name);
     let before = match (&args.state, &args.log) {
         (Some(path), _) => read_state(path)?,
         (None, Some(folder)) => last_state(folder, &target).map_err(Failure::input)?,

@@ -13,15 +13,18 @@ use crate::verify::VerifierConfig;
 /// How many names a sentence lists before it only counts.
 const NAMES: usize = 8;
 
-/// How long before a change its alert may have been told.
+/// How long before a change its alert may have been raised.
 const ALERT_AGE: Duration = Duration::from_secs(3600);
 
-/// Somebody was told.
+/// An alert that is on its way, or was told.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
-    /// Of what, by which way.
-    pub(crate) what: Arc<str>,
+pub(crate) struct Raised {
+    /// Which occurrence.
+    pub(crate) id: Arc<str>,
+    /// When it was raised last.
     pub(crate) at: SystemTime,
+    /// To whom it was told first, and when.
+    pub(crate) told: Option<(Arc<str>, SystemTime)>,
 }
 
 /// The reading behind a change.
@@ -75,8 +78,8 @@ pub(crate) struct Pending {
     sooner: BTreeMap<LegName, SystemTime>,
     /// The reading that drove it, where the host told and there is one.
     read: Option<Read>,
-    /// Whether an alert must have been told, and which was.
-    alert: Option<Option<Told>>,
+    /// The alert that must have been told.
+    pub(crate) alert: Option<Raised>,
     platform: Option<Replicas>,
     /// Since when the platform reports the size as ready.
     ready_at: Option<SystemTime>,
@@ -92,11 +95,9 @@ impl Pending {
     pub(crate) fn new(
         decision: &Decision,
         seen: Option<&Observation>,
-        config: &VerifierConfig,
         until: SystemTime,
         sightings: &Sightings,
     ) -> Self {
-        let asked = matches!(decision.trigger, Some(Trigger::Intent { .. }));
         let mut pending = Self {
             id: decision.id,
             target: Arc::clone(&decision.target),
@@ -107,7 +108,7 @@ impl Pending {
             until,
             sooner: BTreeMap::new(),
             read: seen.and_then(|seen| read(decision, seen)),
-            alert: (config.alert && asked).then_some(None),
+            alert: None,
             platform: None,
             ready_at: None,
             counter: None,
@@ -127,13 +128,11 @@ impl Pending {
         self.sooner = sooner.filter(|(_, until)| *until < self.until).collect();
     }
 
-    /// Somebody was told of an alert; the first one counts.
-    pub(crate) fn alert(&mut self, told: &Told) {
-        let since = self.since.checked_sub(ALERT_AGE).unwrap_or(self.since);
-        if let Some(alert @ None) = &mut self.alert
-            && told.at >= since
-        {
-            *alert = Some(told.clone());
+    /// The alert raised last; it is behind a change that an intent asked for soon after.
+    pub(crate) fn raised(&mut self, decision: &Decision, alert: &Raised) {
+        let asked = matches!(decision.trigger, Some(Trigger::Intent { .. }));
+        if asked && elapsed(alert.at, self.since) <= ALERT_AGE {
+            self.alert = Some(alert.clone());
         }
     }
 
@@ -178,7 +177,7 @@ impl Pending {
         let now = now.min(self.until);
         let mut legs = Vec::with_capacity(6);
         legs.extend(self.read.as_ref().map(Read::leg));
-        legs.extend(self.alert.as_ref().map(|told| alert_leg(told.as_ref())));
+        legs.extend(self.alert.as_ref().map(Raised::leg));
         legs.push(self.platform_leg());
         if config.counter {
             legs.push(self.counter_leg());
@@ -315,10 +314,12 @@ fn leg(name: LegName, at: Option<SystemTime>, evidence: String) -> Leg {
     Leg { name, ok: at.is_some(), contradicted: false, at, until: None, evidence }
 }
 
-fn alert_leg(told: Option<&Told>) -> Leg {
-    match told {
-        Some(Told { what, at }) => leg(LegName::Alert, Some(*at), format!("told: {what}")),
-        None => leg(LegName::Alert, None, "nobody was told of the alert behind it".to_owned()),
+impl Raised {
+    fn leg(&self) -> Leg {
+        match &self.told {
+            Some((way, at)) => leg(LegName::Alert, Some(*at), format!("told: {way}")),
+            None => leg(LegName::Alert, None, "nobody was told of the alert behind it".to_owned()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::decision::Decision;
-use crate::evidence::{Pending, Sightings, Told};
+use crate::evidence::{Pending, Raised, Sightings};
 use crate::signal::{Observation, Replicas};
 use crate::timestamp::later;
 use crate::verification::{LegName, Verdict, Verification};
@@ -17,9 +17,6 @@ use crate::verification::{LegName, Verdict, Verification};
 pub struct VerifierConfig {
     /// Whether the counter of scaling actions must be seen to move; on by default.
     pub counter: bool,
-    /// Whether the alert behind a change must have been told to somebody, for changes that an
-    /// intent asked for; off by default, for hosts that have no alerts.
-    pub alert: bool,
     /// Legs that must hold sooner than the rest, counted from when the change is expected.
     pub within: BTreeMap<LegName, Duration>,
     /// A text that must show in the log, `{replicas}` standing for the size, such as
@@ -38,7 +35,6 @@ impl Default for VerifierConfig {
     fn default() -> Self {
         Self {
             counter: true,
-            alert: false,
             within: BTreeMap::new(),
             text: None,
             quiet: Duration::from_secs(5),
@@ -92,8 +88,8 @@ pub struct Verifier {
 #[derive(Debug, Clone, Default)]
 struct Followed {
     sightings: Sightings,
-    /// The alert that was told last.
-    alert: Option<Told>,
+    /// The alert that was raised last.
+    alert: Option<Raised>,
     pending: Option<Pending>,
 }
 
@@ -135,7 +131,7 @@ impl Verifier {
             leg: LegName::PlatformReady,
             why: format!("the target refused: {error}"),
         };
-        let lost = Pending::new(decision, None, &self.config, now, &Sightings::default());
+        let lost = Pending::new(decision, None, now, &Sightings::default());
         self.settle(lost.conclude(Vec::new(), verdict, now));
     }
 
@@ -153,15 +149,15 @@ impl Verifier {
         if self.followed(&decision.target).is_none() {
             let most = self.config.max_targets;
             let why = format!("already following {most} targets, the most allowed");
-            let lost = Pending::new(decision, seen, &self.config, until, &Sightings::default());
+            let lost = Pending::new(decision, seen, until, &Sightings::default());
             self.settle(lost.conclude(Vec::new(), Verdict::Unchecked { why }, now));
             return;
         }
         let Some(followed) = self.targets.get_mut(&decision.target) else { return };
-        let mut pending = Pending::new(decision, seen, &self.config, until, &followed.sightings);
+        let mut pending = Pending::new(decision, seen, until, &followed.sightings);
         pending.expected(&self.config, now);
         if let Some(alert) = &followed.alert {
-            pending.alert(alert);
+            pending.raised(decision, alert);
         }
         if let Some(older) = followed.pending.replace(pending) {
             let legs = older.legs(&self.config, &followed.sightings, now);
@@ -193,23 +189,27 @@ impl Verifier {
         }
     }
 
-    /// An alert about what drives `target` was told to somebody at `at`; `what` names both. Where
-    /// [`VerifierConfig::alert`] asks for it, one of the hour before a change counts as well: of an
-    /// episode that goes on nobody is told again.
-    pub fn alert_told(&mut self, target: &str, what: &str, at: SystemTime) {
-        if !self.config.alert {
-            return;
-        }
+    /// An alert about what drives `target` is on its way: a change that an intent asks for within
+    /// the hour must see it told. `id` names the occurrence; raised again, it stays told.
+    pub fn alert_raised(&mut self, target: &str, id: &str, at: SystemTime) {
         let Some(followed) = self.followed(target) else {
             self.dropped += 1;
             return;
         };
-        let told = Told { what: Arc::from(what), at };
-        if let Some(pending) = &mut followed.pending {
-            pending.alert(&told);
+        match &mut followed.alert {
+            Some(same) if *same.id == *id => same.at = same.at.max(at),
+            other => *other = Some(Raised { id: Arc::from(id), at, told: None }),
         }
-        if followed.alert.as_ref().is_none_or(|last| last.at <= at) {
-            followed.alert = Some(told);
+    }
+
+    /// The alert `id` was told to somebody at `at`; `way` says to whom, and how.
+    pub fn alert_told(&mut self, target: &str, id: &str, way: &str, at: SystemTime) {
+        let Some(followed) = self.targets.get_mut(target) else { return };
+        let pending = followed.pending.as_mut().and_then(|pending| pending.alert.as_mut());
+        for alert in followed.alert.iter_mut().chain(pending) {
+            if *alert.id == *id && alert.told.is_none() {
+                alert.told = Some((Arc::from(way), at));
+            }
         }
     }
 

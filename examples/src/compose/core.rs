@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use birl_logsource::{Batch, LogEntry};
-use birl_router::{Alert, DeliveryReport, Notification, Router};
+use birl_router::{Alert, DeliveryReport, DeliveryResult, Notification, Router};
 use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
 use birl_scaler::{Decision, Replicas, ScaleIntent, Signal};
 
 use super::fleet::Fleet;
 use super::story::Story;
+use super::told::Told;
 use crate::config::Mode;
 
 /// What the shell is asked to do; empty while observing.
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     router: Option<Router>,
     fleet: Fleet,
     story: Story,
+    told: Told,
 }
 
 impl Core {
@@ -53,6 +55,7 @@ impl Core {
             router,
             fleet,
             story,
+            told: Told::default(),
         }
     }
 
@@ -84,7 +87,7 @@ impl Core {
         let mut effects = self.consequences(firings, now);
         if let Some(router) = &mut self.router {
             let notifications = router.tick(now);
-            effects.notifications.extend(self.story.notify(self.mode, notifications));
+            self.announce(notifications, &mut effects);
         }
         if decide {
             let decisions = self.fleet.decide(now);
@@ -95,12 +98,19 @@ impl Core {
         effects
     }
 
+    /// Hands notifications on: everything, or nothing while observing.
+    fn announce(&mut self, notifications: Vec<Notification>, effects: &mut Effects) {
+        let notifications = self.story.notify(self.mode, notifications);
+        notifications.iter().for_each(|notification| self.told.sent(notification));
+        effects.notifications.extend(notifications);
+    }
+
     /// Tells of what went wrong with the scaling itself, on the routes.
     fn alarm(&mut self, effects: &mut Effects, now: SystemTime) {
         for alarm in self.fleet.take_alarms() {
             let Some(router) = &mut self.router else { continue };
             let routed = router.route(alarm.into_alert(), now);
-            effects.notifications.extend(self.story.notify(self.mode, routed.notifications));
+            self.announce(routed.notifications, effects);
         }
     }
 
@@ -125,6 +135,12 @@ impl Core {
         now: SystemTime,
     ) -> Vec<Notification> {
         self.story.delivered(report);
+        if report.result == DeliveryResult::Delivered {
+            let way = format!("{} by {}", report.receiver, report.endpoint);
+            for (target, episode) in self.told.delivered(&report.notification_id) {
+                self.fleet.alert_told(&target, &episode, &way, now);
+            }
+        }
         let reported =
             self.router.as_mut().map(|router| router.report(report, now)).unwrap_or_default();
         if let Some(dead) = &reported.dead_letter {
@@ -178,16 +194,22 @@ impl Core {
             if firing.withheld.is_some() {
                 continue;
             }
-            if let Some(router) = &mut self.router {
-                for alert in Alert::from_firing(&firing) {
-                    let routed = router.route(alert, now);
-                    self.story.routed(&firing, &routed);
-                    effects
-                        .notifications
-                        .extend(self.story.notify(self.mode, routed.notifications));
+            let intents = ScaleIntent::from_firing(&firing);
+            for alert in Alert::from_firing(&firing) {
+                let Some(router) = &mut self.router else { break };
+                if !intents.is_empty() {
+                    let targets: Vec<_> =
+                        intents.iter().map(|(target, _)| Arc::clone(target)).collect();
+                    for target in &targets {
+                        self.fleet.alert_raised(target, &alert.episode, now);
+                    }
+                    self.told.raised(&alert.episode, targets);
                 }
+                let routed = router.route(alert, now);
+                self.story.routed(&firing, &routed);
+                self.announce(routed.notifications, &mut effects);
             }
-            for (target, intent) in ScaleIntent::from_firing(&firing) {
+            for (target, intent) in intents {
                 if let Err(refusal) = self.fleet.intend(&target, intent) {
                     self.story.refused(&firing, &target, refusal);
                 }
@@ -317,6 +339,41 @@ mod tests {
         );
         let told = scale(3, 5, now + Duration::from_secs(100), true);
         assert!(matches!(told[..], [(false, _)]), "{told:?}");
+    }
+
+    /// The whole loop, metric → alert → scale → log: with `told`, the alert must have arrived.
+    #[test]
+    fn a_proof_can_ask_whether_anybody_was_told() {
+        let run = |delivered: bool| {
+            let (mut core, now) = core(Mode::Act);
+            let both = "rules: [{name: e, when: level == 'error', by: [id], \
+                        then: [\"notify('team')\", \"scale('api', '+2')\"]}]";
+            core.on_rules(Arc::new(RuleSet::from_yaml("rules.yaml", both).unwrap()));
+            let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
+            let verify = VerifyConfig { told: true, alert: false, ..VerifyConfig::default() };
+            core.fleet.add("api", decider, Vec::new(), verify, Some(Replicas::ready(1)));
+            let routes = "route: {receiver: team, group_wait: 0s}\n\
+                          receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+            let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+            core.router = Some(Router::new(config).unwrap());
+            let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":1}\n", now), now);
+            core.on_applying(&effects.decisions[0]);
+            core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
+            let soon = now + Duration::from_secs(1);
+            let sent = core.on_tick(soon, false).notifications;
+            let sent: Vec<_> = effects.notifications.iter().chain(&sent).collect();
+            assert_eq!(sent.len(), 1, "{sent:?}");
+            if delivered {
+                let report = DeliveryReport::delivered(sent[0], Duration::ZERO, soon);
+                core.on_delivery(&report, soon);
+            }
+            let lines = (0..3).map(|n| format!("{{\"instance\":\"worker-{n}\"}}\n"));
+            core.on_batch(&batch(&lines.collect::<String>(), soon), soon);
+            core.on_tick(now + Duration::from_secs(31), false);
+            core.fleet.verdicts()
+        };
+        assert_eq!(run(true), (1, 0));
+        assert_eq!(run(false), (0, 1), "nobody was told of the alert behind it");
     }
 
     /// Forged lines that match a scale rule: replicas stay within the brake, and somebody is told.

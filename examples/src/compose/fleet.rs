@@ -135,6 +135,18 @@ impl Fleet {
         }
     }
 
+    /// An alert is on its way whose rule asks for a change of `target`.
+    pub(crate) fn alert_raised(&mut self, target: &str, episode: &str, now: SystemTime) {
+        if self.scalers.get(target).is_some_and(|scaler| scaler.verify.told) {
+            self.verifier.alert_raised(target, episode, now);
+        }
+    }
+
+    /// That alert was delivered.
+    pub(crate) fn alert_told(&mut self, target: &str, episode: &str, way: &str, now: SystemTime) {
+        self.verifier.alert_told(target, episode, way, now);
+    }
+
     /// Queues what a rule asks for.
     pub(crate) fn intend(&mut self, target: &str, intent: ScaleIntent) -> Result<(), Refusal> {
         let scaler = self.scalers.get_mut(target).ok_or(Refusal::UnknownTarget)?;
@@ -257,6 +269,12 @@ impl Fleet {
     /// What somebody is to be told.
     pub(crate) fn take_alarms(&mut self) -> Vec<Alarm> {
         std::mem::take(&mut self.alarms)
+    }
+
+    /// How many changes were proven, and proven in part.
+    #[cfg(test)]
+    pub(crate) fn verdicts(&self) -> (u64, u64) {
+        (self.metrics.verifications("verified"), self.metrics.verifications("partial"))
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {

@@ -423,8 +423,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let all = entries(200);
         let disk = Small::of(20_000);
-        let mut options = RecorderOptions::default();
-        options.retry = Duration::from_millis(1);
+        let retry = Duration::from_millis(1);
+        let options = RecorderOptions { retry, ..RecorderOptions::default() };
         let recorder = DecisionRecorder::start(open(&disk, folder.path()), options).unwrap();
         let patience = Duration::from_secs(30);
         for tick in all.chunks(10) {
@@ -452,10 +452,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let all = entries(100);
         let disk = Small::of(0);
-        let mut options = RecorderOptions::default();
-        options.retry = Duration::from_millis(1);
-        options.max_batch = 5;
-        options.max_bytes = lines(&all[90..]).iter().map(DecisionLine::size).sum();
+        let options = RecorderOptions {
+            max_bytes: lines(&all[90..]).iter().map(DecisionLine::size).sum(),
+            max_batch: 5,
+            retry: Duration::from_millis(1),
+        };
         let recorder = DecisionRecorder::start(open(&disk, folder.path()), options).unwrap();
         for entry in &all {
             recorder.record([entry.clone()]);

@@ -1,9 +1,10 @@
 //! Scaling by a command: what it is told, what it says, and when it does not end.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use birl_scaler::{CommandTarget, CommandTargetBuilder, ErrorKind, Replicas, ScaleTarget};
+use tokio::time::Instant;
 
 use crate::support::{at, decision};
 

@@ -145,17 +145,23 @@ fn the_reading_behind_a_change_must_be_fresh() {
 
 #[test]
 fn the_alert_behind_a_change_must_have_been_told() {
-    let run = |told: Option<u64>| {
+    let run = |raised: Option<u64>, told: Option<u64>| {
         let mut config = VerifierConfig::default();
-        config.alert = true;
         config.within.insert(LegName::Alert, seconds(10));
         let mut verifier = Verifier::new(config);
-        if let Some(second) = told.filter(|second| *second < 5000) {
-            verifier.alert_told("workers", "rule slow, to pager", at(second));
+        if let Some(second) = raised {
+            verifier.alert_raised("workers", "slow/1", at(second));
+        }
+        let mut told = told.map(|second| (second, at(second)));
+        if let Some((_, at)) = told.take_if(|(second, _)| *second < 5000) {
+            verifier.alert_told("workers", "slow/1", "rule slow to pager", at);
+            // An episode that goes on is raised again, and nobody is told again.
+            verifier.alert_raised("workers", "slow/1", crate::support::at(4990));
         }
         verifier.expect(&decision("workers", 1, 3, at(5000)), seconds(30), at(5000));
-        if let Some(second) = told.filter(|second| *second >= 5000) {
-            verifier.alert_told("workers", "rule slow, to pager", at(second));
+        if let Some((_, at)) = told {
+            verifier.alert_told("workers", "another/1", "rule another to pager", at);
+            verifier.alert_told("workers", "slow/1", "rule slow to pager", at);
         }
         all_but_instances(&mut verifier, 3, 5001);
         for n in 1..=3 {
@@ -165,13 +171,26 @@ fn the_alert_behind_a_change_must_have_been_told() {
         let done = settled(&verifications).unwrap();
         (done.verdict.as_str(), done.verdict.leg(), done.legs[0].evidence.clone())
     };
-    assert_eq!(run(Some(5002)).0, "verified");
-    assert_eq!(run(Some(3000)), ("verified", None, "told: rule slow, to pager".to_owned()));
-    assert_eq!(run(Some(1000)).0, "partial", "that was another night");
-    assert_eq!(run(Some(5011)).0, "partial", "this leg had ten seconds");
-    let (verdict, leg, why) = run(None);
+    assert_eq!(
+        run(Some(5000), Some(5002)),
+        ("verified", None, "told: rule slow to pager".to_owned())
+    );
+    assert_eq!(run(Some(3000), Some(3001)).0, "verified");
+    assert_eq!(run(Some(5000), Some(5011)).0, "partial", "this leg had ten seconds");
+    let (verdict, leg, why) = run(Some(5000), None);
     assert_eq!((verdict, leg), ("partial", Some(LegName::Alert)));
     assert_eq!(why, "nobody was told of the alert behind it");
+    assert_eq!(run(Some(1000), None).0, "verified", "that was another night's alert");
+    assert_eq!(run(None, None).0, "verified", "a rule that tells nobody has no such leg");
+
+    // A metric's change has no alert behind it, whatever else was raised.
+    let mut verifier = Verifier::default();
+    verifier.alert_raised("workers", "slow/1", at(0));
+    let by_metric = crate::support::decider(crate::support::prompt())
+        .decide(&crate::support::cpu(1, 90.0, at(0)), at(0));
+    verifier.expect(&by_metric, seconds(30), at(0));
+    let verifications = verifier.tick(at(30));
+    assert!(settled(&verifications).unwrap().legs.iter().all(|leg| leg.name != LegName::Alert));
 }
 
 #[test]

@@ -133,7 +133,8 @@ impl World {
                 if self.intruders > 0 {
                     (self.intruders, self.version) = (self.intruders - 1, self.version + 1);
                 }
-                if body["metadata"]["resourceVersion"] != Value::from(self.version.to_string()) {
+                let version = Value::from(self.version.to_string());
+                if body["metadata"]["resourceVersion"] != version {
                     return refusal(409, "Conflict");
                 }
                 self.version += 1;
