@@ -27,6 +27,7 @@ mod rules_json_line;
 mod rules_threads;
 mod scale;
 mod setup;
+mod statsd;
 mod steady;
 mod subject;
 
@@ -40,7 +41,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 26] = [
+const ALL: [(&str, Measure); 27] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -66,6 +67,7 @@ const ALL: [(&str, Measure); 26] = [
     ("decisions_threads", |_| alerts::threads()),
     ("endpoint", |_| endpoint::measure()),
     ("decide", |_| decide::measure()),
+    ("statsd", |_| statsd::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];
 

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -29,6 +29,10 @@ const MAX_PACKET: usize = 8192;
 
 /// The longest that a UDP packet can be.
 const PACKET_CEILING: usize = 65_535;
+
+/// Where packets come over UDP faster than they are read, so long is waited for more of them: being
+/// woken costs more than a packet. A Unix socket holds few, and its senders would wait, too.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// After so many batches from one socket the next one is looked at.
 const TURN: usize = 16;
@@ -255,6 +259,7 @@ fn receive(
         if ready.next() == Some(true) {
             return Ok(());
         }
+        let (mut over_udp, mut over_unix) = (0, 0);
         for ((socket, dropped), _) in
             sockets.iter().zip(&mut dropped).zip(ready).filter(|(_, ready)| *ready)
         {
@@ -263,7 +268,12 @@ fn receive(
                     statsd.give_way();
                     let mut aggregator = statsd.writer();
                     let now = SystemTime::now();
+                    let brought = match socket {
+                        Socket::Udp(_) => &mut over_udp,
+                        Socket::Unix(_) => &mut over_unix,
+                    };
                     for datagram in datagrams {
+                        *brought += 1;
                         if let Some(so_far) = datagram.dropped {
                             let more = so_far.wrapping_sub(*dropped);
                             *dropped = so_far;
@@ -280,6 +290,9 @@ fn receive(
                     break;
                 }
             }
+        }
+        if over_udp > 1 && over_unix == 0 {
+            std::thread::sleep(PAUSE);
         }
     }
 }
