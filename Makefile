@@ -33,7 +33,7 @@ unit:
 	for lib in $(LIBS); do $(CARGO) test -p $$lib || exit 1; done
 
 real:
-	$(CARGO) test -p birl-logsource -p birl-router --features real-parts --test real
+	$(CARGO) test -p birl-logsource -p birl-router -p birl-scaler --features real-parts --test real
 
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
