@@ -27,6 +27,8 @@ mod aggregator;
 #[cfg(target_os = "linux")]
 mod batch;
 mod budget;
+#[cfg(feature = "prometheus")]
+mod collector;
 mod counts;
 mod distinct;
 mod line;
@@ -40,6 +42,8 @@ mod source;
 mod watch;
 
 pub use aggregator::{Aggregator, Limits, WatchId};
+#[cfg(feature = "prometheus")]
+pub use collector::StatsdMetrics;
 pub use counts::Counts;
 pub use line::{Kind, Line, Parsed, Value, lines, parse};
 #[cfg(target_os = "linux")]

@@ -36,16 +36,17 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
         }
     }
     let filled: Vec<_> = filled.into_iter().map(String::into_bytes).collect();
-    let figure = |name, packets: &[Vec<u8>], rounds: usize| -> anyhow::Result<Figure> {
+    let figure = |name, packets: &[Vec<u8>], count: usize, least| -> anyhow::Result<Figure> {
         let of_packet = lines.len() as f64 / packets.len() as f64;
         let rounds: anyhow::Result<Vec<_>> =
-            (0..ROUNDS).map(|_| Ok((ours(packets, rounds)?, bare(packets)? * of_packet))).collect();
+            (0..ROUNDS).map(|_| Ok((ours(packets, count)?, bare(packets)? * of_packet))).collect();
         let reference = "bare recvmmsg of the same packets";
-        Ok(Figure::of_rounds(name, "line/s", reference, Target::RatioAtLeast(0.3), &rounds?))
+        Ok(Figure::of_rounds(name, "line/s", reference, Target::RatioAtLeast(least), &rounds?))
     };
     Ok(vec![
-        figure("statsd", &single, PACKETS)?,
-        figure("statsd (full packets)", &filled, PACKETS / 10)?,
+        figure("statsd", &single, PACKETS, 0.3)?,
+        // Here the kernel does once what the listener does for every line.
+        figure("statsd (full packets)", &filled, PACKETS / 10, 0.1)?,
     ])
 }
 

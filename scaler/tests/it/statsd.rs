@@ -389,6 +389,29 @@ fn a_watch_says_what_is_wrong_with_it() {
     assert!(serde_json::from_str::<Watch>(&text.replace("window", "windows")).is_err());
 }
 
+#[test]
+fn what_came_of_every_line_can_be_scraped() {
+    let statsd = Statsd::default();
+    let registry = prometheus::Registry::new();
+    registry.register(Box::new(statsd.metrics())).unwrap();
+    let _signal = statsd.signal(Watch::new("a", "a", Statistic::P99)).unwrap();
+    statsd.packet(b"a:1|ms\nb:1|c\na:1|x\na:2|d", at(0));
+    statsd.packet(b"_sc|db|0", at(0));
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    for line in [
+        "birl_scaler_statsd_packets_total{outcome=\"read\"} 2",
+        "birl_scaler_statsd_packets_total{outcome=\"dropped_by_kernel\"} 0",
+        "birl_scaler_statsd_lines_total{outcome=\"taken\"} 2",
+        "birl_scaler_statsd_lines_total{outcome=\"unwatched\"} 1",
+        "birl_scaler_statsd_lines_total{outcome=\"service_check\"} 1",
+        "birl_scaler_statsd_lines_total{outcome=\"unknown_type\"} 1",
+        "birl_scaler_statsd_held{what=\"series\"} 1",
+        "birl_scaler_statsd_held{what=\"bytes\"} 512",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line} in\n{text}");
+    }
+}
+
 /// Lines that mean something, and some that do not.
 fn a_line() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec!["c", "g", "t", "s", "t", "x", ""]);
