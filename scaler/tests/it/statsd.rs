@@ -452,7 +452,7 @@ proptest! {
     #[test]
     fn it_tells_what_its_twin_tells(steps in prop::collection::vec(
         (prop::sample::select(vec![0, 10, 900, 5_000, 10_000, 29_000, 61_000, 90_000, 121_000, 700_000]),
-         prop::collection::vec(a_line(), 0..8)), 1..40,
+         prop::collection::vec(a_line(), 0..8)), 1..24,
     )) {
         let mut pair = Pair::new();
         for (wait, lines) in steps {
