@@ -10,10 +10,11 @@ use foldhash::fast::RandomState;
 use super::budget::Budget;
 use super::counts::Counts;
 use super::line::{Line, Parsed, lines, parse};
+use super::loss::{Loss, Traffic};
 use super::refused::Refused;
 use super::ring::{Nanos, nanos};
 use super::series::{Room, Rule, Series};
-use super::watch::Watch;
+use super::watch::{Statistic, Watch};
 use crate::duration;
 use crate::error::{Error, ErrorKind};
 use crate::milli::Milli;
@@ -80,6 +81,7 @@ struct Watched {
     instances: HashMap<Arc<str>, Series, RandomState>,
     /// How many series those are.
     series: usize,
+    loss: Loss,
     last: Option<Nanos>,
 }
 
@@ -139,7 +141,8 @@ impl Aggregator {
         self.next += 1;
         self.by_metric.entry(Arc::clone(&watch.metric)).or_default().push(id);
         let (rule, instances) = (Rule::new(watch), HashMap::default());
-        let watched = Watched { rule, instances, series: 0, last: None };
+        let loss = Loss::default();
+        let watched = Watched { rule, instances, series: 0, loss, last: None };
         self.watches.insert(id, watched);
         Ok(id)
     }
@@ -174,7 +177,9 @@ impl Aggregator {
         self.packet(beginning.get(..whole).unwrap_or_default(), now);
     }
 
-    /// Counts packets that never came, since the kernel had no room for them.
+    /// Counts packets that never came, since the kernel had no room for them. What they held is
+    /// reckoned into rates and counts of the time, as if every other packet had told a little more;
+    /// where more were lost than came, those are Unknown.
     pub fn dropped(&mut self, packets: u64) {
         self.counts.dropped += packets;
     }
@@ -216,6 +221,7 @@ impl Aggregator {
             };
             let before = watched.series;
             let recorded = watched.record(line, &room, now);
+            watched.loss.note(Traffic::of(&self.counts), watched.rule.cut.part(now));
             self.series = self.series + watched.series - before;
             if outcome != Some(Ok(())) {
                 outcome = Some(recorded);
@@ -238,7 +244,7 @@ impl Aggregator {
         let (now, before) = (nanos(now), watched.series);
         watched.forget(now);
         self.series = self.series + watched.series - before;
-        watched.signal(now)
+        watched.signal(Traffic::of(&self.counts), now)
     }
 
     /// What came in and what became of it.
@@ -311,19 +317,32 @@ impl Watched {
         self.series = self.instances.values().map(Series::count).sum();
     }
 
-    fn signal(&self, now: Nanos) -> Result<Signal, Fault> {
+    fn signal(&self, traffic: Traffic, now: Nanos) -> Result<Signal, Fault> {
         let Watch { signal, max_age, .. } = &self.rule.watch;
         let speaks = |series: &&Series| !series.is_silent(&self.rule, now);
         let newest = self.instances.values().filter(speaks).map(Series::last).max();
         let Some(at) = newest else {
             return Err(Fault::new(FaultKind::Empty, Silence(self, now).to_string()));
         };
+        // How often each packet that came must count, so that those that were lost are counted, too.
+        let factor = match self.rule.watch.statistic {
+            Statistic::Rate | Statistic::Count | Statistic::Cardinality => {
+                self.loss.factor(traffic, self.rule.cut.part(now))
+            }
+            _ => Some(1.0),
+        };
+        // A member that was lost is another than those that came, or one of them.
+        let factor = factor.map(|factor| match self.rule.watch.statistic {
+            Statistic::Cardinality => 1.0,
+            _ => factor,
+        });
+        let value = |series: &Series| Milli::from_f64(series.value(&self.rule, now)? * factor?);
         let mut samples: Vec<_> = self
             .instances
             .iter()
             .map(|(instance, series)| Sample {
                 instance: Arc::clone(instance),
-                value: series.value(&self.rule, now).and_then(Milli::from_f64),
+                value: value(series),
             })
             .collect();
         samples.sort_unstable_by(|one, other| one.instance.cmp(&other.instance));

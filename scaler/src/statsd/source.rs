@@ -1,7 +1,7 @@
 //! An aggregator that a listener feeds and signals are read from.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ struct Shared {
     /// Who waits to read. The listener lets them in between two batches: a lock alone would not.
     waiting: AtomicUsize,
     /// Why the listener ended, if it did by itself.
-    ended: OnceLock<Fault>,
+    ended: Mutex<Option<Fault>>,
 }
 
 /// One signal that services report over StatsD. Dropping it ends its watch.
@@ -41,7 +41,7 @@ impl Statsd {
         Self(Arc::new(Shared {
             aggregator: Mutex::new(Aggregator::new(limits)),
             waiting: AtomicUsize::new(0),
-            ended: OnceLock::new(),
+            ended: Mutex::new(None),
         }))
     }
 
@@ -96,9 +96,14 @@ impl Statsd {
         }
     }
 
+    /// Says why the listener has ended, or that there is one again.
     #[cfg(target_os = "linux")]
-    pub(super) fn end(&self, why: Fault) {
-        let _first = self.0.ended.set(why);
+    pub(super) fn set_ended(&self, why: Option<Fault>) {
+        *self.ended() = why;
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Option<Fault>> {
+        self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,9 +126,11 @@ impl SignalSource for StatsdSignal {
     /// Those of [`Aggregator::read`]; [`FaultKind::Unreachable`] where the listener has ended.
     async fn read(&self, now: SystemTime) -> Result<Signal, Fault> {
         let read = self.statsd.reader().read(self.id, now);
-        match (read, self.statsd.0.ended.get()) {
-            (Err(fault), Some(ended)) if fault.kind() == FaultKind::Empty => Err(ended.clone()),
-            (read, _) => read,
+        match read {
+            Err(fault) if fault.kind() == FaultKind::Empty => {
+                Err(self.statsd.ended().clone().unwrap_or(fault))
+            }
+            read => read,
         }
     }
 }

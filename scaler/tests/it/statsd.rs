@@ -161,6 +161,37 @@ fn a_counter_is_a_rate_over_its_window_and_sample_rates_are_reckoned_in() {
 }
 
 #[test]
+fn load_that_the_kernel_dropped_does_not_look_like_load_that_went_away() {
+    let mut statsd = Aggregator::new(Limits::default());
+    let mut watch = |name, statistic| statsd.watch(Watch::new(name, name, statistic)).unwrap();
+    let rate = watch("orders", Statistic::Rate);
+    let [count, p99] = [Statistic::Count, Statistic::P99].map(|one| watch("took", one));
+    let mut values = |dropped: u64, seconds: std::ops::Range<u64>| {
+        for second in seconds.clone() {
+            for _ in 0..10 {
+                statsd.packet(b"orders:1|c\ntook:50|ms", at(second));
+            }
+            statsd.dropped(dropped);
+        }
+        [rate, count, p99].map(|id| value(&mut statsd, id, at(seconds.end - 1)))
+    };
+    let near = |told: Option<f64>, truth: f64| {
+        assert!(told.is_some_and(|told| (told / truth - 1.0).abs() < 0.03), "{told:?} for {truth}");
+    };
+    let [rate, count, _] = values(0, 0..120);
+    near(rate, 10.0);
+    near(count, 600.0);
+    let [rate, count, p99] = values(5, 120..240);
+    near(rate, 15.0);
+    near(count, 900.0);
+    assert_eq!(p99, Some(50.0));
+    let [rate, count, p99] = values(30, 240..360);
+    assert_eq!((rate, count), (None, None), "of four packets three were lost: nobody can tell");
+    assert_eq!(p99, Some(50.0));
+    near(values(0, 360..480)[0], 10.0);
+}
+
+#[test]
 fn a_gauge_is_its_last_value_and_changes_need_one() {
     let (mut statsd, id) = watching(Watch::new("waiting", "waiting", Statistic::Value));
     statsd.packet(b"waiting:+5|g", at(0));
