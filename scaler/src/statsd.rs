@@ -17,6 +17,9 @@
 //! * A rate that begins is taken over the time since its instance was first heard of, and not told
 //!   before a quarter of the window. A client that keeps lines back makes it come out too high at
 //!   first, never too low.
+//! * Packets that the kernel dropped (a flood, a thread that got no time) are counted, and reckoned into
+//!   rates and counts as a sample rate is: load that was not seen must not look like load that went
+//!   away. Where more were dropped than came, those are Unknown.
 //! * Only what is watched is kept, so that names nobody asked for take no room. Series, the bytes of
 //!   sketches and sets, packets and names are bounded ([`Limits`]); a window that found no room is
 //!   Unknown as a whole. Whatever is not taken in is counted, with the reason ([`Counts`]).
@@ -27,11 +30,14 @@ mod aggregator;
 #[cfg(target_os = "linux")]
 mod batch;
 mod budget;
+#[cfg(feature = "prometheus")]
+mod collector;
 mod counts;
 mod distinct;
 mod line;
 #[cfg(target_os = "linux")]
 mod listener;
+mod loss;
 mod refused;
 mod ring;
 mod series;
@@ -40,6 +46,8 @@ mod source;
 mod watch;
 
 pub use aggregator::{Aggregator, Limits, WatchId};
+#[cfg(feature = "prometheus")]
+pub use collector::StatsdMetrics;
 pub use counts::Counts;
 pub use line::{Kind, Line, Parsed, Value, lines, parse};
 #[cfg(target_os = "linux")]

@@ -28,6 +28,7 @@ mod rules_json_line;
 mod rules_threads;
 mod scale;
 mod setup;
+mod statsd;
 mod steady;
 mod subject;
 
@@ -41,7 +42,7 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 27] = [
+const ALL: [(&str, Measure); 29] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
@@ -69,6 +70,7 @@ const ALL: [(&str, Measure); 27] = [
     ("decide", |_| decide::measure()),
     ("decide_100k", |_| decide::many()),
     ("firing_to_scale", |setup| firing_to_scale::measure(setup.scale)),
+    ("statsd", |_| statsd::measure()),
     ("loop_latency", |setup| loop_latency::measure(setup.scale)),
 ];
 

@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use foldhash::fast::RandomState;
 
 use super::budget::Budget;
 use super::counts::Counts;
 use super::line::{Line, Parsed, lines, parse};
+use super::loss::{Loss, Traffic};
 use super::refused::Refused;
-use super::ring::Cut;
-use super::series::{Room, Series};
-use super::watch::Watch;
+use super::ring::{Nanos, nanos};
+use super::series::{Room, Rule, Series};
+use super::watch::{Statistic, Watch};
 use crate::duration;
 use crate::error::{Error, ErrorKind};
 use crate::milli::Milli;
 use crate::signal::{Sample, Signal};
 use crate::source::{Fault, FaultKind};
-use crate::timestamp::elapsed;
 
 /// The most watches at once.
 const MAX_WATCHES: usize = 4096;
@@ -26,7 +28,7 @@ const MAX_WATCHES: usize = 4096;
 const LONGEST_INSTANCE: usize = 253;
 
 /// How often a full table is looked through for silent series.
-const SWEEP: Duration = Duration::from_secs(1);
+const SWEEP: Nanos = 1_000_000_000;
 
 /// How much an [`Aggregator`] may hold. Series exist for what is watched alone: a flood of names that
 /// nobody watches takes no room from anybody.
@@ -59,13 +61,13 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Aggregator {
     watches: BTreeMap<WatchId, Watched>,
-    by_metric: HashMap<Arc<str>, Vec<WatchId>>,
+    by_metric: HashMap<Arc<str>, Vec<WatchId>, RandomState>,
     next: u64,
     limits: Limits,
     budget: Budget,
     /// How many series there are.
     series: usize,
-    swept: Option<SystemTime>,
+    swept: Option<Nanos>,
     counts: Counts,
 }
 
@@ -75,12 +77,12 @@ pub struct WatchId(u64);
 
 #[derive(Debug)]
 struct Watched {
-    watch: Watch,
-    cut: Cut,
-    instances: HashMap<Arc<str>, Series>,
+    rule: Rule,
+    instances: HashMap<Arc<str>, Series, RandomState>,
     /// How many series those are.
     series: usize,
-    last: Option<SystemTime>,
+    loss: Loss,
+    last: Option<Nanos>,
 }
 
 impl Default for Limits {
@@ -110,7 +112,7 @@ impl Aggregator {
     pub fn new(limits: Limits) -> Self {
         Self {
             watches: BTreeMap::new(),
-            by_metric: HashMap::new(),
+            by_metric: HashMap::default(),
             next: 0,
             limits,
             budget: Budget::new(limits.bytes),
@@ -138,8 +140,9 @@ impl Aggregator {
         let id = WatchId(self.next);
         self.next += 1;
         self.by_metric.entry(Arc::clone(&watch.metric)).or_default().push(id);
-        let cut = Cut::new(watch.window);
-        let watched = Watched { watch, cut, instances: HashMap::new(), series: 0, last: None };
+        let (rule, instances) = (Rule::new(watch), HashMap::default());
+        let loss = Loss::default();
+        let watched = Watched { rule, instances, series: 0, loss, last: None };
         self.watches.insert(id, watched);
         Ok(id)
     }
@@ -148,10 +151,10 @@ impl Aggregator {
     pub fn unwatch(&mut self, id: WatchId) {
         let Some(gone) = self.watches.remove(&id) else { return };
         self.series -= gone.series;
-        if let Some(ids) = self.by_metric.get_mut(&gone.watch.metric) {
+        if let Some(ids) = self.by_metric.get_mut(&gone.rule.watch.metric) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
-                self.by_metric.remove(&gone.watch.metric);
+                self.by_metric.remove(&gone.rule.watch.metric);
             }
         }
     }
@@ -160,6 +163,7 @@ impl Aggregator {
     /// counted.
     pub fn packet(&mut self, packet: &[u8], now: SystemTime) {
         self.counts.packets += 1;
+        let now = nanos(now);
         for line in lines(packet) {
             self.line(line, now);
         }
@@ -173,12 +177,14 @@ impl Aggregator {
         self.packet(beginning.get(..whole).unwrap_or_default(), now);
     }
 
-    /// Counts packets that never came, since the kernel had no room for them.
+    /// Counts packets that never came, since the kernel had no room for them. What they held is
+    /// reckoned into rates and counts of the time, as if every other packet had told a little more;
+    /// where more were lost than came, those are Unknown.
     pub fn dropped(&mut self, packets: u64) {
         self.counts.dropped += packets;
     }
 
-    fn line(&mut self, line: &[u8], now: SystemTime) {
+    fn line(&mut self, line: &[u8], now: Nanos) {
         self.counts.lines += 1;
         let outcome = match parse(line) {
             Ok(Parsed::Metric(line)) => self.record(&line, now),
@@ -200,13 +206,13 @@ impl Aggregator {
     }
 
     /// What the watches made of it: taken if any took it; `None` where none is meant.
-    fn record(&mut self, line: &Line<'_>, now: SystemTime) -> Option<Result<(), Refused>> {
+    fn record(&mut self, line: &Line<'_>, now: Nanos) -> Option<Result<(), Refused>> {
         if self.series >= self.limits.series {
             self.sweep_at_times(now);
         }
         let mut outcome = None;
         for id in self.by_metric.get(line.name())? {
-            let Some(watched) = self.watches.get_mut(id).filter(|w| w.watch.fits(line)) else {
+            let Some(watched) = self.watches.get_mut(id).filter(|w| w.rule.watch.fits(line)) else {
                 continue;
             };
             let room = Room {
@@ -215,6 +221,7 @@ impl Aggregator {
             };
             let before = watched.series;
             let recorded = watched.record(line, &room, now);
+            watched.loss.note(Traffic::of(&self.counts), watched.rule.cut.part(now));
             self.series = self.series + watched.series - before;
             if outcome != Some(Ok(())) {
                 outcome = Some(recorded);
@@ -234,10 +241,10 @@ impl Aggregator {
         let Some(watched) = self.watches.get_mut(&id) else {
             return Err(Fault::new(FaultKind::Unsupported, "this StatsD signal is not watched"));
         };
-        let before = watched.series;
+        let (now, before) = (nanos(now), watched.series);
         watched.forget(now);
         self.series = self.series + watched.series - before;
-        watched.signal(now)
+        watched.signal(Traffic::of(&self.counts), now)
     }
 
     /// What came in and what became of it.
@@ -257,8 +264,8 @@ impl Aggregator {
 
     /// Makes room, but not for every line: a flood of strangers would have everything looked through
     /// each time.
-    fn sweep_at_times(&mut self, now: SystemTime) {
-        let lately = |swept: SystemTime| elapsed(swept, now) < SWEEP && swept <= now;
+    fn sweep_at_times(&mut self, now: Nanos) {
+        let lately = |swept: Nanos| swept.abs_diff(now) < SWEEP;
         if self.swept.is_some_and(lately) {
             return;
         }
@@ -269,31 +276,31 @@ impl Aggregator {
 }
 
 impl Watched {
-    fn record(&mut self, line: &Line<'_>, room: &Room<'_>, now: SystemTime) -> Result<(), Refused> {
-        if !self.watch.statistic.is_of(line.kind()) {
+    fn record(&mut self, line: &Line<'_>, room: &Room<'_>, now: Nanos) -> Result<(), Refused> {
+        let Self { rule, instances, .. } = self;
+        if !rule.watch.statistic.is_of(line.kind()) {
             return Err(Refused::OtherType);
         }
-        let name = match &self.watch.instance {
+        let name = match &rule.watch.instance {
             Some(tag) => line.tag(tag).ok_or(Refused::NoInstance)?,
             None => "",
         };
-        let max_age = self.watch.max_age;
-        let known = self.instances.get_mut(name).filter(|series| !series.is_gone(max_age, now));
+        let known = instances.get_mut(name).filter(|series| !series.is_gone(rule, now));
         if let Some(series) = known {
             let before = series.count();
-            series.record(line, &self.watch, self.cut, room, now)?;
+            series.record(line, rule, room, now)?;
             self.series += series.count() - before;
         } else {
             let fits = !name.is_empty() && name.len() <= LONGEST_INSTANCE;
-            if self.watch.instance.is_some() && (!fits || name.contains(char::is_control)) {
+            if rule.watch.instance.is_some() && (!fits || name.contains(char::is_control)) {
                 return Err(Refused::BadInstance);
             }
             if room.series == 0 {
                 return Err(Refused::TooManySeries);
             }
-            let mut series = Series::new(self.watch.statistic, now);
-            series.record(line, &self.watch, self.cut, room, now)?;
-            let gone = self.instances.insert(name.into(), series);
+            let mut series = Series::new(rule.watch.statistic, now);
+            series.record(line, rule, room, now)?;
+            let gone = instances.insert(name.into(), series);
             self.series = self.series + 1 - gone.map_or(0, |gone| gone.count());
         }
         self.last = Some(now);
@@ -301,42 +308,53 @@ impl Watched {
     }
 
     /// Forgets who has been silent for long.
-    fn forget(&mut self, now: SystemTime) {
-        let max_age = self.watch.max_age;
+    fn forget(&mut self, now: Nanos) {
+        let rule = &self.rule;
         self.instances.retain(|_, series| {
-            series.forget(max_age, now);
-            !series.is_gone(max_age, now)
+            series.forget(rule, now);
+            !series.is_gone(rule, now)
         });
         self.series = self.instances.values().map(Series::count).sum();
     }
 
-    fn signal(&self, now: SystemTime) -> Result<Signal, Fault> {
-        let Watch { signal, max_age, .. } = &self.watch;
-        let speaks = |series: &&Series| !series.is_silent(*max_age, now);
+    fn signal(&self, traffic: Traffic, now: Nanos) -> Result<Signal, Fault> {
+        let Watch { signal, max_age, .. } = &self.rule.watch;
+        let speaks = |series: &&Series| !series.is_silent(&self.rule, now);
         let newest = self.instances.values().filter(speaks).map(Series::last).max();
         let Some(at) = newest else {
             return Err(Fault::new(FaultKind::Empty, Silence(self, now).to_string()));
         };
+        // How often each packet that came must count, so that those that were lost are counted, too.
+        let factor = match self.rule.watch.statistic {
+            Statistic::Rate | Statistic::Count | Statistic::Cardinality => {
+                self.loss.factor(traffic, self.rule.cut.part(now))
+            }
+            _ => Some(1.0),
+        };
+        // A member that was lost is another than those that came, or one of them.
+        let factor = factor.map(|factor| match self.rule.watch.statistic {
+            Statistic::Cardinality => 1.0,
+            _ => factor,
+        });
+        let value = |series: &Series| Milli::from_f64(series.value(&self.rule, now)? * factor?);
         let mut samples: Vec<_> = self
             .instances
             .iter()
-            .map(|(instance, series)| {
-                let value = series.value(&self.watch, self.cut, now).and_then(Milli::from_f64);
-                Sample::of(Arc::clone(instance), value)
-            })
+            .map(|(instance, series)| Sample::of(Arc::clone(instance), value(series)))
             .collect();
         samples.sort_unstable_by(|one, other| one.instance.cmp(&other.instance));
+        let at = UNIX_EPOCH + Duration::from_nanos(at);
         Ok(Signal::new(signal, samples, at).max_age(*max_age))
     }
 }
 
 /// Why there is nothing to tell.
-struct Silence<'a>(&'a Watched, SystemTime);
+struct Silence<'a>(&'a Watched, Nanos);
 
 impl fmt::Display for Silence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Watched { watch, last, .. }, now) = self;
-        let Watch { metric, statistic, tags, instance, .. } = watch;
+        let Self(Watched { rule, last, .. }, now) = self;
+        let Watch { metric, statistic, tags, instance, .. } = &rule.watch;
         write!(f, "no line of `{metric}` that makes a {statistic}")?;
         for (n, (name, value)) in tags.iter().enumerate() {
             write!(f, "{}{name}:{value}", if n == 0 { " with tags " } else { "," })?;
@@ -346,7 +364,8 @@ impl fmt::Display for Silence<'_> {
         }
         match last {
             Some(last) => {
-                write!(f, " has come for {}", duration::format(elapsed(*last, *now)))
+                let silent = Duration::from_nanos(now.saturating_sub(*last));
+                write!(f, " has come for {}", duration::format(silent))
             }
             None => f.write_str(" has come yet"),
         }

@@ -120,7 +120,9 @@ pub fn parse(line: &[u8]) -> Result<Parsed<'_>, Refused> {
         _ => return Err(Refused::NoValue),
     };
     let (name, rest) = split(line, colon);
-    let Some(pipe) = memchr(b'|', rest.as_bytes()) else { return Err(Refused::NoType) };
+    // What is sought lies a few bytes ahead, where a loop is faster than `memchr`.
+    let pipe = rest.bytes().position(|byte| byte == b'|');
+    let Some(pipe) = pipe else { return Err(Refused::NoType) };
     let (value, rest) = split(rest, pipe);
     if value.is_empty() {
         return Err(Refused::NoValue);
@@ -196,7 +198,19 @@ impl<'a> Line<'a> {
 
     /// The value of the first tag of this name.
     pub fn tag(&self, name: &str) -> Option<&'a str> {
-        self.tags().find_map(|(tag, value)| (tag == name).then_some(value))
+        let mut rest = self.tags;
+        loop {
+            let (tag, next) = match memchr(b',', rest.as_bytes()) {
+                Some(end) => split(rest, end),
+                None => (rest, ""),
+            };
+            match tag.strip_prefix(name) {
+                Some("") if !tag.is_empty() => return Some(""),
+                Some(value) if value.starts_with(':') => return value.get(1..),
+                _ if next.is_empty() => return None,
+                _ => rest = next,
+            }
+        }
     }
 }
 
@@ -260,7 +274,7 @@ fn numbers(value: &str, kind: Kind) -> Result<(f64, Option<&str>), Refused> {
         _ if number >= CEILING => Err(Refused::TooLarge),
         _ => Ok(number),
     };
-    let Some(end) = memchr(b':', value.as_bytes()) else {
+    let Some(end) = value.bytes().position(|byte| byte == b':') else {
         return Ok((fits(number(value)?)?, None));
     };
     let (first, more) = split(value, end);

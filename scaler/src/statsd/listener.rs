@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -29,6 +29,10 @@ const MAX_PACKET: usize = 8192;
 
 /// The longest that a UDP packet can be.
 const PACKET_CEILING: usize = 65_535;
+
+/// Where packets come over UDP faster than they are read, so long is waited for more of them: being
+/// woken costs more than a packet. A Unix socket holds few, and its senders would wait, too.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// After so many batches from one socket the next one is looked at.
 const TURN: usize = 16;
@@ -51,6 +55,8 @@ pub struct Listener {
     thread: Option<JoinHandle<()>>,
     udp: Vec<SocketAddr>,
     unix: Vec<PathBuf>,
+    /// Device and inode of each, by which it is known whether they are still its own.
+    made: Vec<Option<(u64, u64)>>,
 }
 
 /// Where a [`Listener`] listens.
@@ -89,7 +95,7 @@ impl ListenerBuilder {
     }
 
     /// Listens on a Unix datagram socket at this path. A socket that nobody listens on any more is
-    /// replaced; the one made is removed at the end. Who may write to it is a matter of its folder
+    /// replaced; the one made is removed at the end, unless somebody has replaced it. Who may write to it is a matter of its folder
     /// and of the process's umask. A sender whose packets are not taken in time waits, or is told.
     #[must_use]
     pub fn unix(mut self, path: impl Into<PathBuf>) -> Self {
@@ -121,6 +127,7 @@ impl ListenerBuilder {
             thread: None,
             udp: Vec::new(),
             unix: Vec::new(),
+            made: Vec::new(),
         };
         for address in &self.udp {
             let unbound = |error: io::Error| {
@@ -152,6 +159,7 @@ impl ListenerBuilder {
                 .with_source(error)
             })?;
             listener.unix.push(path.clone());
+            listener.made.push(identity(path));
             sockets.push(Socket::Unix(socket));
         }
         for socket in &sockets {
@@ -161,6 +169,7 @@ impl ListenerBuilder {
             }
             let _uncounted = setsockopt(socket, sockopt::RxqOvfl, &1);
         }
+        statsd.set_ended(None);
         let (statsd, stop) = (statsd.clone(), Arc::clone(&listener.stop));
         let max_packet = self.max_packet;
         let thread = std::thread::Builder::new().name("birl-statsd".to_owned());
@@ -168,7 +177,7 @@ impl ListenerBuilder {
             if let Err(error) = receive(&sockets, &stop, max_packet, &statsd) {
                 let detail = format!("the StatsD listener ended: {error}; start it again");
                 tracing::error!(target: "birl_scaler", "{detail}");
-                statsd.end(Fault::new(FaultKind::Unreachable, detail));
+                statsd.set_ended(Some(Fault::new(FaultKind::Unreachable, detail)));
             }
         };
         listener.thread = Some(thread.spawn(run).map_err(failed)?);
@@ -182,7 +191,10 @@ impl Drop for Listener {
         if let Some(thread) = self.thread.take() {
             let _ended = thread.join();
         }
-        for path in &self.unix {
+        for (path, made) in self.unix.iter().zip(&self.made) {
+            if identity(path) != *made {
+                continue;
+            }
             let _gone = std::fs::remove_file(path);
         }
     }
@@ -212,6 +224,10 @@ impl AsFd for Socket {
 
 fn failed(error: impl Into<io::Error>) -> Error {
     Error::new(ErrorKind::Io, "statsd: cannot start the listener").with_source(error.into())
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// Replaces a socket that nobody listens on, and nothing else.
@@ -255,6 +271,7 @@ fn receive(
         if ready.next() == Some(true) {
             return Ok(());
         }
+        let (mut over_udp, mut over_unix) = (0, 0);
         for ((socket, dropped), _) in
             sockets.iter().zip(&mut dropped).zip(ready).filter(|(_, ready)| *ready)
         {
@@ -263,7 +280,12 @@ fn receive(
                     statsd.give_way();
                     let mut aggregator = statsd.writer();
                     let now = SystemTime::now();
+                    let brought = match socket {
+                        Socket::Udp(_) => &mut over_udp,
+                        Socket::Unix(_) => &mut over_unix,
+                    };
                     for datagram in datagrams {
+                        *brought += 1;
                         if let Some(so_far) = datagram.dropped {
                             let more = so_far.wrapping_sub(*dropped);
                             *dropped = so_far;
@@ -280,6 +302,9 @@ fn receive(
                     break;
                 }
             }
+        }
+        if over_udp > 1 && over_unix == 0 {
+            std::thread::sleep(PAUSE);
         }
     }
 }

@@ -15,33 +15,40 @@ pub(super) struct Ring<T> {
     parts: [T; PARTS as usize + 1],
 }
 
+/// Nanoseconds since 1970: windows reckon with every line.
+pub(super) type Nanos = u64;
+
+/// `at` in nanoseconds since 1970, zero before it.
+pub(super) fn nanos(at: SystemTime) -> Nanos {
+    at.duration_since(UNIX_EPOCH).map_or(0, length)
+}
+
+/// A length in nanoseconds.
+pub(super) fn length(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// How a window is cut into parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
-    nanos: u64,
+    part: Nanos,
 }
 
 impl Cut {
     pub(super) fn new(window: Duration) -> Self {
-        let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX) / PARTS;
-        Self { nanos: nanos.max(1) }
+        Self { part: (length(window) / PARTS).max(1) }
     }
 
     /// Which part `now` lies in.
-    pub(super) fn part(self, now: SystemTime) -> u64 {
-        nanos(now) / self.nanos
+    pub(super) fn part(self, now: Nanos) -> u64 {
+        now / self.part
     }
 
     /// How long the parts that are kept at `now` reach back, but not past `first`.
-    pub(super) fn covered(self, first: SystemTime, now: SystemTime) -> Duration {
-        let oldest = self.part(now).saturating_sub(PARTS).saturating_mul(self.nanos);
-        Duration::from_nanos(nanos(now).saturating_sub(oldest.max(nanos(first))))
+    pub(super) fn covered(self, first: Nanos, now: Nanos) -> Duration {
+        let oldest = self.part(now).saturating_sub(PARTS).saturating_mul(self.part);
+        Duration::from_nanos(now.saturating_sub(oldest.max(first)))
     }
-}
-
-fn nanos(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl<T: Default> Ring<T> {

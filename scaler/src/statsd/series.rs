@@ -1,17 +1,17 @@
 //! What is known of one instance.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::time::{Duration, SystemTime};
+use std::hash::BuildHasher as _;
+
+use foldhash::quality::FixedState;
 
 use super::budget::Budget;
 use super::distinct::Distinct;
 use super::line::Line;
 use super::refused::Refused;
-use super::ring::{Cut, PARTS, Ring};
+use super::ring::{Cut, Nanos, PARTS, Ring, length};
 use super::sketch::{Sketch, Together};
 use super::watch::{Statistic, Watch};
-use crate::timestamp::{elapsed, later};
 
 /// A rate over less than this part of a window is not told: the first packet of a client that keeps
 /// lines back may hold many seconds' worth.
@@ -21,8 +21,8 @@ const WARM_UP: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Series {
     /// When it was first heard of, or when the clock was last set so that nothing before counts.
-    first: SystemTime,
-    last: SystemTime,
+    first: Nanos,
+    last: Nanos,
     values: Values,
 }
 
@@ -38,7 +38,16 @@ enum Values {
 #[derive(Debug, Clone, Copy)]
 struct Level {
     value: f64,
-    at: SystemTime,
+    at: Nanos,
+}
+
+/// A watch, with what it says of time reckoned out once.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) watch: Watch,
+    pub(super) cut: Cut,
+    /// Who is silent for longer is Unknown.
+    pub(super) max_age: Nanos,
 }
 
 /// What a series may take of what all share.
@@ -48,8 +57,25 @@ pub(super) struct Room<'a> {
     pub(super) series: usize,
 }
 
+impl Rule {
+    pub(super) fn new(watch: Watch) -> Self {
+        let (cut, max_age) = (Cut::new(watch.window), length(watch.max_age));
+        Self { watch, cut, max_age }
+    }
+
+    /// Whether who spoke last at `last` is Unknown.
+    fn is_silent(&self, last: Nanos, now: Nanos) -> bool {
+        is_silent(last, self.max_age, now)
+    }
+
+    /// Whether it has been silent for twice as long, and is forgotten.
+    fn is_gone(&self, last: Nanos, now: Nanos) -> bool {
+        is_silent(last, self.max_age.saturating_mul(2), now)
+    }
+}
+
 impl Series {
-    pub(super) fn new(statistic: Statistic, now: SystemTime) -> Self {
+    pub(super) fn new(statistic: Statistic, now: Nanos) -> Self {
         let values = match statistic {
             Statistic::Rate => Values::Added(Ring::default()),
             Statistic::Value => Values::Levels(BTreeMap::new()),
@@ -63,12 +89,11 @@ impl Series {
     pub(super) fn record(
         &mut self,
         line: &Line<'_>,
-        watch: &Watch,
-        cut: Cut,
+        rule: &Rule,
         room: &Room<'_>,
-        now: SystemTime,
+        now: Nanos,
     ) -> Result<(), Refused> {
-        let part = cut.part(now);
+        let part = rule.cut.part(now);
         let (outcome, anew) = match &mut self.values {
             Values::Added(ring) => {
                 let (sum, anew) = ring.fill(part);
@@ -76,7 +101,7 @@ impl Series {
                 *sum += added / line.rate();
                 (Ok(()), anew)
             }
-            Values::Levels(levels) => (level(levels, line, watch.max_age, room, now), false),
+            Values::Levels(levels) => (level(levels, line, rule, room, now), false),
             Values::Sampled(ring) => {
                 let (sketch, anew) = ring.fill(part);
                 let weight = line.weight();
@@ -96,24 +121,24 @@ impl Series {
     }
 
     /// When it was last heard of.
-    pub(super) fn last(&self) -> SystemTime {
+    pub(super) fn last(&self) -> Nanos {
         self.last
     }
 
     /// Whether it has been silent for so long that it is Unknown.
-    pub(super) fn is_silent(&self, max_age: Duration, now: SystemTime) -> bool {
-        is_silent(self.last, max_age, now)
+    pub(super) fn is_silent(&self, rule: &Rule, now: Nanos) -> bool {
+        rule.is_silent(self.last, now)
     }
 
     /// Whether it has been silent for twice as long, and is as good as gone.
-    pub(super) fn is_gone(&self, max_age: Duration, now: SystemTime) -> bool {
-        is_silent(self.last, max_age * 2, now)
+    pub(super) fn is_gone(&self, rule: &Rule, now: Nanos) -> bool {
+        rule.is_gone(self.last, now)
     }
 
     /// Forgets gauges that are gone.
-    pub(super) fn forget(&mut self, max_age: Duration, now: SystemTime) {
+    pub(super) fn forget(&mut self, rule: &Rule, now: Nanos) {
         if let Values::Levels(levels) = &mut self.values {
-            levels.retain(|_, level| !is_silent(level.at, max_age * 2, now));
+            levels.retain(|_, level| !rule.is_gone(level.at, now));
         }
     }
 
@@ -126,10 +151,11 @@ impl Series {
     }
 
     /// The statistic at `now`; `None` is Unknown.
-    pub(super) fn value(&self, watch: &Watch, cut: Cut, now: SystemTime) -> Option<f64> {
-        if self.is_silent(watch.max_age, now) {
+    pub(super) fn value(&self, rule: &Rule, now: Nanos) -> Option<f64> {
+        if self.is_silent(rule, now) {
             return None;
         }
+        let Rule { watch, cut, .. } = rule;
         let part = cut.part(now);
         let covered = cut.covered(self.first, now);
         if !matches!(self.values, Values::Levels(_)) && cut.part(self.last) + PARTS < part {
@@ -141,7 +167,7 @@ impl Series {
         match &self.values {
             Values::Added(ring) => per_second(ring.live(part).sum()),
             Values::Levels(levels) => {
-                let silent = |level: &Level| is_silent(level.at, watch.max_age, now);
+                let silent = |level: &Level| rule.is_silent(level.at, now);
                 let known = !levels.is_empty() && !levels.values().any(silent);
                 known.then(|| levels.values().map(|level| level.value).sum())
             }
@@ -159,23 +185,23 @@ impl Series {
 }
 
 /// What lies far ahead is a wrong clock; it must not be believed until then.
-fn is_silent(last: SystemTime, max_age: Duration, now: SystemTime) -> bool {
-    elapsed(last, now) > max_age || last > later(now, max_age)
+fn is_silent(last: Nanos, max_age: Nanos, now: Nanos) -> bool {
+    last.abs_diff(now) > max_age
 }
 
 fn level(
     levels: &mut BTreeMap<u64, Level>,
     line: &Line<'_>,
-    max_age: Duration,
+    rule: &Rule,
     room: &Room<'_>,
-    now: SystemTime,
+    now: Nanos,
 ) -> Result<(), Refused> {
     let tags = tags(line);
     let full = room.series == 0 && !levels.is_empty();
     if full && !levels.contains_key(&tags) {
         return Err(Refused::TooManySeries);
     }
-    let held = levels.get(&tags).filter(|level| !is_silent(level.at, max_age * 2, now));
+    let held = levels.get(&tags).filter(|level| !rule.is_gone(level.at, now));
     let mut value = held.map(|level| level.value);
     for next in line.values() {
         value = match (next.signed, value) {
@@ -190,12 +216,8 @@ fn level(
     Ok(())
 }
 
-/// The same for the same tags in any order.
+/// The same for the same tags in any order, in every process.
 fn tags(line: &Line<'_>) -> u64 {
-    let hash = |tag: (&str, &str)| {
-        let mut hasher = DefaultHasher::new();
-        tag.hash(&mut hasher);
-        hasher.finish()
-    };
-    line.tags().map(hash).fold(0, u64::wrapping_add)
+    let hasher = FixedState::with_seed(0);
+    line.tags().map(|tag| hasher.hash_one(tag)).fold(0, u64::wrapping_add)
 }

@@ -98,14 +98,9 @@ impl Sketch {
         self.pages.get_mut(usize::from(*page) - 1)
     }
 
-    fn bucket(&self, octave: usize, bucket: usize) -> u64 {
-        let page = self.index.get(octave).and_then(|page| usize::from(*page).checked_sub(1));
-        let bucket = page.and_then(|page| self.pages.get(page)?.get(bucket));
-        bucket.copied().map_or(0, u64::from)
-    }
-
-    fn has(&self, octave: usize) -> bool {
-        self.index.get(octave).is_some_and(|page| *page != 0)
+    fn buckets(&self, octave: usize) -> Option<&[u32; BUCKETS]> {
+        let page = usize::from(*self.index.get(octave)?).checked_sub(1)?;
+        self.pages.get(page)
     }
 }
 
@@ -147,9 +142,19 @@ impl<'a> Together<'a> {
             return Some(least);
         }
         left -= zeros;
-        for octave in (0..OCTAVES).filter(|octave| self.0.iter().any(|s| s.has(*octave))) {
-            for bucket in 0..BUCKETS {
-                let here: u64 = self.0.iter().map(|sketch| sketch.bucket(octave, bucket)).sum();
+        for octave in 0..OCTAVES {
+            let mut sums = [0_u64; BUCKETS];
+            for buckets in self.0.iter().filter_map(|sketch| sketch.buckets(octave)) {
+                for (sum, bucket) in sums.iter_mut().zip(buckets) {
+                    *sum += u64::from(*bucket);
+                }
+            }
+            let here: u64 = sums.iter().sum();
+            if here < left {
+                left -= here;
+                continue;
+            }
+            for (bucket, here) in sums.into_iter().enumerate() {
                 if here >= left {
                     let within = 1.0 + (bucket as f64 + 0.5) / BUCKETS as f64;
                     let middle = within * 2_f64.powi(octave as i32 + LOWEST);

@@ -1,7 +1,7 @@
 //! An aggregator that a listener feeds and signals are read from.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ struct Shared {
     /// Who waits to read. The listener lets them in between two batches: a lock alone would not.
     waiting: AtomicUsize,
     /// Why the listener ended, if it did by itself.
-    ended: OnceLock<Fault>,
+    ended: Mutex<Option<Fault>>,
 }
 
 /// One signal that services report over StatsD. Dropping it ends its watch.
@@ -41,7 +41,7 @@ impl Statsd {
         Self(Arc::new(Shared {
             aggregator: Mutex::new(Aggregator::new(limits)),
             waiting: AtomicUsize::new(0),
-            ended: OnceLock::new(),
+            ended: Mutex::new(None),
         }))
     }
 
@@ -84,21 +84,27 @@ impl Statsd {
         self.0.aggregator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets in who waits to read, for a while.
+    /// Lets in who waits to read: a thread that is woken up takes longer to get going than the listener
+    /// takes to be back with the next batch. The kernel holds what comes meanwhile; 20 ms are the most.
     #[cfg(target_os = "linux")]
     pub(super) fn give_way(&self) {
-        const TURNS: usize = 64;
-        for _ in 0..TURNS {
+        const TURN: std::time::Duration = std::time::Duration::from_micros(100);
+        for _ in 0..200 {
             if self.0.waiting.load(Ordering::Relaxed) == 0 {
                 return;
             }
-            std::thread::yield_now();
+            std::thread::sleep(TURN);
         }
     }
 
+    /// Says why the listener has ended, or that there is one again.
     #[cfg(target_os = "linux")]
-    pub(super) fn end(&self, why: Fault) {
-        let _first = self.0.ended.set(why);
+    pub(super) fn set_ended(&self, why: Option<Fault>) {
+        *self.ended() = why;
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Option<Fault>> {
+        self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,9 +127,11 @@ impl SignalSource for StatsdSignal {
     /// Those of [`Aggregator::read`]; [`FaultKind::Unreachable`] where the listener has ended.
     async fn read(&self, now: SystemTime) -> Result<Signal, Fault> {
         let read = self.statsd.reader().read(self.id, now);
-        match (read, self.statsd.0.ended.get()) {
-            (Err(fault), Some(ended)) if fault.kind() == FaultKind::Empty => Err(ended.clone()),
-            (read, _) => read,
+        match read {
+            Err(fault) if fault.kind() == FaultKind::Empty => {
+                Err(self.statsd.ended().clone().unwrap_or(fault))
+            }
+            read => read,
         }
     }
 }

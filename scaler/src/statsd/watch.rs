@@ -48,7 +48,8 @@ pub struct Watch {
     /// sample, whoever sent them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Arc<str>>,
-    /// How far a statistic looks back, from 1 s to a day; 60 s by default. A gauge needs none.
+    /// How far a statistic looks back, from 1 s to a day; 60 s by default. It should be several times
+    /// as long as clients keep lines back. A gauge needs none.
     #[serde(with = "crate::duration::serde", default = "default_max_age")]
     pub window: Duration,
     /// An instance that is silent for longer is Unknown, and forgotten after as long again; up to a

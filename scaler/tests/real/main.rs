@@ -25,3 +25,4 @@ mod otlp; // spans of the OpenTelemetry SDK
 mod pressure; // memory that is short
 mod programs; // how the programs are started and stopped
 mod prometheus; // the P99 of a service, and a server that is killed
+mod statsd; // what clients of StatsD send
