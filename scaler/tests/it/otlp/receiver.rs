@@ -363,6 +363,29 @@ async fn an_address_that_is_taken_is_an_error_that_names_it() {
     assert!(error.to_string().starts_with(&format!("cannot listen for spans on {address}: ")));
 }
 
+#[tokio::test]
+async fn limits_of_nothing_let_nothing_in_and_endless_ones_everything() {
+    let mut nothing = Limits::default();
+    (nothing.max_message_bytes, nothing.max_in_flight_bytes, nothing.max_spans) = (0, 0, 0);
+    (nothing.request_timeout, nothing.idle_timeout) = (Duration::ZERO, Duration::ZERO);
+    let (receiver, _) = listen(nothing).await;
+    let address = receiver.local_addr();
+    let refused = async { connect(address).await.export(request(calls(0..10))).await };
+    // It may as well be cut off for idleness; what matters is that it ends.
+    let refused = tokio::time::timeout(seconds(10), refused).await.unwrap();
+    assert!(refused.is_err());
+    assert_eq!(receiver.counts().spans, 0);
+
+    let mut endless = Limits::default();
+    (endless.max_message_bytes, endless.max_in_flight_bytes) = (usize::MAX, usize::MAX);
+    (endless.max_spans, endless.max_spans_per_second) = (u64::MAX, u32::MAX);
+    (endless.request_timeout, endless.idle_timeout) = (Duration::MAX, Duration::MAX);
+    let (receiver, _) = listen(endless).await;
+    let mut client = connect(receiver.local_addr()).await;
+    client.export(request(calls(0..10))).await.unwrap();
+    assert_eq!(receiver.counts().counted, 10);
+}
+
 #[cfg(feature = "prometheus")]
 #[tokio::test]
 async fn what_came_and_what_was_dropped_is_in_a_registry() {
