@@ -122,7 +122,7 @@ async fn spans_come_in_by_grpc_and_by_http_packed_or_not_on_one_port() {
 async fn what_is_wrong_is_said_in_the_protocols_own_words() {
     let mut limits = Limits::default();
     (limits.max_message_bytes, limits.max_spans) = (20_000, 50);
-    let (receiver, _) = listen(limits).await;
+    let (receiver, watch) = listen(limits).await;
     let address = receiver.local_addr();
     let mut client = connect(address).await;
 
@@ -170,6 +170,8 @@ async fn what_is_wrong_is_said_in_the_protocols_own_words() {
     assert!(String::from_utf8_lossy(&body).contains("spans are taken in at /v1/traces"));
 
     // The same, by gRPC; metrics that come to the same port are no lost spans.
+    let lost = || receiver.stats(watch, now()).unwrap().lost;
+    let missing = lost();
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await;
     let mut metrics = tonic::client::Grpc::new(channel.unwrap());
     metrics.ready().await.unwrap();
@@ -177,7 +179,7 @@ async fn what_is_wrong_is_said_in_the_protocols_own_words() {
     let path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
     let message = tonic::Request::new(ExportTraceServiceResponse::default());
     let status = metrics.unary(message, path.parse().unwrap(), codec).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!((status.code(), lost()), (Code::Unimplemented, missing));
     let codec = tonic_codec::<ExportTraceServiceResponse, ExportTraceServiceResponse>();
     let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
     // Its message stands where a resource would, and is a number.
