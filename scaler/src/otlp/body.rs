@@ -85,7 +85,7 @@ pub(super) async fn plain(
 /// Unpacks gzip, up to the most bytes that a message may have.
 pub(super) fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
-    let mut limited = GzDecoder::new(packed).take(most as u64 + 1);
+    let mut limited = GzDecoder::new(packed).take((most as u64).saturating_add(1));
     if limited.read_to_end(&mut bytes).is_err() {
         return Err(Refusal::Malformed("the gzip is broken".into()));
     }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -56,9 +57,11 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stop: watc
             }
         })
     };
-    let builder = builder(limits);
+    // A timer takes neither nothing nor what lies beyond its end.
+    let idle = limits.idle_timeout.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
+    let builder = builder(limits, idle);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut tick = interval_at(Instant::now() + limits.idle_timeout, limits.idle_timeout);
+    let mut tick = interval_at(Instant::now() + idle, idle);
     let (mut seen, mut stopping) = (0, false);
     loop {
         tokio::select! {
@@ -70,11 +73,11 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stop: watc
             }
             _ = tick.tick() => {
                 let begun = activity.begun.load(Ordering::Relaxed);
-                let idle = begun == seen && begun == activity.ended.load(Ordering::Relaxed);
-                if idle && stopping {
+                let unused = begun == seen && begun == activity.ended.load(Ordering::Relaxed);
+                if unused && stopping {
                     return; // it was asked, and has not gone
                 }
-                if idle {
+                if unused {
                     stopping = true;
                     shared.intake().turn_away(SpanDrop::Idle);
                     connection.as_mut().graceful_shutdown();
@@ -85,12 +88,12 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, mut stop: watc
     }
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+fn builder(limits: &Limits, idle: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_timeout)
+        .header_read_timeout(idle)
         .max_buf_size(STREAM_WINDOW as usize);
     builder
         .http2()

@@ -1,5 +1,8 @@
 //! Which spans were seen lately.
 
+/// However much is asked for, no more than 128 MiB.
+const MOST: usize = 1 << 24;
+
 /// Remembers some of the last spans by a hash, each in the one place where it can stand, so that
 /// its size is fixed and a stranger costs another its place at worst.
 #[derive(Debug, Clone)]
@@ -7,7 +10,7 @@ pub(super) struct Recent(Box<[u64]>);
 
 impl Recent {
     pub(super) fn new(places: usize) -> Self {
-        Self(vec![0; places].into_boxed_slice())
+        Self(vec![0; places.min(MOST)].into_boxed_slice())
     }
 
     /// Whether it is new; then it is remembered. What cannot be told from others always is.

@@ -122,7 +122,7 @@ async fn spans_come_in_by_grpc_and_by_http_packed_or_not_on_one_port() {
 async fn what_is_wrong_is_said_in_the_protocols_own_words() {
     let mut limits = Limits::default();
     (limits.max_message_bytes, limits.max_spans) = (20_000, 50);
-    let (receiver, _) = listen(limits).await;
+    let (receiver, watch) = listen(limits).await;
     let address = receiver.local_addr();
     let mut client = connect(address).await;
 
@@ -170,6 +170,8 @@ async fn what_is_wrong_is_said_in_the_protocols_own_words() {
     assert!(String::from_utf8_lossy(&body).contains("spans are taken in at /v1/traces"));
 
     // The same, by gRPC; metrics that come to the same port are no lost spans.
+    let lost = || receiver.stats(watch, now()).unwrap().lost;
+    let missing = lost();
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await;
     let mut metrics = tonic::client::Grpc::new(channel.unwrap());
     metrics.ready().await.unwrap();
@@ -177,7 +179,7 @@ async fn what_is_wrong_is_said_in_the_protocols_own_words() {
     let path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
     let message = tonic::Request::new(ExportTraceServiceResponse::default());
     let status = metrics.unary(message, path.parse().unwrap(), codec).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
+    assert_eq!((status.code(), lost()), (Code::Unimplemented, missing));
     let codec = tonic_codec::<ExportTraceServiceResponse, ExportTraceServiceResponse>();
     let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
     // Its message stands where a resource would, and is a number.
@@ -361,6 +363,29 @@ async fn an_address_that_is_taken_is_an_error_that_names_it() {
     let address = receiver.local_addr();
     let error = Receiver::bind(address, SpanIntake::new(Limits::default())).await.unwrap_err();
     assert!(error.to_string().starts_with(&format!("cannot listen for spans on {address}: ")));
+}
+
+#[tokio::test]
+async fn limits_of_nothing_let_nothing_in_and_endless_ones_everything() {
+    let mut nothing = Limits::default();
+    (nothing.max_message_bytes, nothing.max_in_flight_bytes, nothing.max_spans) = (0, 0, 0);
+    (nothing.request_timeout, nothing.idle_timeout) = (Duration::ZERO, Duration::ZERO);
+    let (receiver, _) = listen(nothing).await;
+    let address = receiver.local_addr();
+    let refused = async { connect(address).await.export(request(calls(0..10))).await };
+    // It may as well be cut off for idleness; what matters is that it ends.
+    let refused = tokio::time::timeout(seconds(10), refused).await.unwrap();
+    assert!(refused.is_err());
+    assert_eq!(receiver.counts().spans, 0);
+
+    let mut endless = Limits::default();
+    (endless.max_message_bytes, endless.max_in_flight_bytes) = (usize::MAX, usize::MAX);
+    (endless.max_spans, endless.max_spans_per_second) = (u64::MAX, u32::MAX);
+    (endless.request_timeout, endless.idle_timeout) = (Duration::MAX, Duration::MAX);
+    let (receiver, _) = listen(endless).await;
+    let mut client = connect(receiver.local_addr()).await;
+    client.export(request(calls(0..10))).await.unwrap();
+    assert_eq!(receiver.counts().counted, 10);
 }
 
 #[cfg(feature = "prometheus")]
