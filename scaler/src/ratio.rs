@@ -83,7 +83,7 @@ fn proposal(
         let usage = Usage::gather(metric, signal, crowd, now);
         tally = usage.tally();
         usage.check(crowd)?;
-        Ok(weigh(usage, metric, tolerance, crowd))
+        Ok(weigh(&usage, metric, tolerance, crowd))
     });
     let edge = |factor: Milli| Milli(scaled(metric.target.0, factor.0));
     Proposal {
@@ -127,7 +127,7 @@ fn scaled(value: u64, milli: u64) -> u64 {
 }
 
 /// The formula itself, for numbers of each instance.
-fn weigh(usage: Usage, metric: &MetricSpec, tolerance: Tolerance, crowd: &Crowd<'_>) -> Reading {
+fn weigh(usage: &Usage, metric: &MetricSpec, tolerance: Tolerance, crowd: &Crowd<'_>) -> Reading {
     let desired = crowd.desired;
     let measured = Fraction::new(usage.sum, usage.weight, metric.target.0);
     let (mut ratio, mut filled) = (measured, 0);
