@@ -17,7 +17,7 @@ mod usage;
 mod whole;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::metric::{MetricSpec, Unit};
 use crate::milli::Milli;
@@ -50,35 +50,29 @@ pub(crate) fn propose(spec: &ScalerSpec, seen: &Observation, now: SystemTime) ->
     // hands in. Names of metrics are unique, so nothing needs to be searched, or is there twice.
     let aligned = metrics.len() == signals.len()
         && metrics.iter().zip(signals).all(|(metric, signal)| metric.name == signal.name);
-    let (tolerance, crowd) = (spec.tolerance(), Crowd::of(seen));
-    let each = metrics.iter().enumerate().map(|(place, metric)| {
+    let tolerance = spec.tolerance();
+    let mut judge = Judge { tolerance, crowd: Crowd::of(seen), now, fresh: None };
+    // Filled in where they lie: a copy of what was just written is most of the cost of a reading.
+    let mut proposals: Vec<Proposal> =
+        metrics.iter().map(|metric| blank(metric, tolerance)).collect();
+    for (place, (metric, proposal)) in metrics.iter().zip(&mut proposals).enumerate() {
         let signal = match aligned {
             true => signals.get(place).ok_or(Unknown::Absent),
             false => named(&metric.name, signals),
         };
-        proposal(metric, tolerance, signal, &crowd, now)
-    });
-    each.collect()
+        let read = signal.and_then(|signal| {
+            judge.believe(signal)?;
+            judge.read(metric, signal, proposal)
+        });
+        if let Err(why) = read {
+            proposal.reading = Reading::Unknown { why };
+        }
+    }
+    proposals
 }
 
-/// What `metric` asks for, fed by `signal`.
-fn proposal(
-    metric: &MetricSpec,
-    tolerance: Tolerance,
-    signal: Result<&Signal, Unknown>,
-    crowd: &Crowd<'_>,
-    now: SystemTime,
-) -> Proposal {
-    let mut tally = Tally::default();
-    let reading = signal.and_then(|signal| believable(signal, now)).and_then(|signal| {
-        if metric.is_of_the_whole() {
-            return whole::read(metric, tolerance, signal, crowd);
-        }
-        let usage = Usage::gather(metric, signal, crowd, now);
-        tally = usage.tally();
-        usage.check(crowd)?;
-        Ok(weigh(usage, metric, tolerance, crowd))
-    });
+/// What there is to say of `metric` before anything was measured.
+fn blank(metric: &MetricSpec, tolerance: Tolerance) -> Proposal {
     let edge = |factor: Milli| Milli(scaled(metric.target.0, factor.0));
     Proposal {
         metric: Arc::clone(&metric.name),
@@ -86,9 +80,18 @@ fn proposal(
         target: metric.target,
         low: edge(tolerance.down),
         high: edge(tolerance.up),
-        tally,
-        reading: reading.unwrap_or_else(|why| Reading::Unknown { why }),
+        tally: Tally::default(),
+        reading: Reading::Unknown { why: Unknown::Absent },
     }
+}
+
+/// What all metrics of one decision are judged by.
+struct Judge<'a> {
+    tolerance: Tolerance,
+    crowd: Crowd<'a>,
+    now: SystemTime,
+    /// The time and the most age of the last signal that was believed: most have the same.
+    fresh: Option<(SystemTime, Duration)>,
 }
 
 /// The one signal of that name.
@@ -96,20 +99,6 @@ fn named<'a>(name: &str, signals: &'a [Signal]) -> Result<&'a Signal, Unknown> {
     let mut named = signals.iter().filter(|signal| *signal.name == *name);
     let signal = named.next().ok_or(Unknown::Absent)?;
     if named.next().is_some() { Err(Unknown::Ambiguous) } else { Ok(signal) }
-}
-
-/// The signal, if it is of our time.
-fn believable(signal: &Signal, now: SystemTime) -> Result<&Signal, Unknown> {
-    if let (Some(fault), true) = (signal.fault, signal.samples.is_empty()) {
-        return Err(Unknown::Failed(fault));
-    }
-    if elapsed(signal.at, now) > signal.max_age {
-        return Err(signal.fault.map_or(Unknown::Stale, Unknown::Failed));
-    }
-    if signal.at > now && signal.at > later(now, signal.max_age) {
-        return Err(Unknown::FromTheFuture);
-    }
-    Ok(signal)
 }
 
 /// `value × milli / 1000`, held at the end of the range.
@@ -120,51 +109,90 @@ fn scaled(value: u64, milli: u64) -> u64 {
     }
 }
 
-/// The formula itself, for numbers of each instance.
-fn weigh(usage: Usage, metric: &MetricSpec, tolerance: Tolerance, crowd: &Crowd<'_>) -> Reading {
-    let desired = crowd.desired;
-    let measured = Fraction::new(usage.sum, usage.weight, metric.target.0);
-    let (mut ratio, mut filled) = (measured, 0);
-    if measured.is_below_one() {
-        let busy = match metric.unit() {
-            Unit::Percent => metric.target.0.max(WHOLE),
-            Unit::Plain => metric.target.0,
-        };
-        filled = usage.missing.count;
-        if filled > 0 {
-            let weight = usage.missing.weight;
-            ratio = measured.with(weight.saturating_mul(u128::from(busy)), weight);
+impl Judge<'_> {
+    /// Whether `signal` is of our time.
+    fn believe(&mut self, signal: &Signal) -> Result<(), Unknown> {
+        if let (Some(fault), true) = (signal.fault, signal.samples.is_empty()) {
+            return Err(Unknown::Failed(fault));
         }
-    } else if measured.is_above_one() {
-        filled = usage.missing.count + usage.unready.count;
-        if filled > 0 {
-            ratio = measured.with(0, usage.missing.weight.saturating_add(usage.unready.weight));
+        let (at, max_age) = (signal.at, signal.max_age);
+        if self.fresh == Some((at, max_age)) {
+            return Ok(());
         }
+        if elapsed(at, self.now) > max_age {
+            return Err(signal.fault.map_or(Unknown::Stale, Unknown::Failed));
+        }
+        if at > self.now && at > later(self.now, max_age) {
+            return Err(Unknown::FromTheFuture);
+        }
+        self.fresh = Some((at, max_age));
+        Ok(())
     }
 
-    let band = ratio.band(tolerance);
-    let turned = (measured.is_below_one() && ratio.is_above_one())
-        || (measured.is_above_one() && ratio.is_below_one());
-    let replicas = if band == Band::Inside || turned {
-        desired
-    } else {
-        let base = match crowd.list {
-            Some(_) => usage.told + filled,
-            None => crowd.ready,
+    /// Reads what `metric` asks for into its `proposal`.
+    fn read(
+        &self,
+        metric: &MetricSpec,
+        signal: &Signal,
+        proposal: &mut Proposal,
+    ) -> Result<(), Unknown> {
+        if metric.is_of_the_whole() {
+            proposal.reading = whole::read(metric, self.tolerance, signal, &self.crowd)?;
+            return Ok(());
+        }
+        let usage = Usage::gather(metric, signal, &self.crowd, self.now);
+        proposal.tally = usage.tally();
+        usage.check(&self.crowd)?;
+        self.weigh(&usage, metric, proposal);
+        Ok(())
+    }
+
+    /// The formula itself, for numbers of each instance.
+    fn weigh(&self, usage: &Usage, metric: &MetricSpec, proposal: &mut Proposal) {
+        let desired = self.crowd.desired;
+        let measured = Fraction::new(usage.sum, usage.weight, metric.target.0);
+        let (mut ratio, mut filled) = (measured, 0);
+        if measured.is_below_one() {
+            let busy = match metric.unit() {
+                Unit::Percent => metric.target.0.max(WHOLE),
+                Unit::Plain => metric.target.0,
+            };
+            filled = usage.missing.count;
+            if filled > 0 {
+                let weight = usage.missing.weight;
+                ratio = measured.with(weight.saturating_mul(u128::from(busy)), weight);
+            }
+        } else if measured.is_above_one() {
+            filled = usage.missing.count + usage.unready.count;
+            if filled > 0 {
+                ratio = measured.with(0, usage.missing.weight.saturating_add(usage.unready.weight));
+            }
+        }
+
+        let band = ratio.band(self.tolerance);
+        let turned = (measured.is_below_one() && ratio.is_above_one())
+            || (measured.is_above_one() && ratio.is_below_one());
+        let replicas = if band == Band::Inside || turned {
+            desired
+        } else {
+            let base = match self.crowd.list {
+                Some(_) => usage.told + filled,
+                None => self.crowd.ready,
+            };
+            let replicas = ratio.times(base);
+            // A surge or a half-started target has another count than was asked for; the formula
+            // must not turn that difference into a change against its own direction.
+            let against = (ratio.is_below_one() && replicas > desired)
+                || (ratio.is_above_one() && replicas < desired);
+            if against { desired } else { replicas }
         };
-        let replicas = ratio.times(base);
-        // A surge or a half-started target has another count than was asked for; the formula
-        // must not turn that difference into a change against its own direction.
-        let against = (ratio.is_below_one() && replicas > desired)
-            || (ratio.is_above_one() && replicas < desired);
-        if against { desired } else { replicas }
-    };
-    let value = measured.average();
-    Reading::Known {
-        value,
-        weighed: if filled == 0 { value } else { ratio.average() },
-        filled: u32::try_from(filled).unwrap_or(u32::MAX),
-        band,
-        replicas,
+        let value = measured.average();
+        proposal.reading = Reading::Known {
+            value,
+            weighed: if filled == 0 { value } else { ratio.average() },
+            filled: u32::try_from(filled).unwrap_or(u32::MAX),
+            band,
+            replicas,
+        };
     }
 }

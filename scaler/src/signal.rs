@@ -1,5 +1,7 @@
 //! What was measured: samples of the instances, and how old they may be.
 
+mod compact;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::intent::ScaleIntent;
 use crate::milli::Milli;
 use crate::source::FaultKind;
+use compact::{Moment, Request};
 
 /// How long a signal is believed when nobody says otherwise.
 pub(crate) const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
@@ -134,20 +137,10 @@ pub struct Sample {
     /// a percentage, or what is used of `request`.
     #[serde(default, deserialize_with = "lenient")]
     pub value: Option<Milli>,
-    /// What the instance asked for, in the unit of `value`. A utilization is then the sum of the
-    /// values over the sum of the requests, so that large and small instances weigh what they are.
-    /// A sample without a value may carry it, for an instance that is missing; 0 is for an instance
-    /// that asked for nothing.
-    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    pub request: Option<Milli>,
-    /// When it was measured, if not with the rest of the signal. Older than the signal's `max_age`
-    /// it is as good as none.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "crate::timestamp::serde::option"
-    )]
-    pub at: Option<SystemTime>,
+    #[serde(default, skip_serializing_if = "Request::is_none")]
+    request: Request,
+    #[serde(default, skip_serializing_if = "Moment::is_none")]
+    at: Moment,
 }
 
 impl Observation {
@@ -295,21 +288,47 @@ impl Sample {
 
     /// What `instance` reported, already in thousandths.
     pub(crate) fn of(instance: impl Into<Arc<str>>, value: Option<Milli>) -> Self {
-        Self { instance: instance.into(), value, request: None, at: None }
+        let (request, at) = Default::default();
+        Self { instance: instance.into(), value, request, at }
     }
 
-    /// What the instance asked for, in the unit of the value.
+    /// Sets what the instance asked for, in the unit of the value; 0 if it asked for nothing.
+    ///
+    /// A utilization is then the sum of the values over the sum of the requests, so that large and
+    /// small instances weigh what they are. A sample without a value may carry it, for an instance
+    /// that is missing. NaN, infinite and negative requests are none.
     #[must_use]
     pub fn request(mut self, request: f64) -> Self {
-        self.request = Milli::from_f64(request);
+        self.request = Milli::from_f64(request).into();
         self
     }
 
-    /// When it was measured, if not with the rest of the signal.
+    /// Sets when it was measured, if not with the rest of the signal. Older than the signal's
+    /// `max_age` it is as good as none.
     #[must_use]
     pub fn at(mut self, at: SystemTime) -> Self {
-        self.at = Some(at);
+        self.at = Some(at).into();
         self
+    }
+
+    /// What the instance asked for, if it is known.
+    pub fn requested(&self) -> Option<Milli> {
+        self.request.get()
+    }
+
+    /// When it was measured, if it tells.
+    pub fn measured(&self) -> Option<SystemTime> {
+        self.at.get()
+    }
+
+    /// What the instance asked for; 0 if it is not known.
+    pub(crate) fn request_or_zero(&self) -> u64 {
+        self.request.bits() - u64::from(!self.request.is_none())
+    }
+
+    /// Whether it carries anything beside its value; 0 if not.
+    pub(crate) fn extras(&self) -> u64 {
+        self.request.bits() | self.at.bits()
     }
 }
 

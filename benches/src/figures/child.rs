@@ -20,6 +20,8 @@ pub(crate) enum Role {
     Appends(Appends),
     Subject(Subject),
     Population(Population),
+    /// `decide_state`.
+    ScalerStates,
 }
 
 /// A child that ends when it is dropped, however the measurement ends.
@@ -67,6 +69,7 @@ pub(crate) fn take_over() -> anyhow::Result<Option<ExitCode>> {
         Role::Appends(appends) => appends.write()?,
         Role::Subject(subject) => subject.run()?,
         Role::Population(population) => population.run()?,
+        Role::ScalerStates => crate::decide::tell_states()?,
     }
     Ok(Some(ExitCode::SUCCESS))
 }

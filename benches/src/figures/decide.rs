@@ -2,8 +2,10 @@
 //! beside the bare ratio; `decide_100k`, `decide_state`: as many scalers as anybody has, in one tick.
 
 use std::hint::black_box;
+use std::io::{BufRead as _, BufReader};
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
 use birl_benches::figure::{Figure, Target};
 use birl_benches::stopwatch::{nanoseconds, seconds};
 use birl_benches::usage::resident;
@@ -12,12 +14,13 @@ use birl_scaler::{
 };
 
 use crate::ROUNDS;
+use crate::child::Role;
 
 const SIGNALS: usize = 5;
 const INSTANCES: usize = 50;
 /// Scalers in one tick, and the few that they are measured against.
 const SCALERS: usize = 100_000;
-const FEW: usize = 1_000;
+const FEW: usize = 10_000;
 /// Instances of each of them.
 const EACH: usize = 10;
 
@@ -59,7 +62,7 @@ fn one(name: &'static str, reference: &'static str, requests: bool) -> anyhow::R
                     if !requests {
                         return used.div_ceil(60_000);
                     }
-                    let asked = sum(signal, |sample| sample.request);
+                    let asked = sum(signal, Sample::requested);
                     (used * 100_000 * INSTANCES as u64).div_ceil(asked * 60_000)
                 };
                 black_box(&observation).signals.iter().map(replicas).max()
@@ -74,11 +77,10 @@ fn one(name: &'static str, reference: &'static str, requests: bool) -> anyhow::R
     Ok(Figure::of_rounds(name, "ns", reference, Target::RatioAtMost(5.0), &rounds))
 }
 
-/// A tick of a hundred thousand scalers beside a hundred ticks of a thousand, whose memory a cache
-/// holds; and what one of them remembers after an hour of changes.
+/// A tick of a hundred thousand scalers beside ten ticks of ten thousand; and what one of them
+/// remembers after an hour of changes.
 pub(crate) fn many() -> anyhow::Result<Vec<Figure>> {
-    let mut spec = ScalerSpec::new("api", 1, 500);
-    spec.metrics = vec![MetricSpec::utilization("cpu", 60)];
+    let spec = spec();
     let mut now = SystemTime::now();
     let names: Vec<String> = (0..EACH).map(|n| format!("pod-{n}")).collect();
     let observe = |scaler: usize| {
@@ -106,30 +108,47 @@ pub(crate) fn many() -> anyhow::Result<Vec<Figure>> {
     let of_all = Figure::of_rounds(
         "decide_100k",
         "ms",
-        "100 ticks of 1,000 scalers",
+        "10 ticks of 10,000 scalers",
         Target::RatioAtMost(2.0),
         &rounds,
     );
-    drop(scalers);
-    let state = Figure::of_budget("decide_state", "B", remembered(spec, now)?, 1024.0);
-    Ok(vec![of_all, state])
+    Ok(vec![of_all, Figure::of_budget("decide_state", "B", state()?, 1024.0)])
 }
 
-/// Bytes of a state after an hour in which the brake was used up.
-fn remembered(spec: ScalerSpec, begun: SystemTime) -> anyhow::Result<f64> {
-    let mut decider = Decider::new(spec)?;
-    let (mut now, mut replicas) = (begun, 5);
+/// Bytes of a state, as a child finds them that has freed no memory yet.
+fn state() -> anyhow::Result<f64> {
+    let mut child = Role::ScalerStates.start()?;
+    let out = child.0.stdout.take().context("a child has an output")?;
+    let line = BufReader::new(out).lines().next().context("a child says what it found")??;
+    child.wait()?;
+    Ok(line.parse()?)
+}
+
+/// Tells the bytes of a state after an hour in which the brake was used up.
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
+pub(crate) fn tell_states() -> anyhow::Result<()> {
+    let mut decider = Decider::new(spec())?;
+    let (mut now, mut replicas) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), 5);
     for turn in 0..240 {
         now += Duration::from_secs(15);
         let load = if turn / 8 % 2 == 0 { 90.0 } else { 30.0 };
         let samples = vec![Sample::new("", load); replicas as usize];
-        let seen =
-            Observation::new(Replicas::ready(replicas)).signal(Signal::new("cpu", samples, now));
-        let decision = decider.decide(&seen, now);
+        let signal = Signal::new("cpu", samples, now);
+        let decision =
+            decider.decide(&Observation::new(Replicas::ready(replicas)).signal(signal), now);
         decider.applied(&decision, Ok(()), now);
         replicas = decision.to;
     }
     let before = resident();
     let states: Vec<DeciderState> = black_box(vec![decider.state().clone(); SCALERS]);
-    Ok(resident().saturating_sub(before) as f64 / states.len() as f64)
+    println!("{}", resident().saturating_sub(before) as f64 / states.len() as f64);
+    Ok(())
+}
+
+fn spec() -> ScalerSpec {
+    let mut spec = ScalerSpec::new("api", 1, 500);
+    spec.metrics = vec![MetricSpec::utilization("cpu", 60)];
+    spec.cool_down.scale_up = Duration::ZERO;
+    spec.cool_down.scale_down = Duration::ZERO;
+    spec
 }

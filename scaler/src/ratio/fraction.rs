@@ -116,6 +116,7 @@ mod tests {
     fn numbers_that_nothing_real_has_end_at_the_end_of_the_range() {
         let most = Fraction::new(u128::MAX, 1, 1);
         assert_eq!(most.times(u64::MAX), MOST);
+        assert_eq!(Fraction::new(3_000_000_000, 1, 1).times(1), MOST);
         assert_eq!(most.average(), Milli(u64::MAX));
         assert_eq!(band(u128::MAX, true), Band::Above);
         let equal = Fraction::new(u128::MAX, u128::MAX, u64::MAX);

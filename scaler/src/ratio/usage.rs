@@ -44,11 +44,16 @@ impl Usage {
         let samples = &signal.samples;
         let is_aligned = crowd.list.is_none_or(|list| are_aligned(list, samples));
         let all_ready = crowd.list.is_none_or(|list| crowd.ready == list.len() as u64);
-        let simple = match crowd.is_plain && is_aligned && all_ready {
-            true => Self::of(samples).or_else(|| Self::of_requests(metric, samples)),
-            false => None,
-        };
-        simple.unwrap_or_else(|| Self::detailed(metric, signal, crowd, is_aligned, now))
+        let simple = crowd.is_plain && is_aligned && all_ready;
+        let mut usage = Self::default();
+        // What the first one carries, the others most likely carry too.
+        let has_extras = samples.first().is_some_and(|sample| sample.extras() != 0);
+        let is_done = simple
+            && ((!has_extras && usage.add_plain(samples)) || usage.add_requests(metric, samples));
+        if !is_done {
+            usage.add_each(metric, signal, crowd, is_aligned, now);
+        }
+        usage
     }
 
     /// Why nothing can be said, if nothing can.
@@ -76,48 +81,39 @@ impl Usage {
         }
     }
 
-    /// The hot loop of a decision. `None` if a sample carries more than a value, or if the sum might
-    /// not fit 64 bits.
-    fn of(samples: &[Sample]) -> Option<Self> {
-        let (mut sum, mut bits, mut missing) = (0u64, 0u64, 0u64);
+    /// The hot loop of a decision. Whether it could: not if a sample carries more than a value, or if
+    /// the sum might not fit 64 bits.
+    fn add_plain(&mut self, samples: &[Sample]) -> bool {
+        let (mut sum, mut bits, mut told, mut extras) = (0u64, 0u64, 0u64, 0u64);
         for sample in samples {
-            match sample.value {
-                Some(Milli(value)) => {
-                    sum = sum.wrapping_add(value);
-                    bits |= value;
-                }
-                None => missing += 1,
-            }
-            if sample.request.is_some() || sample.at.is_some() {
-                return None;
-            }
+            let value = sample.value.unwrap_or_default().0;
+            sum = sum.wrapping_add(value);
+            bits |= value;
+            told += u64::from(sample.value.is_some());
+            extras |= sample.extras();
         }
-        if bits >= 1 << 44 || samples.len() >= 1 << 20 {
-            return None;
+        if extras != 0 || bits >= 1 << 44 || samples.len() >= 1 << 20 {
+            return false;
         }
-        let told = samples.len() as u64 - missing;
-        Some(Self {
-            sum: sum.into(),
-            weight: told.into(),
-            told,
-            missing: Share { count: missing, weight: missing.into(), unweighed: 0 },
-            ..Self::default()
-        })
+        let missing = samples.len() as u64 - told;
+        (self.sum, self.weight, self.told) = (sum.into(), told.into(), told);
+        (self.missing.count, self.missing.weight) = (missing, missing.into());
+        true
     }
 
     /// The same for samples that may carry requests, but no times of their own.
     #[inline(never)] // It would only crowd the usual way.
-    fn of_requests(metric: &MetricSpec, samples: &[Sample]) -> Option<Self> {
+    fn add_requests(&mut self, metric: &MetricSpec, samples: &[Sample]) -> bool {
         if metric.unit() != Unit::Percent {
-            return None;
+            return false;
         }
         let (mut sum, mut asked, mut all_asked, mut bits) = (0u64, 0u64, 0u64, 0u64);
         let (mut told, mut asking, mut all_asking) = (0u64, 0u64, 0u64);
         let (mut largest, mut has_times) = (0u64, false);
         for sample in samples {
-            let (value, request) = (sample.value.unwrap_or_default().0, sample.request);
+            let (value, request) = (sample.value.unwrap_or_default().0, sample.request_or_zero());
             let of_told = u64::from(sample.value.is_some());
-            let (asks, request) = (u64::from(request.is_some()), request.unwrap_or_default().0);
+            let asks = u64::from(sample.requested().is_some());
             sum = sum.wrapping_add(value);
             bits |= value | request;
             told += of_told;
@@ -126,41 +122,37 @@ impl Usage {
             asked = asked.wrapping_add(request & of_told.wrapping_neg());
             all_asked = all_asked.wrapping_add(request);
             largest = largest.max(request);
-            has_times |= sample.at.is_some();
+            has_times |= sample.measured().is_some();
         }
         if has_times || all_asking == 0 || bits >= 1 << 44 || samples.len() >= 1 << 20 {
-            return None;
+            return false;
         }
         let missing = samples.len() as u64 - told;
         let unweighed = missing - (all_asking - asking);
         let weight = u128::from(unweighed) * u128::from(largest) + u128::from(all_asked - asked);
-        Some(Self {
-            sum: u128::from(sum) * u128::from(WHOLE),
-            weight: asked.into(),
-            told,
-            missing: Share { count: missing, weight, unweighed },
-            lacks_request: asking < told,
-            ..Self::default()
-        })
+        (self.sum, self.weight) = (u128::from(sum) * u128::from(WHOLE), asked.into());
+        (self.told, self.lacks_request) = (told, asking < told);
+        (self.missing.count, self.missing.weight) = (missing, weight);
+        true
     }
 
     /// Looks at each instance.
     #[inline(never)] // It would only crowd the usual way.
-    fn detailed(
+    fn add_each(
+        &mut self,
         metric: &MetricSpec,
         signal: &Signal,
         crowd: &Crowd<'_>,
         is_aligned: bool,
         now: SystemTime,
-    ) -> Self {
-        let samples = &signal.samples;
+    ) {
+        let (samples, usage) = (&signal.samples, self);
         let of_requests =
-            metric.unit() == Unit::Percent && samples.iter().any(|s| s.request.is_some());
-        let mut usage = Self::default();
+            metric.unit() == Unit::Percent && samples.iter().any(|s| s.requested().is_some());
         let mut largest = 0;
         let mut add = |group: Group, sample: Option<&Sample>| {
             let request = match of_requests {
-                true => sample.and_then(|sample| sample.request),
+                true => sample.and_then(Sample::requested),
                 false => Some(Milli(1)),
             };
             if group == Group::Ignored {
@@ -206,7 +198,6 @@ impl Usage {
         if of_requests {
             usage.sum = usage.sum.saturating_mul(WHOLE.into());
         }
-        usage
     }
 }
 
@@ -222,7 +213,7 @@ impl Share {
 fn measured(sample: &Sample, signal: &Signal, now: SystemTime) -> Option<SystemTime> {
     sample.value?;
     // The time of the signal itself has been looked at.
-    let Some(at) = sample.at else { return Some(signal.at) };
+    let Some(at) = sample.measured() else { return Some(signal.at) };
     let believed = elapsed(at, now) <= signal.max_age && at <= later(now, signal.max_age);
     believed.then_some(at)
 }
@@ -242,7 +233,7 @@ struct ByInstance<'a>(Vec<&'a Sample>);
 impl<'a> ByInstance<'a> {
     fn new(samples: &'a [Sample]) -> Self {
         let mut order: Vec<_> = samples.iter().collect();
-        order.sort_unstable_by_key(|s| (&*s.instance, s.value, s.request, s.at));
+        order.sort_unstable_by_key(|s| (&*s.instance, s.value, s.requested(), s.measured()));
         Self(order)
     }
 

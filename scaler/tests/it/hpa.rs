@@ -127,12 +127,15 @@ impl Row {
             // Who asked for nothing says so.
             let nothing = self.requests.is_empty().then_some(0);
             let (level, request) = (levels.get(n), self.requests.get(n).copied().or(nothing));
-            (sample.value, sample.request) = match place {
+            let (level, request) = match place {
                 Some(place) => (level.and_then(|all| all.get(place)).copied(), request),
                 None => (level.map(|all| all.iter().sum()), request.map(|each| each * 2)),
+            };
+            sample.value = level.map(Milli);
+            match request {
+                Some(request) => sample.request(Milli(request).as_f64()),
+                None => sample,
             }
-            .into_milli();
-            sample
         });
         samples.collect()
     }
@@ -165,16 +168,6 @@ impl Row {
             .instances(instances)
             .status_replicas(desired);
         decider(spec(metric, self.tolerance)).decide(&seen, at(0)).proposals.remove(0)
-    }
-}
-
-trait IntoMilli {
-    fn into_milli(self) -> (Option<Milli>, Option<Milli>);
-}
-
-impl IntoMilli for (Option<u64>, Option<u64>) {
-    fn into_milli(self) -> (Option<Milli>, Option<Milli>) {
-        (self.0.map(Milli), self.1.map(Milli))
     }
 }
 

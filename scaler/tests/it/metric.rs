@@ -267,6 +267,26 @@ fn a_rolling_update_counts_more_than_were_asked_for_and_a_hold_stays_a_hold() {
 }
 
 #[test]
+fn each_signal_is_as_old_as_it_is() {
+    let names = ["a", "b", "c"];
+    let mut spec = prompt();
+    spec.metrics = names.map(|name| MetricSpec::utilization(name, 60)).to_vec();
+    let signal = |name, second| Signal::new(name, vec![Sample::new("", 1.0)], at(second));
+    for stale in 0..3 {
+        let signals = names.iter().enumerate().map(|(n, name)| match n == stale {
+            true => signal(*name, 0),
+            false => signal(*name, 61),
+        });
+        let seen = Observation::new(Replicas::ready(3)).signals(signals);
+        let decision = decider(spec.clone()).decide(&seen, at(61));
+        for (n, proposal) in decision.proposals.iter().enumerate() {
+            let is_stale = proposal.reading == Reading::Unknown { why: Unknown::Stale };
+            assert_eq!(is_stale, n == stale, "{proposal:?}");
+        }
+    }
+}
+
+#[test]
 fn a_sample_that_is_older_than_its_signal_may_be_is_a_missing_one() {
     let samples = vec![
         Sample::new("a", 10.0),

@@ -434,7 +434,7 @@ fn pain_06_one_metric_missing_scaled_down() {
 fn idle_with(metric: MetricSpec, replicas: usize, silent: usize) -> u32 {
     let mut spec = spec();
     spec.max_replicas = 1000;
-    let name = metric.name.clone();
+    let name = std::sync::Arc::clone(&metric.name);
     spec.metrics = vec![metric];
     let mut decider = decider(spec);
     let pods = (0..replicas).map(|n| Instance::new(format!("pod-{n}"), true).phase(Phase::Running));
