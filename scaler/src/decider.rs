@@ -134,7 +134,7 @@ impl Decider {
             from,
             ready: seen.current.ready,
             bounds: self.plan.bounds(&self.spec, now),
-            demand: Demand::of(&proposals),
+            demand: Demand::of(&proposals, &seen.signals),
             asked: Asked::of(&seen.intents, from, |id| self.state.intents.contains(id)),
             guards: &guards,
             now,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::decision::{Action, Limit, Trigger};
 use crate::intent::ScaleIntent;
-use crate::proposal::{Proposal, Reading};
+use crate::proposal::{Proposal, Reading, Unknown};
+use crate::signal::Signal;
 
 /// What the metrics ask for: the one that asks for most speaks for all of them.
 pub(crate) struct Demand<'a> {
@@ -13,11 +14,15 @@ pub(crate) struct Demand<'a> {
     pub(crate) winner: Option<(&'a Proposal, u32)>,
     /// A veto on every scale-down, if any metric has no value.
     pub(crate) unknown: Option<Limit>,
+    /// A veto of the same kind, if the value that a metric has is one from before: the last attempt
+    /// to measure it failed. Its windows go on; else a source that fails now and then would keep
+    /// the target large for ever.
+    pub(crate) doubt: Option<Limit>,
 }
 
 impl<'a> Demand<'a> {
-    pub(crate) fn of(proposals: &'a [Proposal]) -> Self {
-        let mut demand = Self { winner: None, unknown: None };
+    pub(crate) fn of(proposals: &'a [Proposal], signals: &[Signal]) -> Self {
+        let mut demand = Self { winner: None, unknown: None, doubt: None };
         for proposal in proposals {
             match proposal.reading {
                 Reading::Known { replicas, .. } => {
@@ -32,6 +37,11 @@ impl<'a> Demand<'a> {
                 Reading::Unknown { .. } => {}
             }
         }
+        demand.doubt = signals.iter().find_map(|signal| {
+            let why = Unknown::Failed(signal.fault?);
+            let metric = proposals.iter().find(|proposal| proposal.metric == signal.name)?;
+            Some(Limit::UnknownSignal { metric: Arc::clone(&metric.metric), why })
+        });
         demand
     }
 

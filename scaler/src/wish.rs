@@ -171,7 +171,8 @@ impl Decider {
             limits.push(Limit::Panic { until: spec.end(panicking) });
             reason = Some(Reason::Panic);
         }
-        if let Some(unknown) = view.demand.unknown.as_ref().filter(|_| !blind) {
+        let unknown = view.demand.unknown.as_ref().filter(|_| !blind);
+        if let Some(unknown) = unknown.or(view.demand.doubt.as_ref().filter(|_| !blind)) {
             limits.push(unknown.clone());
             reason = reason.or(Some(Reason::UnknownSignal));
         }

@@ -159,3 +159,25 @@ fn a_failed_read_is_unknown_by_its_kind_and_what_was_read_before_is_believed_for
     let decision = decider.decide(&seen(earlier), at(61));
     assert_eq!(why(&decision), "cpu is Unknown (the last attempt failed: timeout)");
 }
+
+#[test]
+fn an_attempt_that_failed_forbids_a_scale_down_and_breaks_no_window() {
+    let mut spec = ScalerSpec::new("workers", 1, 10);
+    spec.metrics = vec![MetricSpec::utilization("cpu", 60)];
+    let mut decider = decider(spec);
+    let mut look = |second, fault| {
+        let mut signal = Signal::new("cpu", vec![Sample::new("", 30.0)], at(second));
+        signal.fault = fault;
+        decider.decide(&Observation::new(Replicas::ready(4)).signal(signal), at(second))
+    };
+    for second in (0..300).step_by(15) {
+        // Every other attempt fails: what was read before is as calm as the rest.
+        let fault = (second % 30 == 15).then_some(FaultKind::Refused);
+        assert!(!look(second, fault).is_change());
+    }
+    let doubtful = look(300, Some(FaultKind::Refused));
+    assert_eq!(doubtful.reason, Reason::UnknownSignal);
+    let why = Unknown::Failed(FaultKind::Refused);
+    assert_eq!(doubtful.limits, [Limit::UnknownSignal { metric: "cpu".into(), why }]);
+    assert_eq!(look(315, None).to, 2, "the window went on meanwhile");
+}
