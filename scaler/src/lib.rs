@@ -90,6 +90,7 @@
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
+//! * `simulate`: a service under load in memory, to compare specifications before the night.
 //!
 //! Without any of them there is the core alone. The crate starts no runtime, installs no handler
 //! and prints nothing; it tells what it does through [`Metrics`] and `tracing` events.
@@ -116,6 +117,8 @@ mod ratio;
 mod restraint;
 mod signal;
 mod signal_window;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 mod source;
 mod spec;
 mod state;

@@ -13,6 +13,8 @@ mod pains;
 mod properties;
 mod shape;
 mod signal;
+#[cfg(feature = "simulate")]
+mod simulate;
 mod spec;
 mod state;
 mod verify;
