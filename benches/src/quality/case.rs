@@ -23,12 +23,20 @@ pub(crate) const STARTS: [u64; 3] = [5, 30, 120];
 const TRACE_RATE: f64 = 2400.0;
 
 /// The traces: a file each in `benches/data/`, and what it is.
-pub(crate) const TRACES: [(&str, &str); 5] = [
+const TRACES: [(&str, &str); 5] = [
     ("elb_request_count", "load balancer, requests"),
     ("asg_cpu_utilization", "scaling group, CPU"),
     ("tweets_amzn", "tweets, AMZN"),
     ("tweets_goog", "tweets, GOOG"),
     ("nyc_taxi", "taxi passengers"),
+];
+
+/// Others, which the profile was chosen on; in `benches/data/tuning/`.
+const TUNING_TRACES: [(&str, &str); 4] = [
+    ("tweets_ibm", "tweets, IBM"),
+    ("tweets_fb", "tweets, FB"),
+    ("ec2_cpu_utilization", "machine, CPU"),
+    ("network_in", "machine, network"),
 ];
 
 /// One load in one world.
@@ -120,18 +128,27 @@ pub(crate) fn archetypes(seeds: std::ops::Range<u64>) -> Vec<Case> {
 
 /// The traces with every start delay.
 pub(crate) fn traces(folder: &Path) -> anyhow::Result<Vec<Case>> {
+    read(folder, &TRACES)
+}
+
+fn read(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<Vec<Case>> {
     let mut cases = Vec::new();
-    for (file, name) in TRACES {
+    for (file, name) in files {
         let path = folder.join(file).with_extension("csv");
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("{}: name the folder with --data", path.display()))?;
         let curve = Curve::from_csv(&text)?.scaled_to(0.99, TRACE_RATE)?;
         for start in STARTS {
             let world = World::default().start_delay(Duration::from_secs(start));
-            cases.push(Case { group: name.to_owned(), seed: 0, world, curve: curve.clone() });
+            cases.push(Case { group: (*name).to_owned(), seed: 0, world, curve: curve.clone() });
         }
     }
     Ok(cases)
+}
+
+/// The traces that the profile was chosen on, with every start delay.
+pub(crate) fn tuning_traces(folder: &Path) -> anyhow::Result<Vec<Case>> {
+    read(&folder.join("tuning"), &TUNING_TRACES)
 }
 
 /// What each of `who` comes to in each case, on all cores; in the order of the cases.

@@ -10,12 +10,15 @@ mod tune;
 
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use birl_scaler::simulate::{Run, plot};
 use clap::Parser;
 
-use crate::case::{Case, HELD_OUT, STARTS, TUNING, Who, archetypes, run_all, traces};
+use crate::case::{
+    Case, HELD_OUT, STARTS, TUNING, Who, archetypes, run_all, traces, tuning_traces,
+};
 use crate::report::{Results, names};
 
 const BEGIN: &str = "<!-- begin: make quality -->\n";
@@ -24,15 +27,18 @@ const END: &str = "<!-- end: make quality -->\n";
 /// Which of the policies is the profile that the goals are about.
 const PROFILE: usize = 4;
 
+/// How much of a load a picture shows.
+const SHOWN: Duration = Duration::from_secs(4 * 3600);
+
 /// Simulates every policy on the held-out seeds and on the traces, and prints Markdown.
 #[derive(Debug, Parser)]
 struct Args {
     /// Search the grid on the tuning seeds instead, and print what each point comes to
     #[arg(long)]
     tune: bool,
-    /// Judge on the tuning seeds, to look while something is built
+    /// Judge on the tuning seeds and traces, to look while something is built
     #[arg(long)]
-    tuning_seeds: bool,
+    on_tuning: bool,
     /// The folder of the traces
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data"))]
     data: PathBuf,
@@ -44,19 +50,20 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     if args.tune {
-        print!("{}", tune::search()?);
+        print!("{}", tune::search(&args.data)?);
         return Ok(());
     }
-    let seeds = if args.tuning_seeds { TUNING } else { HELD_OUT };
+    let (seeds, recorded) = match args.on_tuning {
+        true => (TUNING, tuning_traces(&args.data)?),
+        false => (HELD_OUT, traces(&args.data)?),
+    };
     let seeded = measure(archetypes(seeds))?;
     let mut page = String::from("\n### The profile\n\n```json\n");
     page.push_str(&serde_json::to_string_pretty(&profile::with(profile::STEADY))?);
     page.push_str("\n```\n");
     section(&mut page, "seeds", &seeded)?;
-    if !args.tuning_seeds {
-        let traced = measure(traces(&args.data)?)?;
-        section(&mut page, "traces", &traced)?;
-    }
+    let traced = measure(recorded)?;
+    section(&mut page, "traces", &traced)?;
     print!("{page}");
     let Some(folder) = args.write else { return Ok(()) };
     let path = folder.join("scaler-quality.md");
@@ -87,18 +94,20 @@ fn section(page: &mut String, name: &str, results: &Results) -> anyhow::Result<(
     Ok(())
 }
 
-/// One picture for each kind of load and each trace, with pods that start in 30 s.
+/// One picture for each kind of load and for the busiest hours of each trace, with pods that start in
+/// 30 s.
 fn pictures(folder: &std::path::Path, data: &std::path::Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let first = HELD_OUT.start..HELD_OUT.start + 1;
     let cases = archetypes(first).into_iter().chain(traces(data)?);
-    for case in cases.filter(|case| case.world.start_delay.as_secs() == 30) {
+    for mut case in cases.filter(|case| case.world.start_delay.as_secs() == 30) {
+        case.curve = case.curve.part(case.curve.peak().saturating_sub(SHOWN / 2), SHOWN)?;
         let who = Who::all();
         let shown = [&who[0], &who[2], &who[3], &who[PROFILE]];
         let runs =
             shown.into_iter().map(|who| who.run(&case)).collect::<anyhow::Result<Vec<_>>>()?;
         let title = match case.seed {
-            0 => format!("{}; a pod starts in 30 s", case.group),
+            0 => format!("{}, its busiest hours; a pod starts in 30 s", case.group),
             seed => format!("{}, seed {seed}; a pod starts in 30 s", case.group),
         };
         let svg = plot(&title, &case.world, &runs.iter().collect::<Vec<&Run>>());

@@ -15,7 +15,7 @@ pub(crate) const IN_FLIGHT: f64 = 5.1;
 
 /// The bounds, for everybody.
 pub(crate) const MIN: u32 = 2;
-pub(crate) const MAX: u32 = 1000;
+pub(crate) const MAX: u32 = 400;
 
 /// C2's defaults: a specification that says nothing but its metric.
 pub(crate) fn defaults() -> ScalerSpec {

@@ -155,6 +155,24 @@ impl Curve {
         }
     }
 
+    /// The part of it from `start` on, for `length` at most.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_points`](Self::from_points); also if it ends before `start`.
+    pub fn part(&self, start: Duration, length: Duration) -> Result<Self, Error> {
+        let (from, to) = (start.as_secs_f64(), (start + length).min(self.length()).as_secs_f64());
+        let inside = self.points.iter().copied().filter(|&(at, _)| from < at && at < to);
+        let end = |at: f64| (at, self.rate(Duration::from_secs_f64(at)));
+        Self::from_points(std::iter::once(end(from)).chain(inside).chain(std::iter::once(end(to))))
+    }
+
+    /// When the rate is highest.
+    pub fn peak(&self) -> Duration {
+        let highest = self.points.iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
+        Duration::from_secs_f64(highest.map_or(0.0, |&(at, _)| at))
+    }
+
     /// The same course in `1/times` of the time.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! the original is, so that the two can be compared.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::policy::Policy;
@@ -106,7 +107,8 @@ impl Policy for HpaDefault {
 fn ask(name: &str, target: f64, seen: &Observation) -> Option<u32> {
     let current = seen.current.desired;
     let signal = seen.signals.iter().find(|signal| *signal.name == *name)?;
-    let value = |sample: &crate::Sample| Some((sample.instance.clone(), sample.value?.as_f64()));
+    let value =
+        |sample: &crate::Sample| Some((Arc::clone(&sample.instance), sample.value?.as_f64()));
     let values: BTreeMap<_, _> = signal.samples.iter().filter_map(value).collect();
     let (mut sum, mut known, mut unready) = (0.0, 0.0, 0.0);
     for instance in seen.instances.as_deref().unwrap_or_default() {

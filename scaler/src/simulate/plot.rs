@@ -16,6 +16,9 @@ const RIGHT: f64 = 944.0;
 const PODS: f64 = 260.0;
 const LATENCY: f64 = 170.0;
 
+/// The picture shows pods up to this many times what is needed at most.
+const MOST_ABOVE: u32 = 3;
+
 /// The most steps along the time.
 const COLUMNS: usize = 880;
 
@@ -24,7 +27,7 @@ const COLUMNS: usize = 880;
 /// Six runs have colours of their own.
 pub fn plot(title: &str, world: &World, runs: &[&Run]) -> String {
     let legend = 20.0 * runs.len() as f64;
-    let pods = Panel { top: 66.0 + legend, height: PODS };
+    let pods = Panel { top: 76.0 + legend, height: PODS };
     let latency = Panel { top: pods.top + PODS + 44.0, height: LATENCY };
     let height = latency.top + LATENCY + 44.0;
     let mut svg = format!(
@@ -110,9 +113,17 @@ impl Panel {
 
 fn draw_pods(svg: &mut String, panel: &Panel, runs: &[&Run]) {
     let moments = || runs.iter().flat_map(|run| &run.timeline);
-    let most = moments().map(|m| m.needed.max(m.ready)).max().unwrap_or(1).max(1);
+    let needed = moments().map(|m| m.needed).max().unwrap_or(1).max(1);
+    let most = moments().map(|m| m.ready).max().unwrap_or(1).max(needed);
+    // One that overshoots by far must not press all others flat.
+    let cut = needed.saturating_mul(MOST_ABOVE);
+    let name = match most > cut {
+        true => format!("pods that serve (cut at {cut}; the most is {most})"),
+        false => "pods that serve".to_owned(),
+    };
+    let most = most.min(cut);
     let step = nice(f64::from(most) / 5.0).max(1.0);
-    let top = (f64::from(most) / step).ceil() * step;
+    let top = if most == cut { f64::from(cut) } else { (f64::from(most) / step).ceil() * step };
     let mut level = 0.0;
     while level <= top {
         panel.level(svg, level / top, &format!("{level}"));
@@ -131,7 +142,7 @@ fn draw_pods(svg: &mut String, panel: &Panel, runs: &[&Run]) {
         let line = steps(panel, run, |m| f64::from(m.ready) / top, f64::min);
         stroke(svg, &line, place);
     }
-    panel.frame(svg, "pods that serve", length(runs));
+    panel.frame(svg, &name, length(runs));
 }
 
 fn draw_latency(svg: &mut String, panel: &Panel, world: &World, runs: &[&Run]) {

@@ -38,17 +38,17 @@ impl Queue {
             let p99 = seconds(service.patience);
             return Second { arrived, gave_up, late: arrived, p99, ..Second::default() };
         }
-        let rate = arrived / f64::from(pods);
+        let load = service.load(arrived / f64::from(pods));
         let behind = (before + self.backlog) / 2.0 / room;
         let (used, queued) = (served / room, self.backlog / f64::from(pods));
         Second {
             arrived,
             served,
             gave_up,
-            late: arrived * service.late_share(rate, behind),
+            late: arrived * load.late_share(behind),
             used,
-            in_flight: used * f64::from(service.workers) + queued + service.waiting(rate),
-            p99: service.p99(rate, behind),
+            in_flight: used * f64::from(service.workers) + queued + load.waiting(),
+            p99: load.p99(behind),
         }
     }
 }

@@ -83,7 +83,7 @@ impl Timeline {
         moment.needed = moment.needed.max(needed);
         moment.ready = moment.ready.min(ready);
         moment.latency_p99 = moment.latency_p99.max(happened.p99);
-        if (second + 1) % self.every == 0 {
+        if (second + 1).is_multiple_of(self.every) {
             moment.at = Duration::from_secs(second + 1);
             moment.paid = fleet.paid();
             self.moments.extend(self.current.take());

@@ -55,7 +55,7 @@ pub struct Score {
 impl Score {
     pub(super) fn second(&mut self, happened: Second, needed: u32, ready: u32, paid: u64) {
         let anchor = *self.anchor.get_or_insert((needed, ready));
-        if self.seconds > 0.0 && self.seconds as u64 % STRETCH == 0 {
+        if self.seconds > 0.0 && (self.seconds as u64).is_multiple_of(STRETCH) {
             self.minutes += 1.0;
             self.apart += f64::from(u8::from(needed.cmp(&anchor.0) != ready.cmp(&anchor.1)));
             self.anchor = Some((needed, ready));

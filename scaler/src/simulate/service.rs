@@ -53,7 +53,7 @@ impl Service {
         let (mut low, mut high) = (0.0, self.capacity());
         for _ in 0..50 {
             let middle = (low + high) / 2.0;
-            match self.late_share(middle, 0.0) <= MAY_BE_LATE {
+            match self.load(middle).late_share(0.0) <= MAY_BE_LATE {
                 true => low = middle,
                 false => high = middle,
             }
@@ -73,37 +73,16 @@ impl Service {
         });
     }
 
-    /// How long a request may wait and still be in time.
-    fn allowance(&self) -> f64 {
-        seconds(self.slo) - seconds(self.service_time)
-    }
-
-    /// The share of requests that are late at `rate` for each pod, behind a backlog that takes
-    /// `behind` seconds.
-    pub(crate) fn late_share(&self, rate: f64, behind: f64) -> f64 {
-        let allowance = self.allowance() - behind;
-        if allowance <= 0.0 {
-            return 1.0;
+    /// One pod at `rate`.
+    pub(crate) fn load(&self, rate: f64) -> Load {
+        let rate = rate.clamp(0.0, FULL * self.capacity());
+        Load {
+            rate,
+            spare: self.capacity() - rate,
+            waits: self.waits(rate),
+            service_time: seconds(self.service_time),
+            allowance: seconds(self.slo) - seconds(self.service_time),
         }
-        let rate = self.held(rate);
-        self.waits(rate) * (-(self.capacity() - rate) * allowance).exp()
-    }
-
-    /// The response time that 99 % of the requests stay below, in seconds.
-    pub(crate) fn p99(&self, rate: f64, behind: f64) -> f64 {
-        let rate = self.held(rate);
-        let spread = (self.waits(rate) / 0.01).ln().max(0.0) / (self.capacity() - rate);
-        seconds(self.service_time) + behind + spread
-    }
-
-    /// How many requests wait in one pod, on average, beside the backlog.
-    pub(crate) fn waiting(&self, rate: f64) -> f64 {
-        let rate = self.held(rate);
-        self.waits(rate) * rate / (self.capacity() - rate)
-    }
-
-    fn held(&self, rate: f64) -> f64 {
-        rate.clamp(0.0, FULL * self.capacity())
     }
 
     /// Erlang's C: the probability that a request finds all workers busy.
@@ -114,6 +93,38 @@ impl Service {
             .fold(1.0, |lost, worker| load * lost / (f64::from(worker) + load * lost));
         let busy = load / f64::from(self.workers);
         lost / (1.0 - busy * (1.0 - lost))
+    }
+}
+
+/// One pod at a rate that stays.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    rate: f64,
+    /// What the pod could serve beside it.
+    spare: f64,
+    /// Erlang's C.
+    waits: f64,
+    service_time: f64,
+    /// How long a request may wait and still be in time.
+    allowance: f64,
+}
+
+impl Load {
+    /// The share of requests that are late, behind a backlog that takes `behind` seconds.
+    pub(crate) fn late_share(&self, behind: f64) -> f64 {
+        let allowance = self.allowance - behind;
+        if allowance <= 0.0 { 1.0 } else { self.waits * (-self.spare * allowance).exp() }
+    }
+
+    /// The response time that 99 % of the requests stay below, in seconds.
+    pub(crate) fn p99(&self, behind: f64) -> f64 {
+        let spread = (self.waits / 0.01).ln().max(0.0) / self.spare;
+        self.service_time + behind + spread
+    }
+
+    /// How many requests wait in the pod, on average, beside the backlog.
+    pub(crate) fn waiting(&self) -> f64 {
+        self.waits * self.rate / self.spare
     }
 }
 
@@ -139,7 +150,7 @@ mod tests {
         let service = Service::default();
         let rate = service.safe_rate();
         assert!((80.0..95.0).contains(&rate), "{rate}");
-        assert!((service.late_share(rate, 0.0) - 0.01).abs() < 1e-6);
-        assert!((service.p99(rate, 0.0) - 0.5).abs() < 1e-6, "the P99 there is the SLO");
+        assert!((service.load(rate).late_share(0.0) - 0.01).abs() < 1e-6);
+        assert!((service.load(rate).p99(0.0) - 0.5).abs() < 1e-6, "the P99 there is the SLO");
     }
 }

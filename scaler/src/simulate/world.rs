@@ -107,7 +107,7 @@ impl World {
             let ready = fleet.ready();
             let happened = queue.step(&self.service, rate, ready);
             meter.count(happened, ready, second + 1);
-            if (second + 1) % scrape == 0 {
+            if (second + 1).is_multiple_of(scrape) {
                 meter.scrape(&fleet, delay, now + Duration::from_secs(1));
             }
             score.second(happened, needed, ready, fleet.paid());
