@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::brake::GlobalBrake;
-use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
+use crate::decision::{Action, Decision, DecisionId, Reason};
 use crate::demand::{Asked, Demand};
 use crate::error::{Error, ErrorKind};
 use crate::ratio;
+use crate::schedule::Plan;
 use crate::signal::Observation;
 use crate::spec::ScalerSpec;
 use crate::state::{Applied, DeciderState};
 use crate::timestamp::{elapsed, later, unix_millis};
-use crate::wish::Wish;
+use crate::wish::{View, Wish};
 
 /// Decides how many replicas one target should have.
 ///
@@ -42,6 +43,8 @@ pub struct Decider {
     pub(crate) spec: ScalerSpec,
     pub(crate) state: DeciderState,
     pub(crate) global: Option<GlobalBrake>,
+    /// The specification's schedule, with its time zones.
+    plan: Plan,
 }
 
 impl Decider {
@@ -53,7 +56,8 @@ impl Decider {
     pub fn new(spec: ScalerSpec) -> Result<Self, Error> {
         spec.validate()?;
         let state = DeciderState::new(Arc::clone(&spec.target_ref.name));
-        Ok(Self { spec, state, global: None })
+        let plan = Plan::of(&spec);
+        Ok(Self { spec, state, global: None, plan })
     }
 
     /// A decider that goes on where another stopped.
@@ -67,7 +71,8 @@ impl Decider {
         if let Some(misfit) = state.misfit(&spec.target_ref.name) {
             return Err(Error::new(ErrorKind::InvalidState, misfit));
         }
-        Ok(Self { spec, state, global: None })
+        let plan = Plan::of(&spec);
+        Ok(Self { spec, state, global: None, plan })
     }
 
     /// Shares a brake with other deciders.
@@ -92,6 +97,7 @@ impl Decider {
             );
             return Err(Error::new(ErrorKind::InvalidSpec, message));
         }
+        self.plan = Plan::of(&spec);
         self.spec = spec;
         Ok(())
     }
@@ -114,14 +120,23 @@ impl Decider {
         let id = DecisionId::new(unix_millis(now), self.state.count);
         let from = seen.current.desired;
         let proposals = ratio::propose(&self.spec, seen, now);
-        let demand = Demand::of(&proposals);
-        let asked = Asked::of(&seen.intents, from, |id| self.state.intents.contains(id));
-        self.observe(from, &demand, now);
+        let unseen = self.forget_a_gap(now);
+        let guards = self.state.guards.read(&self.spec.guards, &seen.signals, now);
+        let view = View {
+            from,
+            ready: seen.current.ready,
+            bounds: self.plan.bounds(&self.spec, now),
+            demand: Demand::of(&proposals),
+            asked: Asked::of(&seen.intents, from, |id| self.state.intents.contains(id)),
+            guards: &guards,
+            now,
+        };
+        self.observe(&view, unseen);
 
         let mut limits = Vec::new();
-        let mut wish = self.wish(from, &demand, &asked, &mut limits, now);
+        let mut wish = self.wish(&view, &mut limits);
         if wish.to != from {
-            self.restrain(&mut wish, from, id, &mut limits, now);
+            self.restrain(&mut wish, &view, id, &mut limits);
         }
         let Wish { to, reason, trigger } = wish;
         let action = match to.cmp(&from) {
@@ -129,8 +144,10 @@ impl Decider {
             Ordering::Less => Action::ScaleDown,
             Ordering::Equal => Action::Hold,
         };
+        let asked = view.asked;
         let trace_id = asked.trace_of(trigger.as_ref());
-        if reason != Reason::OutOfBounds {
+        let preview = !self.spec.mode.is_act();
+        if !matches!(reason, Reason::OutOfBounds | Reason::Paused) && !preview {
             for intent in asked.settled_by(action, from) {
                 self.state.intents.spend(intent, id);
             }
@@ -146,15 +163,17 @@ impl Decider {
             reason,
             trigger,
             proposals,
+            guards,
             limits,
             at: now,
             trace_id,
+            preview,
         }
     }
 
     /// Reports what became of a change. Only one that was applied starts the lock-out, feeds the
-    /// brake, and makes the condition windows start anew: they were about the old size. After a
-    /// failure the intents behind it may ask again.
+    /// brake and the rate policies, and makes the condition windows start anew: they were about the
+    /// old size. After a failure the intents behind it may ask again.
     ///
     /// Report each change, once, before asking for the next decision. A hold needs no report, and a
     /// host that only watches reports nothing.
@@ -169,143 +188,103 @@ impl Decider {
             self.state.intents.release(decision.id);
             return;
         }
-        self.state.last_applied = Some(Applied { id: decision.id, at: now });
-        self.state.actions.record(now);
-        self.state.up.restart();
-        self.state.down.restart();
+        let state = &mut self.state;
+        state.last_applied = Some(Applied { id: decision.id, at: now });
+        state.actions.record(now);
+        state.up.restart();
+        state.down.restart();
+        state.guards.restart();
+        state.zeroed = decision.to == 0;
+        if let Some(behavior) = &self.spec.behavior {
+            let Decision { from, to, .. } = *decision;
+            state.changes.record(from, to, behavior.longest_period(), now);
+        }
     }
 
-    /// When time alone may change the decision: the end of a running condition window, or of the
-    /// lock-out while a metric asks. `None` if only a new observation can.
+    /// When time alone may change the decision: the end of a window, a rest, a panic, or the edge of
+    /// a schedule. `None` if only a new observation can.
     pub fn next_deadline(&self, now: SystemTime) -> Option<SystemTime> {
         let DeciderState { up, down, .. } = &self.state;
         let (cool_down, lock_out) = (&self.spec.cool_down, &self.spec.lock_out);
         let rested = |rest, asks: Option<SystemTime>| {
             asks.and(self.state.last_applied).map(|applied| later(applied.at, rest))
         };
+        let behavior = self.spec.behavior.as_ref();
         let deadlines = [
             up.full_at(cool_down.scale_up),
             down.full_at(cool_down.scale_down),
             rested(lock_out.scale_up, up.since()),
             rested(lock_out.scale_down, down.since()),
+            behavior.and_then(|behavior| self.state.recommendations.next_release(behavior, now)),
+            behavior.and_then(|behavior| self.state.changes.next_release(behavior, now)),
+            self.state.guards.next_breach(&self.spec.guards, now),
+            self.spec.panic.zip(self.state.panic).map(|(spec, panicking)| spec.end(panicking)),
+            self.spec
+                .fallback
+                .zip(self.state.unknown_since)
+                .map(|(spec, at)| later(at, spec.after)),
+            self.plan.next_edge(now),
         ];
         deadlines.into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    /// Moves the condition windows on.
-    fn observe(&mut self, from: u32, demand: &Demand<'_>, now: SystemTime) {
+    /// When nobody looked for too long, nobody can tell what held meanwhile: every window starts
+    /// anew. Tells whether it was so.
+    fn forget_a_gap(&mut self, now: SystemTime) -> bool {
         let state = &mut self.state;
-        let unseen =
-            state.last_seen.is_none_or(|last| elapsed(last, now) > self.spec.cool_down.max_gap);
+        let longest = self.spec.cool_down.max_gap;
+        let unseen = state.last_seen.is_none_or(|last| elapsed(last, now) > longest);
         if unseen {
             state.up.restart();
             state.down.restart();
+            state.guards.restart();
+            state.unknown_since = None;
         }
-        state.last_seen = Some(now);
+        unseen
+    }
+
+    /// Moves everything on that depends on what was seen before.
+    fn observe(&mut self, view: &View<'_>, unseen: bool) {
+        let View { from, ref demand, now, .. } = *view;
+        let (paused, bounds) = (self.is_paused(from), &view.bounds);
+        let state = &mut self.state;
+        // After a pause everything is as on the first day.
+        state.last_seen = (!paused).then_some(now);
+        state.zeroed &= from == 0;
         state.actions.settle(now);
         if let Some(applied) = &mut state.last_applied {
             // A clock set back would stretch the rest without end.
             applied.at = applied.at.min(now);
         }
         // Outside its bounds the target is corrected, whatever the metrics say.
-        let free = from > 0 && self.spec.min_replicas <= from && from <= self.spec.max_replicas;
+        let free = !paused && bounds.min <= from && from <= bounds.max;
         state.up.observe(free && demand.more(from).is_some(), now);
         let quiet = demand.unknown.is_none() && demand.less(from).is_some();
         state.down.observe(free && quiet, now);
-    }
 
-    /// What is wanted, before bounds, rests and brakes.
-    fn wish(
-        &self,
-        from: u32,
-        demand: &Demand<'_>,
-        asked: &Asked<'_>,
-        limits: &mut Vec<Limit>,
-        now: SystemTime,
-    ) -> Wish {
-        let (min, max) = (self.spec.min_replicas, self.spec.max_replicas);
-        if from == 0 {
-            return Wish::hold(from, Reason::Paused);
-        }
-        if from < min || from > max {
-            let trigger = Some(Trigger::Bounds { min, max });
-            return Wish { to: from.clamp(min, max), reason: Reason::OutOfBounds, trigger };
-        }
-
-        let more = demand.more(from);
-        let ripe = more.filter(|_| self.state.up.is_full(self.spec.cool_down.scale_up, now));
-        if let Some(wish) = Wish::largest(asked.more(from), ripe) {
-            return wish;
-        }
-        if let Some((metric, _)) = more {
-            limits.extend(self.waiting(Action::ScaleUp));
-            let mut wish = Wish::hold(from, Reason::ConditionWindow);
-            wish.trigger = Trigger::of_metric(metric);
-            if let Some((intent, _)) = asked.less(from) {
-                limits.push(Limit::Contradiction { metric: Arc::clone(&metric.metric) });
-                wish.reason = Reason::Contradiction;
-                wish.trigger = Some(intent.into());
+        let wanted = demand.winner.map(|(_, replicas)| replicas);
+        // Of nothing there are no measurements, which is no reason to start something.
+        let blind = !paused && from > 0 && wanted.is_none() && demand.unknown.is_some();
+        state.unknown_since =
+            blind.then(|| state.unknown_since.map_or(now, |since| since.min(now)));
+        state.panic = self
+            .spec
+            .panic
+            .filter(|_| free)
+            .and_then(|spec| spec.observe(state.panic, wanted, view.ready, now));
+        match &self.spec.behavior {
+            Some(behavior) if !paused => {
+                if unseen {
+                    // What there is was somebody's recommendation: it holds for a window.
+                    state.recommendations.clear();
+                    state.recommendations.record(from, behavior, now);
+                }
+                let heard = wanted.filter(|&wanted| demand.unknown.is_none() || wanted >= from);
+                if let Some(wanted) = heard.filter(|_| free) {
+                    state.recommendations.record(wanted, behavior, now);
+                }
             }
-            return wish;
+            _ => state.recommendations.clear(),
         }
-
-        let (less, asked_less) = (demand.less(from), asked.less(from));
-        if less.is_some() || asked_less.is_some() {
-            if let Some(veto) = &demand.unknown {
-                limits.push(veto.clone());
-                let mut wish = Wish::largest(asked_less, less)
-                    .unwrap_or_else(|| Wish::hold(from, Reason::UnknownSignal));
-                wish.to = from;
-                wish.reason = Reason::UnknownSignal;
-                return wish;
-            }
-            let ripe =
-                less.filter(|_| self.state.down.is_full(self.spec.cool_down.scale_down, now));
-            if let Some(wish) = Wish::largest(asked_less, ripe) {
-                return wish;
-            }
-            limits.extend(self.waiting(Action::ScaleDown));
-            let mut wish = Wish::hold(from, Reason::ConditionWindow);
-            wish.trigger = less.and_then(|(metric, _)| Trigger::of_metric(metric));
-            return wish;
-        }
-        self.rest(from, demand, asked, limits)
-    }
-
-    /// Nobody asks for a change: why not?
-    fn rest(
-        &self,
-        from: u32,
-        demand: &Demand<'_>,
-        asked: &Asked<'_>,
-        limits: &mut Vec<Limit>,
-    ) -> Wish {
-        if let Some(intent) = asked.same(from) {
-            let trigger = Some(intent.into());
-            return Wish { to: from, reason: Reason::Steady, trigger };
-        }
-        if asked.duplicates.is_some() {
-            return Wish::hold(from, Reason::DuplicateIntent);
-        }
-        match (&demand.winner, &demand.unknown) {
-            (Some((metric, _)), _) => {
-                let trigger = Trigger::of_metric(metric);
-                Wish { to: from, reason: Reason::Steady, trigger }
-            }
-            (None, Some(veto)) => {
-                limits.push(veto.clone());
-                Wish::hold(from, Reason::UnknownSignal)
-            }
-            (None, None) => Wish::hold(from, Reason::Idle),
-        }
-    }
-
-    fn waiting(&self, action: Action) -> Option<Limit> {
-        let (window, length) = match action {
-            Action::ScaleUp => (&self.state.up, self.spec.cool_down.scale_up),
-            _ => (&self.state.down, self.spec.cool_down.scale_down),
-        };
-        let (since, until) = (window.since()?, window.full_at(length)?);
-        Some(Limit::ConditionWindow { action, since, until })
     }
 }

@@ -7,9 +7,11 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::guard::GuardReading;
 use crate::intent::Change;
+pub use crate::limit::Limit;
 use crate::milli::Milli;
-use crate::proposal::{Proposal, Unknown};
+use crate::proposal::Proposal;
 
 /// One decision about one target: also a hold is one, with its reason.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Decision {
     pub trigger: Option<Trigger>,
     /// What each metric says.
     pub proposals: Vec<Proposal>,
+    /// What each guard says.
+    #[serde(default)]
+    pub guards: Vec<GuardReading>,
     /// What changed the outcome on its way, in the order it was met.
     pub limits: Vec<Limit>,
     /// When it was decided.
@@ -38,12 +43,21 @@ pub struct Decision {
     pub at: SystemTime,
     /// The trace that led to it, if an intent carried one.
     pub trace_id: Option<String>,
+    /// Whether it only says what would be done ([`Mode::Preview`](crate::Mode::Preview)).
+    #[serde(default)]
+    pub preview: bool,
 }
 
 impl Decision {
-    /// Whether there is something to apply.
+    /// Whether there is something to apply. Never in a preview.
     pub fn is_change(&self) -> bool {
-        self.action != Action::Hold
+        self.action != Action::Hold && !self.preview
+    }
+
+    /// What a person should be told of: somebody asked for more changes than the brake lets pass.
+    /// That is a runaway, or a forged log.
+    pub fn alarm(&self) -> Option<&Limit> {
+        self.limits.iter().find(|limit| matches!(limit, Limit::Brake { .. }))
     }
 }
 
@@ -120,8 +134,19 @@ pub enum Reason {
     Steady,
     /// A metric asks, but not for long enough yet.
     ConditionWindow,
+    /// A guard is breached: it asks for the change, or forbids one.
+    Guard,
+    /// The metrics ask for far more than there is, and are heeded at once; or it is not long enough
+    /// ago that they did to scale down.
+    Panic,
+    /// Nothing has been known for so long that the fallback is due.
+    Fallback,
+    /// Recent recommendations of the metrics leave nothing of the change.
+    Stabilization,
     /// Min, max or step leave nothing of the change.
     Bounds,
+    /// The rate policies leave nothing of the change.
+    RateLimit,
     /// Too soon after the last applied change.
     LockOut,
     /// Too many changes in the last hour.
@@ -134,7 +159,7 @@ pub enum Reason {
     Contradiction,
     /// What the intents ask for has been decided already.
     DuplicateIntent,
-    /// The target has been set to zero replicas by hand.
+    /// The target has been set to zero replicas by hand, or its specification pauses it.
     Paused,
     /// There is no metric, and nobody asks for anything.
     Idle,
@@ -149,7 +174,12 @@ impl Reason {
             Self::OutOfBounds => "out_of_bounds",
             Self::Steady => "steady",
             Self::ConditionWindow => "condition_window",
+            Self::Guard => "guard",
+            Self::Panic => "panic",
+            Self::Fallback => "fallback",
+            Self::Stabilization => "stabilization",
             Self::Bounds => "bounds",
+            Self::RateLimit => "rate_limit",
             Self::LockOut => "lock_out",
             Self::Brake => "brake",
             Self::KillSwitch => "kill_switch",
@@ -194,6 +224,27 @@ pub enum Trigger {
         /// The most.
         max: u32,
     },
+    /// A guard.
+    Guard {
+        /// The signal's name.
+        signal: Arc<str>,
+        /// The value that it must not pass.
+        limit: Milli,
+    },
+    /// Every metric has been Unknown.
+    Fallback {
+        /// Since when.
+        #[serde(with = "crate::timestamp::serde")]
+        since: SystemTime,
+        /// The size that is run then.
+        replicas: u32,
+    },
+    /// The specification pauses the target.
+    Paused {
+        /// The size that it is paused at; absent: as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replicas: Option<u32>,
+    },
 }
 
 impl Trigger {
@@ -202,7 +253,9 @@ impl Trigger {
         match self {
             Self::Metric { metric, .. } => metric,
             Self::Intent { asked_by, .. } => asked_by,
-            Self::Bounds { .. } => "replicas",
+            Self::Guard { signal, .. } => signal,
+            Self::Fallback { .. } => "fallback",
+            Self::Bounds { .. } | Self::Paused { .. } => "replicas",
         }
     }
 
@@ -212,87 +265,13 @@ impl Trigger {
             Self::Metric { value, .. } => value.to_string(),
             Self::Intent { change, .. } => change.to_string(),
             Self::Bounds { min, max } => format!("{min}..{max}"),
+            Self::Guard { limit, .. } => limit.to_string(),
+            Self::Fallback { replicas, .. } => replicas.to_string(),
+            Self::Paused { replicas } => {
+                replicas.map(|replicas| replicas.to_string()).unwrap_or_default()
+            }
         }
     }
-}
-
-/// What changed an outcome on its way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "limit", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Limit {
-    /// The fewest replicas there may be.
-    Min {
-        /// How many were wanted.
-        wanted: u32,
-        /// The bound.
-        min: u32,
-    },
-    /// The most replicas there may be.
-    Max {
-        /// How many were wanted.
-        wanted: u32,
-        /// The bound.
-        max: u32,
-    },
-    /// The largest single change.
-    Step {
-        /// How many were wanted.
-        wanted: u32,
-        /// How many more or fewer are allowed at once.
-        step: u32,
-    },
-    /// A condition has not held for long enough.
-    ConditionWindow {
-        /// In which direction it asks.
-        action: Action,
-        /// Since when it holds.
-        #[serde(with = "crate::timestamp::serde")]
-        since: SystemTime,
-        /// When it will have held for long enough.
-        #[serde(with = "crate::timestamp::serde")]
-        until: SystemTime,
-    },
-    /// Too soon after the last applied change.
-    LockOut {
-        /// When it ends.
-        #[serde(with = "crate::timestamp::serde")]
-        until: SystemTime,
-    },
-    /// Too many changes in the last hour.
-    Brake {
-        /// How many are allowed.
-        max_actions_per_hour: u32,
-        /// When the next one is free.
-        #[serde(with = "crate::timestamp::serde")]
-        until: SystemTime,
-        /// Whether it is the brake shared with other targets.
-        global: bool,
-    },
-    /// The kill switch is set.
-    KillSwitch {
-        /// Whether it is the one shared with other targets.
-        global: bool,
-    },
-    /// A signal is Unknown, which forbids a scale-down.
-    UnknownSignal {
-        /// The metric without a value; the first in the order of the specification.
-        metric: Arc<str>,
-        /// Why.
-        why: Unknown,
-    },
-    /// A metric asks for more while an intent asks for less.
-    Contradiction {
-        /// The metric.
-        metric: Arc<str>,
-    },
-    /// Intents with these ids have been decided on before.
-    DuplicateIntent {
-        /// How many.
-        count: u32,
-        /// The smallest of the ids.
-        id: String,
-    },
 }
 
 impl Serialize for Decision {
@@ -308,10 +287,14 @@ impl Serialize for Decision {
             reason: Reason,
             trigger: &'a Option<Trigger>,
             proposals: &'a [Proposal],
+            #[serde(skip_serializing_if = "<[GuardReading]>::is_empty")]
+            guards: &'a [GuardReading],
             limits: &'a [Limit],
             #[serde(with = "crate::timestamp::serde")]
             at: SystemTime,
             trace_id: &'a Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            preview: Option<bool>,
             explain: String,
         }
         let record = Record {
@@ -323,9 +306,11 @@ impl Serialize for Decision {
             reason: self.reason,
             trigger: &self.trigger,
             proposals: &self.proposals,
+            guards: &self.guards,
             limits: &self.limits,
             at: self.at,
             trace_id: &self.trace_id,
+            preview: self.preview.then_some(true),
             explain: self.explain(),
         };
         record.serialize(to)

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::behavior::PolicyKind;
 use crate::decision::{Action, Decision, Limit, Reason, Trigger};
+use crate::guard::{GuardReading, GuardState};
 use crate::intent::Change;
 use crate::metric::Amount;
 use crate::proposal::{Band, Proposal, Reading, Unknown};
@@ -20,7 +22,7 @@ impl Decision {
 
     fn cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.reason, &self.trigger) {
-            (Reason::Paused, _) => f.write_str(
+            (Reason::Paused, None) => f.write_str(
                 "it was set to 0 replicas, which pauses scaling until it is set to 1 or more",
             ),
             (Reason::Idle, _) => f.write_str("there is no metric, and nobody asks for a change"),
@@ -31,6 +33,12 @@ impl Decision {
                 Some(proposal) => write!(f, "{proposal}"),
                 None => f.write_str(metric),
             },
+            (_, Some(Trigger::Guard { signal, .. })) => {
+                match self.guards.iter().find(|reading| reading.signal == *signal) {
+                    Some(reading) => write!(f, "{reading}"),
+                    None => f.write_str(signal),
+                }
+            }
             (_, Some(trigger)) => write!(f, "{trigger}"),
             (reason, None) => f.write_str(match reason {
                 Reason::UnknownSignal => "no metric has a value",
@@ -43,6 +51,9 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, from, to, .. } = self;
+        if self.preview {
+            f.write_str("preview: ")?;
+        }
         match self.action {
             Action::Hold => write!(f, "hold {target} at {from}: ")?,
             action => write!(f, "{} {target} {from} → {to}: ", action.as_str())?,
@@ -52,7 +63,7 @@ impl fmt::Display for Decision {
             self.steady(f)?;
         }
         if self.limits.is_empty() {
-            return f.write_str(if self.is_change() { "; limits: none" } else { "" });
+            return f.write_str(if from == to { "" } else { "; limits: none" });
         }
         for (at, limit) in self.limits.iter().enumerate() {
             write!(f, "{}{limit}", if at == 0 { "; limits: " } else { ", " })?;
@@ -62,8 +73,8 @@ impl fmt::Display for Decision {
 }
 
 impl Decision {
-    /// What a steady hold still has to tell: a formula that gives the present size, and metrics
-    /// without a value.
+    /// What a steady hold still has to tell: a formula that gives the present size, metrics without
+    /// a value, and guards that are not calm.
     fn steady(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Trigger::Metric { metric, .. }) = &self.trigger
             && let Some(Proposal { reading: Reading::Known { band, replicas, .. }, .. }) =
@@ -76,6 +87,9 @@ impl Decision {
             if matches!(proposal.reading, Reading::Unknown { .. }) {
                 write!(f, "; {proposal}")?;
             }
+        }
+        for reading in self.guards.iter().filter(|reading| !reading.is_calm()) {
+            write!(f, "; {reading}")?;
         }
         Ok(())
     }
@@ -120,6 +134,28 @@ impl fmt::Display for Trigger {
                 }
             }
             Self::Bounds { min, max } => write!(f, "it must have {min} to {max} replicas"),
+            Self::Guard { signal, limit } => write!(f, "{signal} (limit {limit})"),
+            Self::Fallback { since, replicas } => {
+                let since = Stamp(*since);
+                write!(f, "every metric has been Unknown since {since}, fallback {replicas}")
+            }
+            Self::Paused { replicas: Some(replicas) } => write!(f, "it is paused at {replicas}"),
+            Self::Paused { replicas: None } => f.write_str("it is paused"),
+        }
+    }
+}
+
+impl fmt::Display for GuardReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { signal, limit, .. } = self;
+        let side = if self.above { "above" } else { "below" };
+        match self.state {
+            GuardState::Calm { value } => write!(f, "{signal} {value} is not {side} {limit}"),
+            GuardState::Breached { value } => write!(f, "{signal} {value} is {side} {limit}"),
+            GuardState::Pending { value, until } => {
+                write!(f, "{signal} {value} is {side} {limit}, breached at {}", Stamp(until))
+            }
+            GuardState::Unknown { why } => write!(f, "{signal} is Unknown ({why})"),
         }
     }
 }
@@ -157,6 +193,28 @@ impl fmt::Display for Limit {
                 Stamp(*until)
             ),
             Self::KillSwitch { global } => write!(f, "{}kill switch", whose(*global)),
+            Self::Stabilization { action, wanted, held, until } => {
+                let (word, until) = (extreme(*action), Stamp(*until));
+                write!(
+                    f,
+                    "stabilization, {held} is the {word} of its window until {until} (wanted {wanted})"
+                )
+            }
+            Self::Rate { action, wanted, policy: None, .. } => {
+                write!(f, "{} is disabled (wanted {wanted})", action.as_str())
+            }
+            Self::Rate { wanted, allowed, policy: Some(policy), .. } => {
+                let (value, seconds) = (policy.value, policy.period.as_secs());
+                let unit = match policy.kind {
+                    PolicyKind::Pods => "",
+                    PolicyKind::Percent => " %",
+                };
+                write!(f, "rate {value}{unit} in {seconds} s, {allowed} now (wanted {wanted})")
+            }
+            Self::Guard { reading } => write!(f, "no scale-down while {reading}"),
+            Self::Panic { until } => write!(f, "no scale-down in a panic, until {}", Stamp(*until)),
+            Self::Schedule { name, min, max } => write!(f, "schedule {name}, {min} to {max}"),
+            Self::Paused { action } => write!(f, "{} is paused", action.as_str()),
             Self::UnknownSignal { metric, why } => {
                 write!(f, "no scale-down while {metric} is Unknown ({why})")
             }
@@ -167,4 +225,8 @@ impl fmt::Display for Limit {
             }
         }
     }
+}
+
+fn extreme(action: Action) -> &'static str {
+    if action == Action::ScaleUp { "lowest" } else { "highest" }
 }

@@ -12,8 +12,9 @@ const MEMORY: usize = 1024;
 
 /// Somebody asks for a change: a rule that fired, or a person.
 ///
-/// An intent skips the condition window, and nothing else: bounds, step, lock-out, brake, and the
-/// veto of an Unknown signal on a scale-down hold for it too. It is idempotent by `id`: once it
+/// An intent skips the windows that are about metrics, the condition window and the stabilization
+/// window, and nothing else: bounds, step, rate policies, lock-out, brake, and the veto of an Unknown
+/// signal or a guard on a scale-down hold for it too. It is idempotent by `id`: once it
 /// has been carried out, the same id asks for nothing more. One that was refused is not queued; it
 /// may ask again, as a rule does with each further match of an open episode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,18 +18,28 @@
 //! # How it decides
 //!
 //! The formula is the Kubernetes HPA's, `ceil(ratio × ready)`, the largest of several metrics wins,
-//! and missing instances are filled in so that they only dampen. Four things stand between the
+//! and missing instances are filled in so that they only dampen. Several things stand between the
 //! formula and a change, each a field of [`ScalerSpec`], each named in the decision that it held
 //! back:
 //!
 //! 1. The *hysteresis band*. With a target of 60 % and the factors 1.3 and 0.7 it acts at 78 % and
 //!    above, and below 42 %; nothing happens in between.
 //! 2. The *condition window* (`coolDown`). The metric must ask for the whole window, and the count
-//!    starts anew when it breaks off. Intents skip this one, and only this one.
-//! 3. *Bounds, step and lock-out*: the fewest and most replicas, the largest single change, the
-//!    rest after an applied one.
-//! 4. The *brake*: so many changes an hour for a target, so many for all of them ([`GlobalBrake`]),
+//!    starts anew when it breaks off.
+//! 3. The *stabilization window* of the HPA's [`behavior`](Behavior), where there is one: a change
+//!    goes no further than every recommendation of the window. Intents skip these two, which are
+//!    about metrics, and nothing else.
+//! 4. *Bounds, step, rate and lock-out*: the fewest and most replicas (at this time of day:
+//!    [`Schedule`]), the largest single change, the `behavior`'s policies, the rest after an applied
+//!    change.
+//! 5. The *brake*: so many changes an hour for a target, so many for all of them ([`GlobalBrake`]),
 //!    and a kill switch. Whoever can write a log line could otherwise scale you.
+//!
+//! Beside the formula, a [`Guard`] on a signal that is not proportional to replicas (latency, a
+//! retry ratio) steps up or forbids to go down; a panic ([`PanicSpec`]) does not wait for windows;
+//! a [`Fallback`] says what to run when nothing has been known for a while; and a target can be
+//! paused, in one direction, or at a size, or only previewed ([`Mode`]). [`ScalerSpec::hpa`] is a
+//! Kubernetes HPA and nothing else.
 //!
 //! # Why it is shaped like this
 //!
@@ -89,6 +99,7 @@
 //!
 //! * `process` (default): `LocalProcesses`, on tokio.
 //! * `prometheus`: [`Metrics`] is a collector for a registry that the host passes in.
+//! * `schedule`: other bounds at certain times, in time zones.
 //! * `rules`: `ScaleIntent::from_firing`, from what a rule of `birl-rules-dsl` asks for.
 //! * `simulate`: a service under load in memory, to compare specifications before the night.
 //!
@@ -96,7 +107,10 @@
 //! and prints nothing; it tells what it does through [`Metrics`] and `tracing` events.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod behavior;
+mod belief;
 mod brake;
+mod conditions;
 mod decider;
 mod decision;
 mod demand;
@@ -104,23 +118,31 @@ mod duration;
 mod error;
 mod evidence;
 mod explain;
+mod fallback;
 #[cfg(feature = "rules")]
 mod from_rules;
+mod guard;
 mod intent;
+mod kpa;
+mod limit;
 mod metric;
 mod metrics;
 mod milli;
+mod panic_mode;
 #[cfg(feature = "process")]
 mod process;
 mod proposal;
+mod rate;
 mod ratio;
 mod restraint;
+mod schedule;
 mod signal;
 mod signal_window;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 mod source;
 mod spec;
+mod stabilization;
 mod state;
 mod target;
 mod telemetry;
@@ -131,21 +153,30 @@ mod wish;
 
 pub use async_trait::async_trait;
 
+pub use crate::behavior::{Behavior, PolicyKind, ScalingPolicy, ScalingRules, SelectPolicy};
 pub use crate::brake::GlobalBrake;
+pub use crate::conditions::{Condition, ConditionKind};
 pub use crate::decider::Decider;
 pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::fallback::Fallback;
+pub use crate::guard::{Guard, GuardReading, GuardState, GuardStep};
 pub use crate::intent::{Change, ScaleIntent};
+pub use crate::kpa::{Kpa, KpaLoad, KpaSpec};
 pub use crate::metric::{MetricSpec, Unit};
 pub use crate::metrics::{Metrics, Status};
 pub use crate::milli::Milli;
+pub use crate::panic_mode::PanicSpec;
 #[cfg(feature = "process")]
 pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessStats, Ready};
 pub use crate::proposal::{Band, Proposal, Reading, Unknown};
+pub use crate::schedule::{Day, Schedule};
 pub use crate::signal::{Instance, Observation, Replicas, Sample, Signal};
 pub use crate::signal_window::SignalWindow;
 pub use crate::source::{Fault, FaultKind, SignalSource};
-pub use crate::spec::{BrakeSpec, CoolDown, Hysteresis, LockOut, ScalerSpec, Step, TargetRef};
+pub use crate::spec::{
+    BrakeSpec, CoolDown, Hysteresis, LockOut, Mode, ScalerSpec, Step, TargetRef,
+};
 pub use crate::state::DeciderState;
 pub use crate::target::{MemoryTarget, ScaleTarget};
 pub use crate::verify::{Leg, LegName, Verdict, Verification, Verifier, VerifierConfig};

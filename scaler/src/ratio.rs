@@ -12,15 +12,25 @@ use crate::metric::{MetricSpec, Unit};
 use crate::milli::Milli;
 use crate::proposal::{Band, Proposal, Reading, Unknown};
 use crate::signal::{Instance, Observation, Sample, Signal};
-use crate::spec::{Hysteresis, ScalerSpec};
+use crate::spec::ScalerSpec;
 use crate::timestamp::{elapsed, later};
 
 /// What 100 % of a request is, in thousandths of a percent.
 const WHOLE: u64 = 100_000;
 
+/// The multiples of its target between which a metric asks for nothing. The lower edge holds, as in
+/// the HPA; whether the upper one does is ours to choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tolerance {
+    pub(crate) up: Milli,
+    pub(crate) down: Milli,
+    pub(crate) upper_edge_acts: bool,
+}
+
 /// What each metric of `spec` asks for.
 pub(crate) fn propose(spec: &ScalerSpec, seen: &Observation, now: SystemTime) -> Vec<Proposal> {
     let (metrics, signals) = (&spec.metrics, &seen.signals);
+    let tolerance = spec.tolerance();
     // One signal for each metric, in the same order, is what a host that loops over the metrics
     // hands in. Names of metrics are unique, so nothing needs to be searched, or is there twice.
     let aligned = metrics.len() == signals.len()
@@ -30,7 +40,7 @@ pub(crate) fn propose(spec: &ScalerSpec, seen: &Observation, now: SystemTime) ->
             true => signals.get(place).ok_or(Unknown::Absent),
             false => named(&metric.name, signals),
         };
-        proposal(metric, &spec.hysteresis, signal, seen, now)
+        proposal(metric, &tolerance, signal, seen, now)
     });
     each.collect()
 }
@@ -38,7 +48,7 @@ pub(crate) fn propose(spec: &ScalerSpec, seen: &Observation, now: SystemTime) ->
 /// What `metric` asks for, fed by `signal`.
 fn proposal(
     metric: &MetricSpec,
-    hysteresis: &Hysteresis,
+    tolerance: &Tolerance,
     signal: Result<&Signal, Unknown>,
     seen: &Observation,
     now: SystemTime,
@@ -46,17 +56,14 @@ fn proposal(
     let reading = signal
         .and_then(|signal| believable(signal, now))
         .and_then(|signal| Usage::gather(signal, seen))
-        .map_or_else(
-            |why| Reading::Unknown { why },
-            |usage| weigh(usage, metric, hysteresis, seen),
-        );
+        .map_or_else(|why| Reading::Unknown { why }, |usage| weigh(usage, metric, tolerance, seen));
     let edge = |factor: Milli| Milli(scaled(metric.target.0, factor.0));
     Proposal {
         metric: Arc::clone(&metric.name),
         unit: metric.unit,
         target: metric.target,
-        low: edge(hysteresis.down_factor),
-        high: edge(hysteresis.up_factor),
+        low: edge(tolerance.down),
+        high: edge(tolerance.up),
         reading,
     }
 }
@@ -173,12 +180,7 @@ impl<'a> ByInstance<'a> {
 }
 
 /// The formula itself.
-fn weigh(
-    usage: Usage,
-    metric: &MetricSpec,
-    hysteresis: &Hysteresis,
-    seen: &Observation,
-) -> Reading {
+fn weigh(usage: Usage, metric: &MetricSpec, tolerance: &Tolerance, seen: &Observation) -> Reading {
     let desired = seen.current.desired;
     let measured = Ratio { sum: usage.sum, count: usage.known, target: metric.target.0 };
     let mut ratio = measured;
@@ -193,7 +195,7 @@ fn weigh(
         ratio.count += usage.missing + usage.unready;
     }
 
-    let band = ratio.band(hysteresis);
+    let band = ratio.band(tolerance);
     let turned = (measured.is_below_one() && ratio.is_above_one())
         || (measured.is_above_one() && ratio.is_below_one());
     let replicas = if band == Band::Inside || turned {
@@ -243,14 +245,15 @@ impl Ratio {
         self.sum > self.whole()
     }
 
-    fn band(self, hysteresis: &Hysteresis) -> Band {
+    fn band(self, tolerance: &Tolerance) -> Band {
         // No product overflows: there are fewer than 2^44 samples in any memory, each below 2^64,
         // and a validated factor is below 2^17.
         let usage = self.sum * 1000;
         let edge = |factor: Milli| self.whole() * u128::from(factor.0);
-        if usage < edge(hysteresis.down_factor) {
+        let upper = edge(tolerance.up);
+        if usage < edge(tolerance.down) {
             Band::Below
-        } else if usage >= edge(hysteresis.up_factor) {
+        } else if usage > upper || (tolerance.upper_edge_acts && usage == upper) {
             Band::Above
         } else {
             Band::Inside

@@ -5,9 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::behavior::Behavior;
 use crate::error::{Error, ErrorKind};
+use crate::fallback::Fallback;
+use crate::guard::{self, Guard};
 use crate::metric::MetricSpec;
 use crate::milli::Milli;
+use crate::panic_mode::PanicSpec;
+use crate::ratio::Tolerance;
+use crate::schedule::{Plan, Schedule};
 
 /// The most actions an hour that a brake can be set to: one a second.
 const BRAKE_CEILING: u32 = 3600;
@@ -38,7 +44,8 @@ const FACTOR_CEILING: u64 = 100_000;
 pub struct ScalerSpec {
     /// What is scaled.
     pub target_ref: TargetRef,
-    /// Never fewer than this; at least 1.
+    /// Never fewer than this; 1 by default. With 0 it may scale to zero, and wakes again if it was
+    /// scaled to zero by itself; 0 set by hand is a pause.
     #[serde(default = "one")]
     pub min_replicas: u32,
     /// Never more than this, whoever asks.
@@ -61,6 +68,49 @@ pub struct ScalerSpec {
     /// What stops a runaway.
     #[serde(default)]
     pub brake: BrakeSpec,
+    /// The HPA's stabilization windows and rate policies; absent: none of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<Behavior>,
+    /// Signals that step up or forbid a scale-down instead of being divided by a target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Guard>,
+    /// When to act at once, and let nothing go for a while; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<PanicSpec>,
+    /// What to run when nothing has been known for a while; absent: what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// Other bounds at certain times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedule: Vec<Schedule>,
+    /// Nothing is changed while this is set.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused: bool,
+    /// It goes to so many replicas and stays there; not above `maxReplicas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_replicas: Option<u32>,
+    /// It never scales down while this is set.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused_scale_in: bool,
+    /// It never scales up while this is set.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paused_scale_out: bool,
+    /// Whether decisions are meant.
+    #[serde(default, skip_serializing_if = "Mode::is_act")]
+    pub mode: Mode,
+}
+
+/// Whether decisions are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Act,
+    /// They say what would be done and are marked; [`Decision::is_change`](crate::Decision::is_change)
+    /// is false for each of them, so that nothing is carried out.
+    Preview,
 }
 
 /// What is scaled.
@@ -105,7 +155,8 @@ pub struct CoolDown {
     #[serde(with = "crate::duration::serde")]
     pub scale_down: Duration,
     /// When nobody looked for longer than this (a stopped host, say), nobody can tell that the
-    /// condition held: the counters start anew. 5 min by default.
+    /// condition held: the counters start anew, and those of guards and of the fallback; the
+    /// stabilization window begins with the present size. 5 min by default.
     #[serde(with = "crate::duration::serde")]
     pub max_gap: Duration,
 }
@@ -160,6 +211,45 @@ impl ScalerSpec {
             lock_out: LockOut::default(),
             step: Step::default(),
             brake: BrakeSpec::default(),
+            behavior: None,
+            guards: Vec::new(),
+            panic: None,
+            fallback: None,
+            schedule: Vec::new(),
+            paused: false,
+            paused_replicas: None,
+            paused_scale_in: false,
+            paused_scale_out: false,
+            mode: Mode::Act,
+        }
+    }
+
+    /// A Kubernetes HPA and nothing else: a tolerance of 0.1, its `behavior` as it comes, no
+    /// condition window, and the brake out of the way.
+    pub fn hpa(target: impl AsRef<str>, min: u32, max: u32) -> Self {
+        let mut behavior = Behavior::default();
+        behavior.scale_up.tolerance = Some(Milli(100));
+        behavior.scale_down.tolerance = Some(Milli(100));
+        let (scale_up, scale_down) = (Duration::ZERO, Duration::ZERO);
+        Self {
+            cool_down: CoolDown { scale_up, scale_down, ..CoolDown::default() },
+            brake: BrakeSpec { max_actions_per_hour: BRAKE_CEILING, ..BrakeSpec::default() },
+            behavior: Some(behavior),
+            ..Self::new(target, min, max)
+        }
+    }
+
+    /// The band around a target in which a metric asks for nothing: that of the HPA where `behavior`
+    /// has a tolerance, and else the hysteresis.
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        let rules = self.behavior.as_ref();
+        let up = rules.and_then(|behavior| behavior.scale_up.tolerance);
+        let down = rules.and_then(|behavior| behavior.scale_down.tolerance);
+        Tolerance {
+            up: up.map_or(self.hysteresis.up_factor, |part| Milli(part.0.saturating_add(1000))),
+            down: down
+                .map_or(self.hysteresis.down_factor, |part| Milli(1000u64.saturating_sub(part.0))),
+            upper_edge_acts: up.is_none(),
         }
     }
 
@@ -179,9 +269,7 @@ impl ScalerSpec {
         check(!self.target_ref.name.trim().is_empty(), &|| {
             "targetRef.name is empty: name what is to be scaled".to_owned()
         });
-        check(min >= 1, &|| {
-            "minReplicas is 0, but scaling to zero is not supported: use 1 or more".to_owned()
-        });
+        check(max >= 1, &|| "maxReplicas is 0: use 1 or more".to_owned());
         check(min <= max, &|| {
             format!(
                 "minReplicas ({min}) is above maxReplicas ({max}): lower one or raise the other"
@@ -216,6 +304,31 @@ impl ScalerSpec {
                 format!("metrics[{at}].name `{}` is used twice: remove one", metric.name)
             });
         }
+        if let Some(replicas) = self.paused_replicas {
+            check(replicas <= max, &|| {
+                format!("pausedReplicas ({replicas}) is above maxReplicas ({max}): lower it")
+            });
+        }
+        let given = self.behavior.as_ref().map(|behavior| {
+            (behavior.scale_up.tolerance.is_some(), behavior.scale_down.tolerance.is_some())
+        });
+        let (up, down) = given.unwrap_or_default();
+        let default = Hysteresis::default();
+        check(!up || up_factor == default.up_factor, &|| {
+            "hysteresis.upFactor and behavior.scaleUp.tolerance both say where the band ends: \
+             remove one"
+                .to_owned()
+        });
+        check(!down || down_factor == default.down_factor, &|| {
+            "hysteresis.downFactor and behavior.scaleDown.tolerance both say where the band ends: \
+             remove one"
+                .to_owned()
+        });
+        self.behavior.iter().for_each(|behavior| behavior.check(&mut faults));
+        guard::check(&self.guards, &mut faults);
+        self.panic.iter().for_each(|panic| panic.check(&mut faults));
+        self.fallback.iter().for_each(|fallback| fallback.check(max, &mut faults));
+        Plan::compile(self, &mut faults);
         if faults.is_empty() {
             return Ok(());
         }
@@ -246,6 +359,17 @@ impl Default for BrakeSpec {
     }
 }
 
+impl Mode {
+    /// Whether decisions are meant.
+    pub(crate) fn is_act(&self) -> bool {
+        *self == Self::Act
+    }
+}
+
 fn one() -> u32 {
     1
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }

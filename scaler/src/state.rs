@@ -7,11 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::brake::Actions;
 use crate::decision::DecisionId;
+use crate::guard::GuardMemory;
 use crate::intent::IntentMemory;
+use crate::panic_mode::Panicking;
+use crate::rate::Changes;
+use crate::stabilization::Recommendations;
 use crate::window::ConditionWindow;
 
-/// The layout written by this version. Fields that come later (the HPA's stabilization windows)
-/// carry a serde default, so that states of this format go on being read.
+/// The layout written by this version. Fields that came later carry a serde default, and are not
+/// written while they are empty, so that states of this format go on being read.
 const FORMAT: u32 = 1;
 
 /// The memory of a [`Decider`](crate::Decider), as data.
@@ -35,6 +39,26 @@ pub struct DeciderState {
     pub(crate) last_applied: Option<Applied>,
     pub(crate) actions: Actions,
     pub(crate) intents: IntentMemory,
+    /// What metrics recommended lately.
+    #[serde(default, skip_serializing_if = "Recommendations::is_empty")]
+    pub(crate) recommendations: Recommendations,
+    /// What was changed lately.
+    #[serde(default, skip_serializing_if = "Changes::is_empty")]
+    pub(crate) changes: Changes,
+    #[serde(default, skip_serializing_if = "GuardMemory::is_empty")]
+    pub(crate) guards: GuardMemory,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) panic: Option<Panicking>,
+    /// Since when every metric has been Unknown.
+    #[serde(
+        default,
+        with = "crate::timestamp::serde::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) unknown_since: Option<SystemTime>,
+    /// Whether the target has no replicas because a decision said so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) zeroed: bool,
 }
 
 /// The last change that was carried out.
@@ -57,6 +81,12 @@ impl DeciderState {
             last_applied: None,
             actions: Actions::default(),
             intents: IntentMemory::default(),
+            recommendations: Recommendations::default(),
+            changes: Changes::default(),
+            guards: GuardMemory::default(),
+            panic: None,
+            unknown_since: None,
+            zeroed: false,
         }
     }
 
@@ -79,4 +109,8 @@ impl DeciderState {
     pub(crate) fn is_reported(&self, reported: DecisionId) -> bool {
         self.last_applied.is_some_and(|applied| applied.id == reported)
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }

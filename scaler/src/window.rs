@@ -45,3 +45,19 @@ impl ConditionWindow {
         self.since.map(|since| later(since, window))
     }
 }
+
+/// Whether `at` lies within `window` before `now`. What is just as old as the window is not.
+pub(crate) fn in_window(at: SystemTime, window: Duration, now: SystemTime) -> bool {
+    elapsed(at, now) < window
+}
+
+/// So many things of a window are remembered one by one. Of further ones those in the same slot, a
+/// part of the window, are remembered as one, so that there is a bound: twice as many.
+const SLOTS: u32 = 256;
+
+/// Whether something at `now` is to be remembered as one with the last, which was at `last`.
+pub(crate) fn merges(count: usize, last: SystemTime, now: SystemTime, window: Duration) -> bool {
+    let slot = (window / SLOTS).as_nanos().max(1);
+    let number = |at: SystemTime| elapsed(SystemTime::UNIX_EPOCH, at).as_nanos() / slot;
+    count >= SLOTS as usize && number(last) == number(now)
+}

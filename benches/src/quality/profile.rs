@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use birl_scaler::{MetricSpec, Milli, ScalerSpec};
+use birl_scaler::{
+    Behavior, Guard, GuardStep, MetricSpec, Milli, PanicSpec, ScalerSpec, ScalingPolicy,
+};
 
 /// What a pod's CPU should be at, for everybody.
 pub(crate) const CPU: u32 = 60;
@@ -35,10 +37,16 @@ pub(crate) struct Knobs {
     pub(crate) up_window: u64,
     /// `coolDown.scaleDown`, in seconds.
     pub(crate) down_window: u64,
+    /// `behavior.scaleDown.stabilizationWindowSeconds`.
+    pub(crate) stabilize: u64,
+    /// Whether it may panic.
+    pub(crate) panic: bool,
+    /// By how many percent a guard on the latency steps up; none with 0.
+    pub(crate) guard: u32,
 }
 
 /// The recommended profile, `steady`: what `quality --tune` chose from the tuning seeds.
-pub(crate) const STEADY: Knobs = Knobs { up: 1250, down: 800, up_window: 0, down_window: 300 };
+pub(crate) const STEADY: Knobs = Knobs { up: 1100, down: 800, up_window: 0, down_window: 0, stabilize: 600, panic: true, guard: 0 };
 
 /// The specification with those knobs: C2's metric, and the requests that arrive, which show a load
 /// that the CPU cannot show because it is full.
@@ -49,5 +57,19 @@ pub(crate) fn with(knobs: Knobs) -> ScalerSpec {
     spec.hysteresis.down_factor = Milli(knobs.down);
     spec.cool_down.scale_up = Duration::from_secs(knobs.up_window);
     spec.cool_down.scale_down = Duration::from_secs(knobs.down_window);
+    if knobs.stabilize > 0 {
+        let mut behavior = Behavior::default();
+        behavior.scale_up.policies = vec![ScalingPolicy::percent(900, Duration::from_secs(15))];
+        behavior.scale_down.stabilization_window = Duration::from_secs(knobs.stabilize);
+        spec.behavior = Some(behavior);
+    }
+    if knobs.panic {
+        spec.panic = Some(PanicSpec::default());
+    }
+    if knobs.guard > 0 {
+        let guard = Guard::above("latency_p99", Milli(500));
+        let rest = Duration::from_secs(15);
+        spec.guards = vec![guard.step(GuardStep::Percent(knobs.guard), rest)];
+    }
     spec
 }

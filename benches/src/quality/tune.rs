@@ -7,12 +7,6 @@ use crate::case::{Case, TUNING, Who, archetypes, run_all, tuning_traces};
 use crate::compare::{Change, sum};
 use crate::profile::{self, Knobs};
 
-/// The grid.
-const UP: [u64; 5] = [1000, 1050, 1100, 1150, 1200];
-const DOWN: [u64; 4] = [600, 700, 800, 900];
-const UP_WINDOW: [u64; 1] = [0];
-const DOWN_WINDOW: [u64; 3] = [300, 600, 900];
-
 /// What is asked of a profile on the tuning seeds, and again on the tuning traces, with room for
 /// others: cost, changes and instability beside the baseline, in percent.
 const ROOM: Change = Change { late: 0.0, pod_hours: 4.0, adaptations: -52.0, instability: 0.0 };
@@ -93,17 +87,18 @@ pub(crate) fn search(data: &Path) -> anyhow::Result<String> {
     Ok(found.iter().map(|found| format!("{found}\n")).collect())
 }
 
+/// The grid.
 fn grid() -> impl Iterator<Item = Knobs> {
-    UP.into_iter().flat_map(|up| {
-        DOWN.into_iter().flat_map(move |down| {
-            UP_WINDOW.into_iter().flat_map(move |up_window| {
-                DOWN_WINDOW.into_iter().map(move |down_window| Knobs {
-                    up,
-                    down,
-                    up_window,
-                    down_window,
-                })
-            })
-        })
-    })
+    let mut all = Vec::new();
+    let base = Knobs { up: 1100, down: 800, up_window: 0, down_window: 0, stabilize: 600, panic: false, guard: 0 };
+    for up in [1150, 1200, 1250] {
+        for down in [800, 900] {
+            for down_window in [180, 300] {
+                for stabilize in [300, 420] {
+                    all.push(Knobs { up, down, down_window, stabilize, ..base });
+                }
+            }
+        }
+    }
+    all.into_iter()
 }

@@ -1,6 +1,8 @@
 //! Whoever can write a log line can ask; the brake decides how often they are heard.
 
-use birl_scaler::{Change, Decider, GlobalBrake, Limit, Reason, ScalerSpec};
+use birl_scaler::{
+    Change, Decider, GlobalBrake, Limit, Observation, Reason, Replicas, ScaleIntent, ScalerSpec,
+};
 
 use crate::support::{ask, at, cpu, decider, prompt, spec, step};
 
@@ -29,6 +31,48 @@ fn a_flood_of_intents_gets_so_many_changes_an_hour() {
     assert_eq!(refused.reason, Reason::Brake);
     let (max_actions_per_hour, until) = (3, at(7200));
     assert_eq!(refused.limits, [Limit::Brake { max_actions_per_hour, until, global: false }]);
+}
+
+/// Somebody writes lines that match a scale rule, as fast as they can, each with an id of its own:
+/// to a thousand, to none, a million more. The target stays in its bounds, changes no more often
+/// than it may, and every refusal says why; a person is to be told.
+#[test]
+fn a_flood_of_forged_lines_is_held_told_and_alarming() {
+    let mut spec = spec();
+    (spec.min_replicas, spec.max_replicas, spec.brake.max_actions_per_hour) = (2, 8, 6);
+    spec.metrics.clear();
+    let mut decider = decider(spec);
+    let (mut replicas, mut changes, mut alarms) = (4, 0, 0);
+    for second in 0..3600u64 {
+        let forged = (0..50).map(|n| {
+            let change = match (second + n) % 4 {
+                0 => Change::To(1_000),
+                1 => Change::To(0),
+                2 => Change::By(i32::MAX),
+                _ => Change::By(i32::MIN),
+            };
+            ScaleIntent::new(format!("forged/{second}/{n}"), change).asked_by("rule scale")
+        });
+        // Every other second they all ask for less, so that there is always something to do.
+        let forged = forged.filter(|intent| {
+            second % 2 == 0 || matches!(intent.change, Change::To(0) | Change::By(i32::MIN))
+        });
+        let seen = Observation::new(Replicas::ready(replicas)).intents(forged);
+        let decision = decider.decide(&seen, at(second));
+        decider.applied(&decision, Ok(()), at(second));
+        replicas = decision.to;
+        assert!((2..=8).contains(&replicas));
+        changes += u32::from(decision.is_change());
+        if let Some(limit) = decision.alarm() {
+            assert_eq!((limit.as_str(), decision.reason), ("brake", Reason::Brake));
+            assert!(decision.explain().contains("brake, 6 changes an hour, free at"), "{decision}");
+            alarms += 1;
+        }
+    }
+    assert_eq!(changes, 6);
+    assert!(alarms > 1000, "{alarms}");
+    let size = serde_json::to_string(decider.state()).unwrap().len();
+    assert!(size < 128 * 1024, "{size} bytes"); // the ids of the last intents
 }
 
 #[test]

@@ -4,12 +4,16 @@
 mod support;
 
 mod band;
+mod behavior;
 mod brake;
 mod explain;
+mod guard;
 mod hpa;
 mod intent;
+mod kpa;
 mod metrics;
 mod pains;
+mod pause;
 mod properties;
 mod shape;
 mod signal;
@@ -17,6 +21,7 @@ mod signal;
 mod simulate;
 mod spec;
 mod state;
+mod twin;
 mod verify;
 
 #[cfg(feature = "process")]

@@ -2,15 +2,50 @@
 //! enhancements' (enh) and KEDA's.
 
 use birl_scaler::{
-    Action, Change, Decider, Limit, MetricSpec, Milli, Observation, Reason, Replicas, Sample,
-    ScaleIntent, Signal,
+    Action, Behavior, Change, ConditionKind, Decider, Decision, FaultKind, Limit, MetricSpec,
+    Milli, Mode, Observation, PanicSpec, Reason, Replicas, Sample, ScaleIntent, ScalerSpec,
+    ScalingPolicy, SelectPolicy, Signal,
 };
 
 use crate::support::{ask, at, cpu, decider, prompt, seconds, signal, spec, step};
 
+/// An HPA and nothing else, `cpu` at 60 %.
+fn hpa(min: u32, max: u32) -> ScalerSpec {
+    let mut spec = ScalerSpec::hpa("workers", min, max);
+    spec.metrics = vec![MetricSpec::utilization("cpu", 60)];
+    spec
+}
+
+/// Saves the state, and goes on with it.
+fn restarted(decider: &Decider) -> Decider {
+    let saved = serde_json::to_string(decider.state()).unwrap();
+    let state = serde_json::from_str(&saved).unwrap();
+    Decider::with_state(decider.spec().clone(), state).unwrap()
+}
+
+fn condition(decision: &Decision, kind: ConditionKind) -> (bool, &'static str) {
+    let condition = decision.conditions().into_iter().find(|condition| condition.kind == kind);
+    condition.map(|condition| (condition.status, condition.reason)).unwrap()
+}
+
+/// k8s 98174, 96671: it scales up while the load falls, because the windows of both directions mix.
+#[test]
+fn pain_01_a_falling_load_never_scales_up() {
+    let mut spec = hpa(1, 10);
+    let behavior = spec.behavior.as_mut().unwrap();
+    behavior.scale_up.stabilization_window = seconds(300);
+    let mut decider = decider(spec);
+    decider.decide(&cpu(2, 60.0, at(0)), at(0));
+    assert_eq!(decider.decide(&cpu(2, 90.0, at(600)), at(600)).proposals.len(), 1); // asks for 3
+    let decision = decider.decide(&cpu(2, 25.0, at(780)), at(780)); // asks for 1
+    assert_eq!((decision.to, decision.reason), (2, Reason::Stabilization), "{decision}");
+    let able = condition(&decision, ConditionKind::AbleToScale);
+    assert_eq!(able, (true, "ScaleDownStabilized"));
+}
+
 /// enh 883: flapping at the edge.
 #[test]
-fn noise_of_ten_percent_changes_nothing_for_an_hour() {
+fn pain_02_noise_of_ten_percent_changes_nothing_for_an_hour() {
     let mut decider = decider(prompt());
     let mut noise = 1u64;
     for second in (0..3600).step_by(15) {
@@ -23,7 +58,7 @@ fn noise_of_ten_percent_changes_nothing_for_an_hour() {
 
 /// k8s 101371: a stabilization window is read as a lock-out. Here the lock-out is one.
 #[test]
-fn a_second_change_inside_the_lock_out_is_refused_and_says_until_when() {
+fn pain_03_a_second_change_inside_the_lock_out_is_refused_and_says_until_when() {
     let mut spec = prompt();
     spec.lock_out.scale_up = seconds(60);
     let mut decider = decider(spec);
@@ -37,7 +72,7 @@ fn a_second_change_inside_the_lock_out_is_refused_and_says_until_when() {
 
 /// KEDA 6844: the cool-down is ignored except on the way to zero. Here each step has it.
 #[test]
-fn the_cool_down_applies_to_every_step_down() {
+fn pain_04_the_cool_down_applies_to_every_step_down() {
     let mut decider = decider(spec());
     let mut replicas = 8;
     let mut sizes = vec![];
@@ -50,6 +85,27 @@ fn the_cool_down_applies_to_every_step_down() {
     }
     // A change starts the window anew with the next look, 15 s later.
     assert_eq!(sizes, [(300, 4), (615, 2), (930, 1)]);
+}
+
+/// KEDA 7770, 7204: from 5 it jumps to 0, past the policy. Here the last step is like every other.
+#[test]
+fn pain_05_the_way_to_zero_goes_through_the_policy() {
+    let mut spec = prompt();
+    spec.min_replicas = 0;
+    let mut behavior = Behavior::default();
+    behavior.scale_down.stabilization_window = seconds(0);
+    behavior.scale_down.policies = vec![ScalingPolicy::pods(2, seconds(60))];
+    spec.behavior = Some(behavior);
+    let mut decider = decider(spec);
+    let (mut replicas, mut sizes) = (5, vec![]);
+    for second in (0..=240).step_by(15) {
+        let to = step(&mut decider, &cpu(replicas, 0.0, at(second)), at(second));
+        if to != replicas {
+            sizes.push((second, to));
+        }
+        replicas = to;
+    }
+    assert_eq!(sizes, [(0, 3), (60, 1), (120, 0)]);
 }
 
 /// k8s 99394: one metric is missing, and the target is scaled down by the other.
@@ -74,7 +130,7 @@ fn an_outage_is_not_an_empty_queue() {
 
 /// k8s 68826: the first decisions after a restart are random.
 #[test]
-fn a_restart_inside_a_window_neither_hastens_nor_forgets() {
+fn pain_09_a_restart_inside_a_window_neither_hastens_nor_forgets() {
     let mut before = decider(spec());
     for second in (0..=150).step_by(15) {
         before.decide(&cpu(10, 20.0, at(second)), at(second));
@@ -88,6 +144,21 @@ fn a_restart_inside_a_window_neither_hastens_nor_forgets() {
         assert!(!after.decide(&cpu(10, 20.0, at(second)), at(second)).is_change());
     }
     assert_eq!(after.decide(&cpu(10, 20.0, at(300)), at(300)).action, Action::ScaleDown);
+
+    // The HPA's window is remembered, too, with what it saw before the restart.
+    let mut before = decider(hpa(1, 10));
+    for second in (0..=150).step_by(15) {
+        before.decide(&cpu(10, 60.0, at(second)), at(second));
+    }
+    let mut after = restarted(&before);
+    for second in (165..450).step_by(15) {
+        // Half of the instances are not ready yet, and those that are have little to do.
+        let mut seen = cpu(10, 10.0, at(second));
+        seen.current.ready = 5;
+        let decision = after.decide(&seen, at(second));
+        assert!(!decision.is_change(), "second {second}: {decision}");
+    }
+    assert_eq!(after.decide(&cpu(10, 10.0, at(450)), at(450)).action, Action::ScaleDown);
 
     let mut forgetful = decider(spec());
     for second in (165..465).step_by(15) {
@@ -106,6 +177,65 @@ fn a_surge_does_not_ratchet() {
     }
 }
 
+/// k8s 105655: with `selectPolicy: Disabled` it lost pods all the same, after the API was away.
+#[test]
+fn pain_11_a_disabled_way_down_never_goes_below_the_high_water_mark() {
+    let mut spec = hpa(1, 100);
+    spec.behavior.as_mut().unwrap().scale_down.select_policy = SelectPolicy::Disabled;
+    let mut decider = decider(spec);
+    let (mut replicas, mut high) = (4, 4);
+    for tick in 0..400u64 {
+        let now = at(tick * 15);
+        let seen = match tick % 10 {
+            0..=2 => cpu(replicas, 5.0, now),
+            3 => cpu(replicas, 61.0 + (tick % 70) as f64, now),
+            4 => Observation::new(Replicas { desired: replicas, ready: 0 }),
+            5 => Observation::new(Replicas::ready(replicas)).signal(Signal::failed(
+                "cpu",
+                FaultKind::Unreachable,
+                now,
+            )),
+            6 => {
+                Observation::new(Replicas::ready(replicas)).signal(Signal::new("cpu", vec![], now))
+            }
+            _ => cpu(replicas, 0.0, now),
+        };
+        if tick % 37 == 0 {
+            decider = restarted(&decider);
+        }
+        replicas = step(&mut decider, &seen, now);
+        assert!(replicas >= high, "tick {tick}: {replicas} after {high}");
+        high = replicas;
+    }
+    assert!(high > 4);
+}
+
+/// k8s 122059: a pair for one target, one that only scales up and one that only scales down, is a
+/// fair wish. (That two which do both are told apart as a conflict, k8s 112027, is the operator's.)
+#[test]
+fn pain_12_a_pair_for_both_directions_works_together() {
+    let (mut up, mut down) = (hpa(1, 50), hpa(1, 50));
+    up.paused_scale_in = true;
+    down.behavior.as_mut().unwrap().scale_up.select_policy = SelectPolicy::Disabled;
+    let (mut up, mut down) = (decider(up), decider(down));
+    let (mut replicas, mut sizes) = (10u32, vec![]);
+    for tick in 0..200u64 {
+        let now = at(tick * 15);
+        let load = if tick < 100 { 2400.0 } else { 300.0 };
+        let seen = cpu(replicas, load / f64::from(replicas), now);
+        let (one, other) = (up.decide(&seen, now), down.decide(&seen, now));
+        assert_ne!(one.action, Action::ScaleDown);
+        assert_ne!(other.action, Action::ScaleUp);
+        assert!(!one.is_change() || !other.is_change(), "they never pull in two directions");
+        for (decider, decision) in [(&mut up, &one), (&mut down, &other)] {
+            decider.applied(decision, Ok(()), now);
+            replicas = if decision.is_change() { decision.to } else { replicas };
+        }
+        sizes.push(replicas);
+    }
+    assert_eq!((sizes[50], sizes[199]), (40, 5));
+}
+
 /// k8s 116984: a fixed tolerance of ten percent is hundreds of pods.
 #[test]
 fn a_factor_of_one_acts_on_one_percent() {
@@ -119,7 +249,7 @@ fn a_factor_of_one_acts_on_one_percent() {
 
 /// k8s 106765: decisions that nobody can explain. The record has every signal, limit and winner.
 #[test]
-fn a_decision_carries_all_that_led_to_it() {
+fn pain_17_a_decision_carries_all_that_led_to_it() {
     let mut spec = prompt();
     spec.metrics.push(MetricSpec::average("queue", Milli(10_000)));
     spec.metrics.push(MetricSpec::utilization("memory", 80));
@@ -151,16 +281,90 @@ fn pending_instances_do_not_keep_an_idle_target_large() {
 
 /// KEDA 5008: a new object has no grace.
 #[test]
-fn a_new_decider_does_not_scale_down_in_its_first_window() {
+fn pain_24_a_new_decider_does_not_scale_down_in_its_first_window() {
     let mut decider = decider(spec());
     for second in 0..300 {
         assert!(!decider.decide(&cpu(5, 0.0, at(second)), at(second)).is_change());
     }
+    let mut decider = crate::support::decider(hpa(1, 10));
+    for second in 0..300 {
+        assert!(!decider.decide(&cpu(5, 0.0, at(second)), at(second)).is_change());
+    }
+    assert_eq!(decider.decide(&cpu(5, 0.0, at(300)), at(300)).to, 1);
+}
+
+/// k8s 110317: from a step in the load to the decision it takes 55 s. Here the next sample decides.
+#[test]
+fn pain_15_a_step_in_the_load_is_decided_on_with_its_first_sample() {
+    // With the default condition window of 60 s, a panic does not wait.
+    let mut patient = spec();
+    patient.panic = Some(PanicSpec::default());
+    for (spec, reason) in
+        [(hpa(1, 10), Reason::Metric), (prompt(), Reason::Metric), (patient, Reason::Panic)]
+    {
+        let mut decider = decider(spec);
+        for second in (0..600).step_by(15) {
+            let decision = decider.decide(&cpu(2, 55.0, at(second)), at(second));
+            assert!(!decision.is_change());
+        }
+        let decision = decider.decide(&cpu(2, 150.0, at(600)), at(600));
+        assert_eq!((decision.to, decision.reason), (5, reason), "{decision}");
+    }
+}
+
+/// enh 3148, k8s 106765: a dry run was asked for twice. It decides just the same, and is marked.
+#[test]
+fn pain_17_a_preview_decides_the_same_and_changes_nothing() {
+    let mut preview = spec();
+    preview.mode = Mode::Preview;
+    let (mut meant, mut shown) = (decider(spec()), decider(preview));
+    for second in (0..=600).step_by(15) {
+        let seen = cpu(2, if second < 300 { 90.0 } else { 20.0 }, at(second));
+        let decision = meant.decide(&seen, at(second));
+        let mut marked = shown.decide(&seen, at(second));
+        assert!(!marked.is_change() && marked.preview);
+        if marked.action == Action::ScaleUp {
+            assert!(marked.explain().starts_with("preview: scale_up workers 2 → 3"), "{marked}");
+        }
+        shown.applied(&marked, Ok(()), at(second)); // changes nothing, either
+        marked.preview = false;
+        assert_eq!(marked, decision, "the same record");
+    }
+    // An intent is not used up by it.
+    let seen = ask(2, "slow/1", Change::By(1));
+    assert_eq!(shown.decide(&seen, at(700)).to, 3);
+    shown.replace(spec()).unwrap();
+    assert!(shown.decide(&seen, at(715)).is_change());
+}
+
+/// KEDA 7914: `Ready` flaps on one lost sample.
+#[test]
+fn pain_20_one_lost_sample_does_not_make_it_inactive() {
+    let mut spec = hpa(1, 10);
+    spec.metrics.push(MetricSpec::utilization("memory", 80));
+    let mut decider = decider(spec);
+    for tick in 0..20u64 {
+        let now = at(tick * 15);
+        let mut seen = cpu(3, 60.0, now);
+        let lost = tick % 5 == 4;
+        if !lost {
+            seen = seen.signal(signal("memory", &[80.0; 3], now));
+        }
+        let decision = decider.decide(&seen, now);
+        let active = condition(&decision, ConditionKind::ScalingActive);
+        assert_eq!(active, (true, "ValidMetricFound"));
+        let healthy = condition(&decision, ConditionKind::SignalHealthy);
+        let expected = if lost { (false, "SignalUnknown") } else { (true, "AllSignalsKnown") };
+        assert_eq!(healthy, expected);
+    }
+    let dark = decider.decide(&Observation::new(Replicas::ready(3)), at(400));
+    let active = condition(&dark, ConditionKind::ScalingActive);
+    assert_eq!(active, (false, "FailedGetMetric"), "without any value it is");
 }
 
 /// k8s 25238, turned around: whoever changes the size by hand is not fought inside the bounds.
 #[test]
-fn a_size_set_by_hand_inside_the_band_stays() {
+fn pain_16_a_size_set_by_hand_inside_the_band_stays() {
     let mut decider = decider(prompt());
     assert_eq!(step(&mut decider, &cpu(2, 90.0, at(0)), at(0)), 3);
     assert_eq!(decider.decide(&cpu(7, 60.0, at(15)), at(15)).to, 7);
@@ -168,7 +372,7 @@ fn a_size_set_by_hand_inside_the_band_stays() {
 
 /// KEDA 7231: the order of pause, resume and restart matters. Here it does not.
 #[test]
-fn pause_resume_and_restart_in_any_order_end_in_the_same_state() {
+fn pain_19_pause_resume_and_restart_in_any_order_end_in_the_same_state() {
     let pause = |decider: &mut Decider, second| {
         decider.decide(&Observation::new(Replicas::ready(0)), at(second));
     };
@@ -188,4 +392,26 @@ fn pause_resume_and_restart_in_any_order_end_in_the_same_state() {
     let intent = ScaleIntent::new("slow", Change::By(1));
     let seen = Observation::new(Replicas::ready(4)).intent(intent);
     assert_eq!(first.decide(&seen, at(30)), second.decide(&seen, at(30)));
+
+    // The same for a pause by specification: afterwards everything is as on the first day.
+    let mut paused = hpa(1, 10);
+    paused.paused = true;
+    let mut third = decider(hpa(1, 10));
+    third.decide(&cpu(8, 60.0, at(0)), at(0));
+    third.replace(paused.clone()).unwrap();
+    let mut fourth = restarted(&third);
+    let held = third.decide(&cpu(8, 1.0, at(15)), at(15));
+    assert_eq!((held.to, held.reason), (8, Reason::Paused));
+    assert_eq!(held.explain(), "hold workers at 8: it is paused");
+    fourth.decide(&cpu(8, 1.0, at(15)), at(15));
+    let mut fourth = restarted(&fourth);
+    for decider in [&mut third, &mut fourth] {
+        decider.replace(hpa(1, 10)).unwrap();
+        for second in (900..1200).step_by(15) {
+            let decision = decider.decide(&cpu(8, 1.0, at(second)), at(second));
+            assert!(!decision.is_change(), "second {second}: {decision}");
+        }
+        assert_eq!(decider.decide(&cpu(8, 1.0, at(1200)), at(1200)).to, 1);
+    }
+    assert_eq!(third.state(), fourth.state());
 }

@@ -105,8 +105,9 @@ fn validation_names_every_field_at_once() {
     ] {
         assert!(message.contains(part), "{part} in {message}");
     }
-    let message = ScalerSpec::new("w", 0, 3).validate().unwrap_err().to_string();
-    assert!(message.contains("minReplicas is 0"), "{message}");
+    ScalerSpec::new("w", 0, 3).validate().unwrap();
+    let message = ScalerSpec::new("w", 0, 0).validate().unwrap_err().to_string();
+    assert!(message.contains("maxReplicas is 0"), "{message}");
 }
 
 #[test]
