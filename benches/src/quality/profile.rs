@@ -38,7 +38,7 @@ pub(crate) struct Knobs {
 }
 
 /// The recommended profile, `steady`: what `quality --tune` chose from the tuning seeds.
-pub(crate) const STEADY: Knobs = Knobs { up: 1250, down: 800, up_window: 0, down_window: 300 };
+pub(crate) const STEADY: Knobs = Knobs { up: 1200, down: 700, up_window: 0, down_window: 300 };
 
 /// The specification with those knobs: C2's metric, and the requests that arrive, which show a load
 /// that the CPU cannot show because it is full.
