@@ -27,6 +27,9 @@ const END: &str = "<!-- end: make quality -->\n";
 /// Which of the policies is the profile that the goals are about.
 const PROFILE: usize = 4;
 
+/// The same profile on a faster tick.
+const FAST: usize = 5;
+
 /// How much of a load a picture shows.
 const SHOWN: Duration = Duration::from_secs(4 * 3600);
 
@@ -88,6 +91,7 @@ fn measure(cases: Vec<Case>) -> anyhow::Result<Results> {
 fn section(page: &mut String, name: &str, results: &Results) -> anyhow::Result<()> {
     let names = names(&Who::all());
     writeln!(page, "\n### On the {name}: the profile and its goals\n\n{}", results.goals(PROFILE))?;
+    writeln!(page, "The same, with a scrape and a tick each 5 s:\n\n{}", results.goals(FAST))?;
     writeln!(page, "### On the {name}: everybody\n\n{}", results.beside_baseline(&names))?;
     writeln!(page, "{}", results.table(&names))?;
     writeln!(page, "{}", results.by_start(&names, &STARTS))?;
