@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use birl_scaler::{
-    Behavior, Guard, GuardStep, MetricSpec, Milli, PanicSpec, ScalerSpec, ScalingPolicy,
-};
+use birl_scaler::{Behavior, MetricSpec, Milli, ScalerSpec, ScalingPolicy};
 
 /// What a pod's CPU should be at, for everybody.
 pub(crate) const CPU: u32 = 60;
@@ -37,16 +35,13 @@ pub(crate) struct Knobs {
     pub(crate) up_window: u64,
     /// `coolDown.scaleDown`, in seconds.
     pub(crate) down_window: u64,
-    /// `behavior.scaleDown.stabilizationWindowSeconds`.
+    /// `behavior.scaleDown.stabilizationWindowSeconds`; without a `behavior` if 0.
     pub(crate) stabilize: u64,
-    /// Whether it may panic.
-    pub(crate) panic: bool,
-    /// By how many percent a guard on the latency steps up; none with 0.
-    pub(crate) guard: u32,
 }
 
 /// The recommended profile, `steady`: what `quality --tune` chose from the tuning seeds.
-pub(crate) const STEADY: Knobs = Knobs { up: 1100, down: 800, up_window: 0, down_window: 0, stabilize: 600, panic: true, guard: 0 };
+pub(crate) const STEADY: Knobs =
+    Knobs { up: 1200, down: 800, up_window: 0, down_window: 300, stabilize: 300 };
 
 /// The specification with those knobs: C2's metric, and the requests that arrive, which show a load
 /// that the CPU cannot show because it is full.
@@ -59,17 +54,10 @@ pub(crate) fn with(knobs: Knobs) -> ScalerSpec {
     spec.cool_down.scale_down = Duration::from_secs(knobs.down_window);
     if knobs.stabilize > 0 {
         let mut behavior = Behavior::default();
+        // As far up as the formula says: tenfold at once.
         behavior.scale_up.policies = vec![ScalingPolicy::percent(900, Duration::from_secs(15))];
         behavior.scale_down.stabilization_window = Duration::from_secs(knobs.stabilize);
         spec.behavior = Some(behavior);
-    }
-    if knobs.panic {
-        spec.panic = Some(PanicSpec::default());
-    }
-    if knobs.guard > 0 {
-        let guard = Guard::above("latency_p99", Milli(500));
-        let rest = Duration::from_secs(15);
-        spec.guards = vec![guard.step(GuardStep::Percent(knobs.guard), rest)];
     }
     spec
 }
