@@ -21,7 +21,7 @@
 //!
 //! let now = world.run(&curve, &mut Scaler::new("now", now)?)?;
 //! let tonight = world.run(&curve, &mut Scaler::new("tonight", tonight)?)?;
-//! println!("{now}\n{tonight}"); // now: 2.13 % of the requests late, 18.2 pod-hours, …
+//! println!("{now}\n{tonight}"); // now: … % of the requests late, … pod-hours, … changes
 //! assert!(tonight.score.late < now.score.late);
 //! let svg = plot("now and tonight", &world, &[&now, &tonight]);
 //! # assert!(svg.starts_with("<svg"));
