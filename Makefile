@@ -4,7 +4,7 @@ MUSL  := x86_64-unknown-linux-musl
 LIBS  := birl-logsource birl-rules-dsl birl-router birl-scaler
 FUZZED := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: all lint fmt test unit real loom loss soak fuzz embed package static bench figures strategies peers doc parts
+.PHONY: all lint fmt test unit real loom loss soak fuzz embed package static bench figures quality strategies peers doc parts
 
 all: lint test
 
@@ -98,6 +98,10 @@ bench:
 # The headline numbers, each beside its limit in the same run; `make figures ARGS="file_read --size 1GiB"`.
 figures:
 	$(CARGO) run --release -p birl-benches --bin figures -- $(ARGS)
+
+# How well the scaler decides, in simulation: tables and plots, written into the docs; `ARGS=--tune` searches the grid.
+quality:
+	$(CARGO) run --release -p birl-benches --bin quality -- --write docs $(ARGS)
 
 # What each way of reading a log costs, written into the docs.
 strategies:

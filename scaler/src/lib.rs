@@ -113,6 +113,7 @@
 //! * `sampler`: `Sampler` asks all signals at once, each with its deadline; `Agenda` is the loop's
 //!   waiting: the [`Tick`], and firings that do not wait for it.
 //! * `schedule`: other bounds at certain times, in time zones.
+//! * `simulate`: a service under load in memory, to compare specifications before the night.
 //! * `statsd`: signals that services report over StatsD, by UDP and Unix sockets.
 //!
 //! Without any of them there is the core alone. The crate starts no runtime, installs no handler
@@ -173,6 +174,8 @@ mod sampler;
 mod schedule;
 mod signal;
 mod signal_window;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 mod source;
 mod spec;
 mod stabilization;

@@ -19,6 +19,8 @@ mod properties;
 mod ratio;
 mod shape;
 mod signal;
+#[cfg(feature = "simulate")]
+mod simulate;
 mod spec;
 mod state;
 mod tick;

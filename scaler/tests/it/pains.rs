@@ -108,26 +108,6 @@ fn pain_05_the_way_to_zero_goes_through_the_policy() {
     assert_eq!(sizes, [(0, 3), (60, 1), (120, 0)]);
 }
 
-/// k8s 99394: one metric is missing, and the target is scaled down by the other.
-#[test]
-fn one_missing_metric_keeps_the_size() {
-    let mut spec = prompt();
-    spec.metrics.push(MetricSpec::average("queue", Milli(10_000)));
-    let seen = cpu(3, 1.0, at(0)).signal(Signal::new("queue", vec![], at(0)));
-    assert_eq!(decider(spec).decide(&seen, at(0)).to, 3);
-}
-
-/// KEDA 8036: an outage of the source is read as an empty queue.
-#[test]
-fn an_outage_is_not_an_empty_queue() {
-    for sample in [Sample::new("", f64::NAN), Sample::new("", -5.0), Sample::unknown("")] {
-        let seen =
-            Observation::new(Replicas::ready(5)).signal(Signal::new("cpu", vec![sample], at(0)));
-        let decision = decider(prompt()).decide(&seen, at(0));
-        assert_eq!((decision.to, decision.reason), (5, Reason::UnknownSignal));
-    }
-}
-
 /// k8s 68826: the first decisions after a restart are random.
 #[test]
 fn pain_09_a_restart_inside_a_window_neither_hastens_nor_forgets() {
@@ -164,16 +144,6 @@ fn pain_09_a_restart_inside_a_window_neither_hastens_nor_forgets() {
     for second in (165..465).step_by(15) {
         let decision = forgetful.decide(&cpu(10, 20.0, at(second)), at(second));
         assert!(!decision.is_change(), "without its state it waits a whole window");
-    }
-}
-
-/// k8s 98914: a rolling update with a surge ratchets the replicas up.
-#[test]
-fn a_surge_does_not_ratchet() {
-    let surge = Replicas { desired: 8, ready: 10 };
-    for percent in [0.0, 41.0, 60.0] {
-        let seen = Observation::new(surge).signal(signal("cpu", &[percent; 10], at(0)));
-        assert!(decider(prompt()).decide(&seen, at(0)).to <= 8, "at {percent} %");
     }
 }
 
@@ -236,17 +206,6 @@ fn pain_12_a_pair_for_both_directions_works_together() {
     assert_eq!((sizes[50], sizes[199]), (40, 5));
 }
 
-/// k8s 116984: a fixed tolerance of ten percent is hundreds of pods.
-#[test]
-fn a_factor_of_one_acts_on_one_percent() {
-    let mut spec = prompt();
-    spec.max_replicas = 200;
-    spec.hysteresis.up_factor = Milli(1000);
-    spec.metrics = vec![MetricSpec::utilization("cpu", 50)];
-    assert_eq!(decider(spec.clone()).decide(&cpu(100, 50.0, at(0)), at(0)).to, 100);
-    assert_eq!(decider(spec).decide(&cpu(100, 50.5, at(0)), at(0)).to, 101);
-}
-
 /// k8s 106765: decisions that nobody can explain. The record has every signal, limit and winner.
 #[test]
 fn pain_17_a_decision_carries_all_that_led_to_it() {
@@ -269,14 +228,6 @@ fn pain_17_a_decision_carries_all_that_led_to_it() {
     assert_eq!(record["explain"], decision.explain());
     let back: birl_scaler::Decision = serde_json::from_value(record).unwrap();
     assert_eq!(back, decision);
-}
-
-/// k8s 76187: instances that never start keep an idle target large.
-#[test]
-fn pending_instances_do_not_keep_an_idle_target_large() {
-    let seen =
-        Observation::new(Replicas { desired: 6, ready: 2 }).signal(signal("cpu", &[0.0; 2], at(0)));
-    assert_eq!(decider(prompt()).decide(&seen, at(0)).action, Action::ScaleDown);
 }
 
 /// KEDA 5008: a new object has no grace.

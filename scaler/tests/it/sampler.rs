@@ -193,10 +193,11 @@ async fn one_lost_sample_leaves_it_ready_and_says_that_a_signal_is_not_healthy()
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_cannot_be_asked_is_believed_until_its_last_answer_is_too_old() {
-    let cpu = source("cpu", [Does::Tell(10.0), Does::Fail(FaultKind::Unreachable)]);
+    let cpu = source("cpu", [Does::Tell(100.0), Does::Fail(FaultKind::Unreachable)]);
     let mut sampler = sampler(&[cpu]);
     let mut decider = decider(prompt());
-    for (second, action) in [(0, Action::ScaleDown), (60, Action::ScaleDown), (75, Action::Hold)] {
+    // It may still ask for more; that it would ask for less is not believed at all.
+    for (second, action) in [(0, Action::ScaleUp), (60, Action::ScaleUp), (75, Action::Hold)] {
         let signals = sampler.sample(at(second)).await;
         let seen = Observation::new(Replicas::ready(5)).signals(signals);
         let decision = decider.decide(&seen, at(second));
