@@ -91,7 +91,11 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let mut targets = BTreeMap::new();
     for scaler in &config.scalers {
         let log = Some(&*decisions).filter(|_| !config.stateless);
-        let decider = decider(&scaler.value, log)?;
+        let mut decider = decider(&scaler.value, log)?;
+        if scaler.value.processes.is_some() {
+            // Nobody else starts or stops birl's own workers: none of them is no pause by hand.
+            decider = decider.with_sole_owner();
+        }
         let target = add_scaler(&mut fleet, decider, &scaler.value, config.mode, &sizes)?;
         let (name, spec) = (scaler.value.name(), &scaler.value.spec);
         let begin_with = sizes.last(name, spec.min_replicas, spec.max_replicas);
