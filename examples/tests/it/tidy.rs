@@ -107,6 +107,7 @@ fn the_tests_that_the_tables_of_pains_name_exist() {
     let router = (1..=13).chain(17..=22).chain(26..=28);
     pains("docs/router-pains.md", "router/tests", router);
     pains("docs/rules-pains.md", "rules-dsl/tests", (1..=10).chain([16, 17]).chain(24..=30));
+    pains("docs/scaler-pains.md", "scaler/tests", (1..=20).chain([23, 24]));
 }
 
 fn pains(table: &str, tests: &str, expected: impl Iterator<Item = u8>) {
