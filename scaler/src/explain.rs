@@ -10,10 +10,16 @@ use crate::metric::Amount;
 use crate::proposal::{Band, Proposal, Reading, Unknown};
 use crate::timestamp::Stamp;
 
+/// How long a sentence with a limit or two is.
+const SENTENCE: usize = 192;
+
 impl Decision {
     /// One sentence: what, who asked for it and why, and what limited it.
     pub fn explain(&self) -> String {
-        self.to_string()
+        // Most sentences fit: to let the text grow costs as much as to write it.
+        let mut sentence = String::with_capacity(SENTENCE);
+        _ = fmt::write(&mut sentence, format_args!("{self}"));
+        sentence
     }
 
     fn proposal(&self, metric: &str) -> Option<&Proposal> {

@@ -296,8 +296,11 @@ pub(crate) struct Amount(pub(crate) Milli, pub(crate) Unit);
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.1 {
-            Unit::Percent => write!(f, "{} %", self.0),
-            Unit::Plain => write!(f, "{}", self.0),
+            Unit::Percent => {
+                self.0.fmt(f)?;
+                f.write_str(" %")
+            }
+            Unit::Plain => self.0.fmt(f),
         }
     }
 }

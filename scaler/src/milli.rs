@@ -62,12 +62,36 @@ fn quantity(text: &str) -> Option<Milli> {
 }
 
 impl fmt::Display for Milli {
+    /// Written by hand: a decision's sentence has a handful of them, and is made on each tick.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) = (self.0 / 1000, self.0 % 1000);
-        match rest {
-            0 => write!(f, "{whole}"),
-            _ => write!(f, "{whole}.{}", format!("{rest:03}").trim_end_matches('0')),
+        // The most is 18446744073709551.615.
+        let mut digits = [0; 24];
+        let mut at = digits.len();
+        let mut push = |character: u8| {
+            at -= 1;
+            digits[at] = character;
+        };
+        let digit = |number: u64| b'0' + (number % 10) as u8;
+        let (mut whole, mut rest) = (self.0 / 1000, self.0 % 1000);
+        if rest > 0 {
+            let mut places = 3;
+            while rest % 10 == 0 {
+                (rest, places) = (rest / 10, places - 1);
+            }
+            for _ in 0..places {
+                push(digit(rest));
+                rest /= 10;
+            }
+            push(b'.');
         }
+        loop {
+            push(digit(whole));
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        f.write_str(std::str::from_utf8(&digits[at..]).unwrap_or_default())
     }
 }
 
@@ -158,6 +182,16 @@ mod tests {
             assert!(serde_json::from_str::<Milli>(text).is_err(), "{text}");
         }
         assert_eq!(serde_json::to_string(&[Milli(1300), Milli(60_000)]).unwrap(), "[1.3,60]");
-        assert_eq!(Milli(42_050).to_string(), "42.05");
+        for (milli, text) in [
+            (0, "0"),
+            (7, "0.007"),
+            (60, "0.06"),
+            (500, "0.5"),
+            (42_050, "42.05"),
+            (60_000, "60"),
+            (u64::MAX, "18446744073709551.615"),
+        ] {
+            assert_eq!(Milli(milli).to_string(), text);
+        }
     }
 }

@@ -69,7 +69,9 @@ fn one(name: &'static str, reference: &'static str, requests: bool) -> anyhow::R
             });
             let ours = nanoseconds(|| {
                 now += Duration::from_millis(1);
-                decider.decide(&observation, now)
+                let decision = decider.decide(&observation, now);
+                let sentence = decision.explain();
+                (decision, sentence)
             });
             (ours, bare)
         })
