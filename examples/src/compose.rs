@@ -11,6 +11,8 @@ mod names;
 mod serve;
 mod signals;
 mod sizes;
+#[cfg(feature = "otlp")]
+mod spans;
 mod story;
 mod told;
 

@@ -25,8 +25,10 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use load::{Complaint, load, parse_yaml, suggest};
 pub(crate) use signal::{
     DiskConfig, LogSignal, Measure, MemoryConfig, OtlpListen, Outside, OutsideSignal,
-    PrometheusConfig, SignalConfig, SpanMeasure, SpansConfig, StatsdConfig, StatsdListen,
+    PrometheusConfig, SignalConfig, StatsdConfig, StatsdListen,
 };
+#[cfg(feature = "otlp")]
+pub(crate) use signal::{SpanMeasure, SpansConfig};
 
 /// Where an error is, what it is, what helps.
 type Fault = (Option<Position>, String, Option<String>);
@@ -275,6 +277,13 @@ impl Config {
                 None,
                 "`receivers` are given, but no `route`".into(),
                 Some("add `route: {receiver: NAME}` to name the default one".into()),
+            ));
+        }
+        if self.otlp.is_some() && !cfg!(feature = "otlp") {
+            return Err((
+                None,
+                "`otlp` is given, and this birl was built without it".into(),
+                Some("build it with `--features otlp`".into()),
             ));
         }
         let mut names = BTreeSet::new();

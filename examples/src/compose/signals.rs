@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use birl_scaler::otlp::{self, Limits, Receiver, RetryWindow, SpanFilter, SpanIntake};
 use birl_scaler::statsd::{Listener, Statsd, Watch};
 use birl_scaler::{
     DiskDepth, DiskQueue, Error, HealthState, MemoryMeasure, MemoryPressure, PrometheusQuery,
@@ -13,9 +12,11 @@ use birl_scaler::{
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+#[cfg(feature = "otlp")]
+use super::spans::Spans;
 use crate::config::{
     Config, DiskConfig, Measure, MemoryConfig, OtlpListen, Outside, OutsideSignal,
-    PrometheusConfig, SignalConfig, SpanMeasure, SpansConfig, StatsdConfig, StatsdListen,
+    PrometheusConfig, SignalConfig, StatsdConfig, StatsdListen,
 };
 use crate::failure::Failure;
 
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 #[derive(Debug, Default)]
 pub(crate) struct SignalPlan {
     statsd: Option<StatsdListen>,
+    #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "it is refused"))]
     otlp: Option<OtlpListen>,
     scalers: Vec<(String, Vec<OutsideSignal>)>,
 }
@@ -35,7 +37,8 @@ pub(crate) struct Signals {
     asking: JoinSet<(String, Asking, Vec<Signal>)>,
     /// Held for as long as signals are read from them.
     _statsd: Option<Listener>,
-    _spans: Option<Receiver>,
+    #[cfg(feature = "otlp")]
+    _spans: Option<Spans>,
 }
 
 #[derive(Debug)]
@@ -64,28 +67,20 @@ impl SignalPlan {
     /// What cannot be had, with the scaler and the metric that it is for.
     pub(crate) async fn start(self) -> Result<Signals, Failure> {
         let mut signals = Signals::default();
-        let (statsd, mut intake) = (Statsd::default(), SpanIntake::new(Limits::default()));
-        // Windows are known before the receiver is, and sources after it.
-        let mut spans = Vec::new();
-        for (target, outside) in &self.scalers {
-            for OutsideSignal { metric, of, .. } in outside {
-                if let Outside::Spans(config) = of {
-                    spans.push(((target.clone(), metric.clone()), intake.watch(window(config))));
-                }
-            }
-        }
-        let receiver = match &self.otlp {
-            Some(otlp) => Some(Receiver::bind(otlp.listen, intake).await.map_err(Failure::input)?),
-            None => None,
-        };
-        let mut watches = spans.into_iter().map(|(_, watch)| watch);
+        let statsd = Statsd::default();
+        #[cfg(feature = "otlp")]
+        let mut spans = self.spans().await?;
         for (target, outside) in self.scalers {
             let mut sampler = Sampler::new();
             for signal in &outside {
-                let watch =
-                    matches!(signal.of, Outside::Spans(_)).then(|| watches.next()).flatten();
-                let spans = receiver.as_ref().zip(watch);
-                add(&mut sampler, signal, &statsd, spans).map_err(|error| {
+                let added = match &signal.of {
+                    #[cfg(feature = "otlp")]
+                    Outside::Spans(config) => {
+                        spans.add(&mut sampler, &signal.metric, config, signal.max_age)
+                    }
+                    _ => add(&mut sampler, signal, &statsd),
+                };
+                added.map_err(|error| {
                     Failure::input(format!(
                         "scaler `{target}`, signal `{}`: {error}",
                         signal.metric
@@ -101,11 +96,26 @@ impl SignalPlan {
             let builder = listen.unix.into_iter().fold(builder, |builder, at| builder.unix(at));
             signals._statsd = Some(builder.start(&statsd).map_err(Failure::input)?);
         }
-        if let Some(receiver) = &receiver {
-            info!(address = %receiver.local_addr(), "listening for spans");
+        #[cfg(feature = "otlp")]
+        {
+            signals._spans = Some(spans);
         }
-        signals._spans = receiver;
         Ok(signals)
+    }
+
+    /// The windows that signals ask for, and who fills them.
+    #[cfg(feature = "otlp")]
+    async fn spans(&self) -> Result<Spans, Failure> {
+        let mut spans = Spans::new();
+        for signal in self.scalers.iter().flat_map(|(_, signals)| signals) {
+            if let Outside::Spans(config) = &signal.of {
+                spans.expect(config);
+            }
+        }
+        if let Some(otlp) = &self.otlp {
+            spans.listen(otlp).await?;
+        }
+        Ok(spans)
     }
 }
 
@@ -161,33 +171,7 @@ impl Asking {
     }
 }
 
-fn window(config: &SpansConfig) -> RetryWindow {
-    let mut filter = SpanFilter::any();
-    if let Some(service) = &config.service {
-        filter = filter.service(service);
-    }
-    if let Some(peer) = &config.peer {
-        filter = filter.peer(peer);
-    }
-    if let Some(route) = &config.route {
-        filter = filter.route(route);
-    }
-    let mut window = RetryWindow::new(filter);
-    if let Some(length) = config.window {
-        window = window.length(length);
-    }
-    if let Some(least) = config.min_calls {
-        window = window.min_calls(least);
-    }
-    window
-}
-
-fn add(
-    sampler: &mut Sampler,
-    signal: &OutsideSignal,
-    statsd: &Statsd,
-    spans: Option<(&Receiver, otlp::Watch)>,
-) -> Result<(), Error> {
+fn add(sampler: &mut Sampler, signal: &OutsideSignal, statsd: &Statsd) -> Result<(), Error> {
     let OutsideSignal { metric, max_age, of } = signal;
     /// All have it, and no trait says so.
     macro_rules! add {
@@ -212,13 +196,8 @@ fn add(
             };
             sampler.add(statsd.signal(watch)?, Sampler::DEADLINE)
         }
-        Outside::Spans(config) => match spans {
-            Some((receiver, watch)) => {
-                add!(receiver.source(metric, watch, span_measure(config.measure)))
-            }
-            // The configuration was checked: there is a receiver.
-            None => Ok(()),
-        },
+        // The configuration was checked: there are none without the feature `otlp`.
+        Outside::Spans(_) => Ok(()),
     }
 }
 
@@ -273,14 +252,5 @@ fn watch(metric: &str, config: &StatsdConfig) -> Watch {
     match config.window {
         Some(window) => watch.window(window),
         None => watch,
-    }
-}
-
-fn span_measure(measure: SpanMeasure) -> otlp::Measure {
-    match measure {
-        SpanMeasure::RetryRatio => otlp::Measure::RetryRatio,
-        SpanMeasure::ErrorRatio => otlp::Measure::ErrorRatio,
-        SpanMeasure::CallsPerSecond => otlp::Measure::CallsPerSecond,
-        SpanMeasure::P99 => otlp::Measure::P99,
     }
 }

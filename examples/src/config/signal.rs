@@ -51,7 +51,9 @@ pub(crate) enum Outside {
     Memory(MemoryConfig),
     Disk(DiskConfig),
     Statsd(StatsdConfig),
-    Spans(SpansConfig),
+    Spans(
+        #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "it is refused"))] SpansConfig,
+    ),
 }
 
 /// An expression that a Prometheus server is asked for.
@@ -114,6 +116,7 @@ pub(crate) struct StatsdConfig {
 /// What the spans of calls tell.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "they are refused"))]
 pub(crate) struct SpansConfig {
     pub(crate) measure: SpanMeasure,
     /// Whose calls; anybody's when absent.
@@ -152,6 +155,7 @@ pub(crate) struct StatsdListen {
 /// Where OpenTelemetry spans are sent.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "it is refused"))]
 pub(crate) struct OtlpListen {
     pub(crate) listen: SocketAddr,
 }
