@@ -19,12 +19,12 @@ mod whole;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::belief;
 use crate::metric::{MetricSpec, Unit};
 use crate::milli::Milli;
 use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};
 use crate::signal::{Observation, Signal};
 use crate::spec::ScalerSpec;
-use crate::timestamp::{elapsed, later};
 use crowd::Crowd;
 use fraction::Fraction;
 use usage::Usage;
@@ -58,7 +58,7 @@ pub(crate) fn propose(spec: &ScalerSpec, seen: &Observation, now: SystemTime) ->
     for (place, (metric, proposal)) in metrics.iter().zip(&mut proposals).enumerate() {
         let signal = match aligned {
             true => signals.get(place).ok_or(Unknown::Absent),
-            false => named(&metric.name, signals),
+            false => belief::named(&metric.name, signals),
         };
         let read = signal.and_then(|signal| {
             judge.believe(signal)?;
@@ -94,13 +94,6 @@ struct Judge<'a> {
     fresh: Option<(SystemTime, Duration)>,
 }
 
-/// The one signal of that name.
-fn named<'a>(name: &str, signals: &'a [Signal]) -> Result<&'a Signal, Unknown> {
-    let mut named = signals.iter().filter(|signal| *signal.name == *name);
-    let signal = named.next().ok_or(Unknown::Absent)?;
-    if named.next().is_some() { Err(Unknown::Ambiguous) } else { Ok(signal) }
-}
-
 /// `value × milli / 1000`, held at the end of the range.
 fn scaled(value: u64, milli: u64) -> u64 {
     match value.checked_mul(milli) {
@@ -110,22 +103,14 @@ fn scaled(value: u64, milli: u64) -> u64 {
 }
 
 impl Judge<'_> {
-    /// Whether `signal` is of our time.
+    /// Whether `signal` is to be believed. Most have the time of the one before.
     fn believe(&mut self, signal: &Signal) -> Result<(), Unknown> {
-        if let (Some(fault), true) = (signal.fault, signal.samples.is_empty()) {
-            return Err(Unknown::Failed(fault));
-        }
-        let (at, max_age) = (signal.at, signal.max_age);
-        if self.fresh == Some((at, max_age)) {
+        let fresh = Some((signal.at, signal.max_age));
+        if self.fresh == fresh && signal.fault.is_none() {
             return Ok(());
         }
-        if elapsed(at, self.now) > max_age {
-            return Err(signal.fault.map_or(Unknown::Stale, Unknown::Failed));
-        }
-        if at > self.now && at > later(self.now, max_age) {
-            return Err(Unknown::FromTheFuture);
-        }
-        self.fresh = Some((at, max_age));
+        belief::believe(signal, self.now)?;
+        self.fresh = fresh;
         Ok(())
     }
 

@@ -98,11 +98,14 @@ impl<D: Disk> Follower<D> {
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
         files.extend(missed.into_iter().map(|(at, file)| (at, file, None)));
         files.extend(found.anew.into_iter().map(|(at, file)| (at, file, None)));
-        let ages: HashMap<Inode, Age> =
-            self.siblings().iter().map(|at| (at.stat.inode(), at.age())).collect();
-        self.sort(&mut files, |(at, ..)| {
-            ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age())
-        });
+        if files.len() > 1 {
+            // In the order of the names that they have now; they were listed at different times.
+            let ages: HashMap<Inode, Age> =
+                self.siblings().iter().map(|at| (at.stat.inode(), at.age())).collect();
+            self.sort(&mut files, |(at, ..)| {
+                ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age())
+            });
+        }
         for (sibling, file, kept) in files {
             self.catalog.see(sibling.directory(), &sibling.stat);
             self.go_on(file, kept, now);
