@@ -1,6 +1,9 @@
 //! A decision as one sentence.
+//!
+//! What most sentences have is written straight into any [`fmt::Write`]: a decision is told on each
+//! tick, and through a [`fmt::Formatter`] each of its dozen pieces costs three times as much.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::behavior::PolicyKind;
 use crate::decision::{Action, Decision, Limit, Reason, Trigger};
@@ -18,7 +21,7 @@ impl Decision {
     pub fn explain(&self) -> String {
         // Most sentences fit: to let the text grow costs as much as to write it.
         let mut sentence = String::with_capacity(SENTENCE);
-        _ = fmt::write(&mut sentence, format_args!("{self}"));
+        _ = self.tell(&mut sentence);
         sentence
     }
 
@@ -26,27 +29,54 @@ impl Decision {
         self.proposals.iter().find(|proposal| *proposal.metric == *metric)
     }
 
-    fn cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn tell(&self, to: &mut impl Write) -> fmt::Result {
+        if self.preview {
+            to.write_str("preview: ")?;
+        }
+        to.write_str(self.action.as_str())?;
+        to.write_str(" ")?;
+        to.write_str(&self.target)?;
+        to.write_str(if self.action == Action::Hold { " at " } else { " " })?;
+        number(to, self.from)?;
+        if self.action != Action::Hold {
+            to.write_str(" → ")?;
+            number(to, self.to)?;
+        }
+        to.write_str(": ")?;
+        self.cause(to)?;
+        if self.action == Action::Hold && self.reason == Reason::Steady {
+            self.steady(to)?;
+        }
+        if self.limits.is_empty() {
+            return to.write_str(if self.from == self.to { "" } else { "; limits: none" });
+        }
+        for (at, limit) in self.limits.iter().enumerate() {
+            write!(to, "{}{limit}", if at == 0 { "; limits: " } else { ", " })?;
+        }
+        Ok(())
+    }
+
+    fn cause(&self, to: &mut impl Write) -> fmt::Result {
         match (self.reason, &self.trigger) {
-            (Reason::Paused, None) => f.write_str(
+            (Reason::Paused, None) => to.write_str(
                 "it was set to 0 replicas, which pauses scaling until it is set to 1 or more",
             ),
-            (Reason::Idle, _) => f.write_str("there is no metric, and nobody asks for a change"),
+            (Reason::Idle, _) => to.write_str("there is no metric, and nobody asks for a change"),
             (Reason::DuplicateIntent, _) => {
-                f.write_str("what was asked for has been decided already")
+                to.write_str("what was asked for has been decided already")
             }
             (_, Some(Trigger::Metric { metric, .. })) => match self.proposal(metric) {
-                Some(proposal) => write!(f, "{proposal}"),
-                None => f.write_str(metric),
+                Some(proposal) => proposal.tell(to),
+                None => to.write_str(metric),
             },
             (_, Some(Trigger::Guard { signal, .. })) => {
                 match self.guards.iter().find(|reading| reading.signal == *signal) {
-                    Some(reading) => write!(f, "{reading}"),
-                    None => f.write_str(signal),
+                    Some(reading) => write!(to, "{reading}"),
+                    None => to.write_str(signal),
                 }
             }
-            (_, Some(trigger)) => write!(f, "{trigger}"),
-            (reason, None) => f.write_str(match reason {
+            (_, Some(trigger)) => write!(to, "{trigger}"),
+            (reason, None) => to.write_str(match reason {
                 Reason::UnknownSignal => "no metric has a value",
                 _ => reason.as_str(),
             }),
@@ -56,70 +86,79 @@ impl Decision {
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, from, to, .. } = self;
-        if self.preview {
-            f.write_str("preview: ")?;
-        }
-        match self.action {
-            Action::Hold => write!(f, "hold {target} at {from}: ")?,
-            action => write!(f, "{} {target} {from} → {to}: ", action.as_str())?,
-        }
-        self.cause(f)?;
-        if self.action == Action::Hold && self.reason == Reason::Steady {
-            self.steady(f)?;
-        }
-        if self.limits.is_empty() {
-            return f.write_str(if from == to { "" } else { "; limits: none" });
-        }
-        for (at, limit) in self.limits.iter().enumerate() {
-            write!(f, "{}{limit}", if at == 0 { "; limits: " } else { ", " })?;
-        }
-        Ok(())
+        self.tell(f)
     }
 }
 
 impl Decision {
     /// What a steady hold still has to tell: a formula that gives the present size, metrics without
     /// a value, and guards that are not calm.
-    fn steady(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn steady(&self, to: &mut impl Write) -> fmt::Result {
         if let Some(Trigger::Metric { metric, .. }) = &self.trigger
             && let Some(Proposal { reading: Reading::Known { band, replicas, .. }, .. }) =
                 self.proposal(metric)
             && *band != Band::Inside
         {
-            write!(f, ", and the formula gives {replicas}")?;
+            write!(to, ", and the formula gives {replicas}")?;
         }
         for proposal in &self.proposals {
             if matches!(proposal.reading, Reading::Unknown { .. }) {
-                write!(f, "; {proposal}")?;
+                write!(to, "; {proposal}")?;
             }
         }
         for reading in self.guards.iter().filter(|reading| !reading.is_calm()) {
-            write!(f, "; {reading}")?;
+            write!(to, "; {reading}")?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Proposal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Proposal {
+    fn tell(&self, to: &mut impl Write) -> fmt::Result {
         let Self { metric, unit, .. } = self;
-        let show = |value| Amount(value, *unit);
+        let show = |to: &mut _, value| Amount(value, *unit).tell(to);
+        to.write_str(metric)?;
         match self.reading {
-            Reading::Unknown { why } => write!(f, "{metric} is Unknown ({why})"),
+            Reading::Unknown { why } => write!(to, " is Unknown ({why})"),
             Reading::Known { value, weighed, filled, band, .. } => {
-                write!(f, "{metric} {}", show(value))?;
+                to.write_str(" ")?;
+                show(to, value)?;
                 if filled > 0 {
-                    write!(f, " ({} with {filled} missing filled in)", show(weighed))?;
+                    let weighed = Amount(weighed, *unit);
+                    write!(to, " ({weighed} with {filled} missing filled in)")?;
                 }
                 match band {
-                    Band::Below => write!(f, " is below {}", show(self.low))?,
-                    Band::Inside => write!(f, " is inside {}–{}", self.low, show(self.high))?,
-                    Band::Above => write!(f, " is at or above {}", show(self.high))?,
+                    Band::Below => {
+                        to.write_str(" is below ")?;
+                        show(to, self.low)?;
+                    }
+                    Band::Inside => {
+                        to.write_str(" is inside ")?;
+                        self.low.tell(to)?;
+                        to.write_str("–")?;
+                        show(to, self.high)?;
+                    }
+                    Band::Above => {
+                        to.write_str(" is at or above ")?;
+                        show(to, self.high)?;
+                    }
                 }
-                write!(f, " (target {})", show(self.target))
+                to.write_str(" (target ")?;
+                show(to, self.target)?;
+                to.write_str(")")
             }
         }
+    }
+}
+
+/// A number, without what a formatter would ask of it.
+fn number(to: &mut impl Write, number: u32) -> fmt::Result {
+    to.write_str(itoa::Buffer::new().format(number))
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f)
     }
 }
 

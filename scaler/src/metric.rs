@@ -293,14 +293,18 @@ impl Default for Startup {
 /// A value with its unit, for sentences.
 pub(crate) struct Amount(pub(crate) Milli, pub(crate) Unit);
 
+impl Amount {
+    pub(crate) fn tell(&self, to: &mut impl fmt::Write) -> fmt::Result {
+        self.0.tell(to)?;
+        match self.1 {
+            Unit::Percent => to.write_str(" %"),
+            Unit::Plain => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.1 {
-            Unit::Percent => {
-                self.0.fmt(f)?;
-                f.write_str(" %")
-            }
-            Unit::Plain => self.0.fmt(f),
-        }
+        self.tell(f)
     }
 }

@@ -24,6 +24,20 @@ impl Milli {
     pub fn as_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }
+
+    /// Writes it as [`Display`](fmt::Display) does: `42.05`.
+    pub(crate) fn tell(self, to: &mut impl fmt::Write) -> fmt::Result {
+        let mut digits = itoa::Buffer::new();
+        to.write_str(digits.format(self.0 / 1000))?;
+        let rest = self.0 % 1000;
+        if rest == 0 {
+            return Ok(());
+        }
+        // The thousand in front keeps the zeros behind the point.
+        let rest = digits.format(1000 + rest).get(1..).unwrap_or_default();
+        to.write_str(".")?;
+        to.write_str(rest.trim_end_matches('0'))
+    }
 }
 
 impl From<u32> for Milli {
@@ -62,36 +76,8 @@ fn quantity(text: &str) -> Option<Milli> {
 }
 
 impl fmt::Display for Milli {
-    /// Written by hand: a decision's sentence has a handful of them, and is made on each tick.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The most is 18446744073709551.615.
-        let mut digits = [0; 24];
-        let mut at = digits.len();
-        let mut push = |character: u8| {
-            at -= 1;
-            digits[at] = character;
-        };
-        let digit = |number: u64| b'0' + (number % 10) as u8;
-        let (mut whole, mut rest) = (self.0 / 1000, self.0 % 1000);
-        if rest > 0 {
-            let mut places = 3;
-            while rest % 10 == 0 {
-                (rest, places) = (rest / 10, places - 1);
-            }
-            for _ in 0..places {
-                push(digit(rest));
-                rest /= 10;
-            }
-            push(b'.');
-        }
-        loop {
-            push(digit(whole));
-            whole /= 10;
-            if whole == 0 {
-                break;
-            }
-        }
-        f.write_str(std::str::from_utf8(&digits[at..]).unwrap_or_default())
+        self.tell(f)
     }
 }
 

@@ -321,14 +321,9 @@ impl Sample {
         self.at.get()
     }
 
-    /// What the instance asked for; 0 if it is not known.
-    pub(crate) fn request_or_zero(&self) -> u64 {
-        self.request.bits() - u64::from(!self.request.is_none())
-    }
-
-    /// Whether it carries anything beside its value; 0 if not.
-    pub(crate) fn extras(&self) -> u64 {
-        self.request.bits() | self.at.bits()
+    /// What it carries beside its value; zeros if nothing.
+    pub(crate) fn extras(&self) -> [u64; 2] {
+        [self.request.bits(), self.at.bits()]
     }
 }
 

@@ -47,9 +47,12 @@ impl Usage {
         let simple = crowd.is_plain && is_aligned && all_ready;
         let mut usage = Self::default();
         // What the first one carries, the others most likely carry too.
-        let has_extras = samples.first().is_some_and(|sample| sample.extras() != 0);
+        let asks = samples.first().is_some_and(|sample| sample.requested().is_some());
         let is_done = simple
-            && ((!has_extras && usage.add_plain(samples)) || usage.add_requests(metric, samples));
+            && match asks {
+                false => usage.add_plain(samples),
+                true => metric.unit() == Unit::Percent && usage.add_requests(samples),
+            };
         if !is_done {
             usage.add_each(metric, signal, crowd, is_aligned, now);
         }
@@ -81,58 +84,46 @@ impl Usage {
         }
     }
 
-    /// The hot loop of a decision. Whether it could: not if a sample carries more than a value, or if
-    /// the sum might not fit 64 bits.
+    /// The hot loop of a decision: every sample has a value and nothing else. Whether it is so, and
+    /// the sum fits 64 bits.
     fn add_plain(&mut self, samples: &[Sample]) -> bool {
-        let (mut sum, mut bits, mut told, mut extras) = (0u64, 0u64, 0u64, 0u64);
+        // Two of `extras`: each would wait for the one before.
+        let (mut sum, mut bits, mut extras) = (0u64, 0u64, [0u64; 2]);
         for sample in samples {
-            let value = sample.value.unwrap_or_default().0;
+            let Some(Milli(value)) = sample.value else { return false };
             sum = sum.wrapping_add(value);
             bits |= value;
-            told += u64::from(sample.value.is_some());
-            extras |= sample.extras();
+            let [request, time] = sample.extras();
+            extras[0] |= request;
+            extras[1] |= time;
         }
-        if extras != 0 || bits >= 1 << 44 || samples.len() >= 1 << 20 {
+        if extras != [0; 2] || is_large(bits, samples) {
             return false;
         }
-        let missing = samples.len() as u64 - told;
-        (self.sum, self.weight, self.told) = (sum.into(), told.into(), told);
-        (self.missing.count, self.missing.weight) = (missing, missing.into());
+        self.told = samples.len() as u64;
+        (self.sum, self.weight) = (sum.into(), self.told.into());
         true
     }
 
-    /// The same for samples that may carry requests, but no times of their own.
+    /// The same where every sample has a value and a request.
     #[inline(never)] // It would only crowd the usual way.
-    fn add_requests(&mut self, metric: &MetricSpec, samples: &[Sample]) -> bool {
-        if metric.unit() != Unit::Percent {
-            return false;
-        }
-        let (mut sum, mut asked, mut all_asked, mut bits) = (0u64, 0u64, 0u64, 0u64);
-        let (mut told, mut asking, mut all_asking) = (0u64, 0u64, 0u64);
-        let (mut largest, mut has_times) = (0u64, false);
+    fn add_requests(&mut self, samples: &[Sample]) -> bool {
+        let (mut sum, mut asked, mut bits, mut times) = (0u64, 0u64, 0u64, 0u64);
         for sample in samples {
-            let (value, request) = (sample.value.unwrap_or_default().0, sample.request_or_zero());
-            let of_told = u64::from(sample.value.is_some());
-            let asks = u64::from(sample.requested().is_some());
+            let (Some(Milli(value)), Some(Milli(request))) = (sample.value, sample.requested())
+            else {
+                return false;
+            };
             sum = sum.wrapping_add(value);
+            asked = asked.wrapping_add(request);
             bits |= value | request;
-            told += of_told;
-            asking += asks & of_told;
-            all_asking += asks;
-            asked = asked.wrapping_add(request & of_told.wrapping_neg());
-            all_asked = all_asked.wrapping_add(request);
-            largest = largest.max(request);
-            has_times |= sample.measured().is_some();
+            times |= u64::from(sample.measured().is_some());
         }
-        if has_times || all_asking == 0 || bits >= 1 << 44 || samples.len() >= 1 << 20 {
+        if times != 0 || is_large(bits, samples) {
             return false;
         }
-        let missing = samples.len() as u64 - told;
-        let unweighed = missing - (all_asking - asking);
-        let weight = u128::from(unweighed) * u128::from(largest) + u128::from(all_asked - asked);
+        self.told = samples.len() as u64;
         (self.sum, self.weight) = (u128::from(sum) * u128::from(WHOLE), asked.into());
-        (self.told, self.lacks_request) = (told, asking < told);
-        (self.missing.count, self.missing.weight) = (missing, weight);
         true
     }
 
@@ -199,6 +190,11 @@ impl Usage {
             usage.sum = usage.sum.saturating_mul(WHOLE.into());
         }
     }
+}
+
+/// Whether the sum of `samples`, whose values have these `bits`, might not fit 64 bits.
+fn is_large(bits: u64, samples: &[Sample]) -> bool {
+    bits >= 1 << 44 || samples.len() >= 1 << 20
 }
 
 impl Share {
