@@ -23,7 +23,7 @@ use crate::child::{Role, Started};
 
 /// How long the reader by hand sleeps: as long as ours waits for more of a file that is written all
 /// the time.
-const NAP: Duration = Duration::from_millis(8);
+const NAP: Duration = Duration::from_micros(9_500);
 
 /// What the reader by hand reads at once, at most.
 const BUFFER: usize = 256 * 1024;
