@@ -8,9 +8,10 @@ use std::time::SystemTime;
 use birl_logsource::{Batch, LogEntry};
 use birl_router::{Alert, DeliveryReport, DeliveryResult, Notification, Router};
 use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
-use birl_scaler::{Decision, Replicas, ScaleIntent, Signal};
+use birl_scaler::{Decision, Replicas, ScaleIntent};
 
 use super::fleet::Fleet;
+use super::signals::Answer;
 use super::story::Story;
 use super::told::Told;
 use crate::config::Mode;
@@ -114,14 +115,12 @@ impl Core {
         }
     }
 
-    /// The signals of a target that were asked for on the tick have come.
-    pub(crate) fn on_signals(
-        &mut self,
-        target: &str,
-        signals: Vec<Signal>,
-        now: SystemTime,
-    ) -> Effects {
-        let decisions = self.fleet.decide_by(target, signals, now);
+    /// What was asked for on the tick, for one target, has come.
+    pub(crate) fn on_answer(&mut self, answer: Answer, now: SystemTime) -> Effects {
+        if let Some(replicas) = answer.size {
+            self.fleet.size(&answer.target, replicas, answer.asked, now);
+        }
+        let decisions = self.fleet.decide_by(&answer.target, answer.signals, now);
         let mut effects =
             Effects { decisions: self.story.decide(self.mode, decisions), ..Effects::default() };
         self.alarm(&mut effects, now);
@@ -168,7 +167,7 @@ impl Core {
 
     /// What a target says it runs.
     pub(crate) fn on_replicas(&mut self, target: &str, replicas: Replicas, now: SystemTime) {
-        self.fleet.replicas(target, replicas, now);
+        self.fleet.size(target, Some(replicas), now, now);
     }
 
     /// An edited rule file is live.
@@ -276,6 +275,40 @@ mod tests {
         assert!(core.on_batch(&batch(line, now), now).decisions.is_empty());
         let next = core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
         assert_eq!(next.decisions.iter().map(|decision| decision.to).collect::<Vec<_>>(), [5]);
+    }
+
+    /// A target that is asked may answer late: then a change has made something else of it.
+    #[test]
+    fn a_size_from_before_a_change_does_not_undo_it() {
+        let (mut core, now) = core(Mode::Act);
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let answer = |size, asked| Answer {
+            target: "api".to_owned(),
+            signals: Vec::new(),
+            size: Some(size),
+            asked: later(asked),
+        };
+        let from = |effects: &Effects| effects.decisions.iter().map(|d| d.from).next();
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":1}\n", now), later(1));
+        core.on_applying(&effects.decisions[0]);
+        core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), later(2));
+        core.on_answer(answer(Some(Replicas::ready(1)), 0), later(3));
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":2}\n", now), later(3));
+        assert_eq!(from(&effects), Some(3));
+        core.on_applying(&effects.decisions[0]);
+        core.on_applied(&effects.decisions[0], Err("no".to_owned()), later(4));
+        // What it says later counts, and while it says nothing, nothing is decided.
+        core.on_answer(answer(None, 5), later(5));
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":3}\n", now), later(6));
+        assert!(effects.decisions.is_empty());
+        let effects = core.on_answer(answer(Some(Replicas::ready(2)), 7), later(7));
+        assert_eq!(from(&effects), Some(2));
+        // On the tick it is asked first, and then decided about.
+        core.on_applying(&effects.decisions[0]);
+        core.on_applied(&effects.decisions[0], Ok(Replicas::ready(9)), later(8));
+        assert!(core.on_tick(later(9), true).decisions.is_empty());
+        let effects = core.on_answer(answer(Some(Replicas::ready(8)), 9), later(9));
+        assert_eq!(from(&effects), Some(8), "more than there may be");
     }
 
     #[test]

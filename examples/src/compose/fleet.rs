@@ -31,13 +31,15 @@ pub(crate) struct Fleet {
 struct Scaler {
     decider: Decider,
     signals: Vec<(LogSignal, SignalWindow)>,
-    /// What came from outside the log, when it was last asked for; none if nothing is.
+    /// What came from outside the log, when it was last asked for; none if nothing ever was.
     outside: Option<Vec<Signal>>,
     verify: VerifyConfig,
-    /// What runs, as the target last said; nothing is decided before it has.
+    /// What runs, as the target last said; nothing is decided while it does not.
     replicas: Option<Replicas>,
     pending: Vec<ScaleIntent>,
     applying: bool,
+    /// When the last change ended, well or not.
+    changed: Option<SystemTime>,
     /// What the newest decision was made from.
     seen: Observation,
     /// Whether somebody was told that a change was not proven.
@@ -106,6 +108,7 @@ impl Fleet {
             replicas,
             pending: Vec::new(),
             applying: false,
+            changed: None,
             seen: Observation::default(),
             alarmed: false,
             braked: None,
@@ -216,7 +219,7 @@ impl Fleet {
         now: SystemTime,
     ) -> Vec<Decision> {
         let Some(scaler) = self.scalers.get_mut(&*decision.target) else { return Vec::new() };
-        scaler.applying = false;
+        (scaler.applying, scaler.changed) = (false, Some(now));
         let outcome = result.as_ref().map(|_| ()).map_err(String::as_str);
         scaler.decider.applied(decision, outcome, now);
         if let Some(log) = &self.log {
@@ -225,6 +228,7 @@ impl Fleet {
         match result {
             Ok(replicas) => {
                 scaler.replicas = Some(*replicas);
+                self.metrics.set_replicas(&decision.target, replicas.ready);
                 self.verifier.expect_seen(decision, &scaler.seen, scaler.verify.within, now);
                 self.verifier.counter_moved(&decision.target, now);
                 self.verifier.ready(&decision.target, *replicas, now);
@@ -234,9 +238,21 @@ impl Fleet {
         self.decide_intents(now)
     }
 
-    pub(crate) fn replicas(&mut self, target: &str, replicas: Replicas, now: SystemTime) {
-        if let Some(scaler) = self.scalers.get_mut(target) {
-            scaler.replicas = Some(replicas);
+    /// What a target said, when it was `asked`, that it runs; nothing if it did not say. What was
+    /// asked before its last change ended is not news.
+    pub(crate) fn size(
+        &mut self,
+        target: &str,
+        replicas: Option<Replicas>,
+        asked: SystemTime,
+        now: SystemTime,
+    ) {
+        let Some(scaler) = self.scalers.get_mut(target) else { return };
+        if scaler.changed.is_some_and(|changed| asked < changed) {
+            return;
+        }
+        scaler.replicas = replicas;
+        if let Some(replicas) = replicas {
             self.metrics.set_replicas(target, replicas.ready);
             self.verifier.ready(target, replicas, now);
         }

@@ -1,5 +1,6 @@
-//! Signals from outside the log: queries of Prometheus, files of the kernel, StatsD, spans. All of a
-//! scaler's are asked at once, on the tick, each with its deadline; nothing waits for them.
+//! What is asked on the tick: signals from outside the log (queries of Prometheus, files of the kernel,
+//! StatsD, spans), and how large targets are that live without birl. All of a scaler's is asked at
+//! once, each with its deadline; nothing else waits for it.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -7,13 +8,14 @@ use std::time::SystemTime;
 use birl_scaler::statsd::{Listener, Statsd, Watch};
 use birl_scaler::{
     DiskDepth, DiskQueue, Error, HealthState, MemoryMeasure, MemoryPressure, PrometheusQuery,
-    PrometheusServer, Sampler, Signal, SourceHealth,
+    PrometheusServer, Replicas, Sampler, Signal, SourceHealth,
 };
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 #[cfg(feature = "otlp")]
 use super::spans::Spans;
+use super::targets::{Size, Target};
 use crate::config::{
     Config, DiskConfig, Measure, MemoryConfig, OtlpListen, Outside, OutsideSignal,
     PrometheusConfig, SignalConfig, StatsdConfig, StatsdListen,
@@ -29,23 +31,36 @@ pub(crate) struct SignalPlan {
     scalers: Vec<(String, Vec<OutsideSignal>)>,
 }
 
-/// The samplers of all scalers that have signals from outside the log.
+/// All scalers that have something to ask for outside the log.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     /// Those that are not asking at this moment.
     idle: BTreeMap<String, Asking>,
-    asking: JoinSet<(String, Asking, Vec<Signal>)>,
+    asking: JoinSet<(Asking, Answer)>,
     /// Held for as long as signals are read from them.
     _statsd: Option<Listener>,
     #[cfg(feature = "otlp")]
     _spans: Option<Spans>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Asking {
     sampler: Sampler,
     /// How each source was when it was last told.
     told: Vec<HealthState>,
+    /// How large the target is, if it has to be asked.
+    size: Option<Size>,
+}
+
+/// What came for one scaler.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) target: String,
+    pub(crate) signals: Vec<Signal>,
+    /// How large the target is, if it was asked; nothing in it if it did not say.
+    pub(crate) size: Option<Option<Replicas>>,
+    /// When it was asked for.
+    pub(crate) asked: SystemTime,
 }
 
 impl SignalPlan {
@@ -61,11 +76,14 @@ impl SignalPlan {
         Self { statsd: config.statsd.clone(), otlp: config.otlp.clone(), scalers }
     }
 
-    /// Makes every source, and begins to listen.
+    /// Makes every source, and begins to listen; `targets` are those that have to be asked.
     ///
     /// # Errors
     /// What cannot be had, with the scaler and the metric that it is for.
-    pub(crate) async fn start(self) -> Result<Signals, Failure> {
+    pub(crate) async fn start(
+        self,
+        targets: &BTreeMap<String, Target>,
+    ) -> Result<Signals, Failure> {
         let mut signals = Signals::default();
         let statsd = Statsd::default();
         #[cfg(feature = "otlp")]
@@ -88,7 +106,11 @@ impl SignalPlan {
                 })?;
             }
             let told = vec![HealthState::Unknown; outside.len()];
-            signals.idle.insert(target, Asking { sampler, told });
+            signals.idle.insert(target, Asking { sampler, told, size: None });
+        }
+        for (name, target) in targets {
+            let size = Some(Size::of(Target::clone(target)));
+            signals.idle.entry(name.clone()).or_default().size = size;
         }
         if let Some(listen) = self.statsd {
             let builder = Listener::builder();
@@ -120,26 +142,33 @@ impl SignalPlan {
 }
 
 impl Signals {
-    /// Asks for all signals. Who is still asking is left to it: each source has a deadline.
+    /// Asks for everything. Who is still asking is left to it: everything has a deadline.
     pub(crate) fn ask(&mut self, now: SystemTime) {
         for (target, mut asking) in std::mem::take(&mut self.idle) {
             self.asking.spawn(async move {
-                let signals = asking.sampler.sample(now).await;
-                (target, asking, signals)
+                let Asking { sampler, size, .. } = &mut asking;
+                let size = async {
+                    match size {
+                        Some(size) => Some(size.ask(&target).await),
+                        None => None,
+                    }
+                };
+                let (signals, size) = tokio::join!(sampler.sample(now), size);
+                (asking, Answer { target, signals, size, asked: now })
             });
         }
     }
 
-    /// The next scaler whose signals have come. Pends for as long as nobody is asking.
+    /// What comes next. Pends for as long as nobody is asking.
     ///
     /// Cancel-safe.
-    pub(crate) async fn next(&mut self) -> (String, Vec<Signal>) {
+    pub(crate) async fn next(&mut self) -> Answer {
         loop {
             match self.asking.join_next().await {
-                Some(Ok((target, mut asking, signals))) => {
-                    asking.tell(&target);
-                    self.idle.insert(target.clone(), asking);
-                    return (target, signals);
+                Some(Ok((mut asking, answer))) => {
+                    asking.tell(&answer.target);
+                    self.idle.insert(answer.target.clone(), asking);
+                    return answer;
                 }
                 Some(Err(error)) => error!(%error, "the signals of a scaler are lost"),
                 None => std::future::pending().await,
