@@ -116,7 +116,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let core =
         Core::new(config.mode, config.include_own_output, rules, engine, router, fleet, story);
     let served = Served {
-        registry,
+        registry: registry.clone(),
         sources: sources.iter().map(|(source, _)| Arc::clone(source)).collect(),
         mode: if config.mode == Mode::Act { "act" } else { "observe" },
     };
@@ -130,7 +130,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         reloads,
         names,
         scale_metrics,
-        signals: SignalPlan::of(&config),
+        signals: SignalPlan::of(&config, registry),
         tick: config.tick,
     };
     Ok(Built { live, served, watcher, lock })

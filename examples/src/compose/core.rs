@@ -239,7 +239,7 @@ mod tests {
 
     use birl_logsource::{Cursor, Origin, Parser, SourceKind};
     use birl_rules_dsl::EngineConfig;
-    use birl_scaler::{Decider, Metrics, ScalerSpec, VerifierConfig};
+    use birl_scaler::{Decider, Guard, Metrics, Milli, Sample, ScalerSpec, Signal, VerifierConfig};
 
     use super::*;
     use crate::config::VerifyConfig;
@@ -256,6 +256,15 @@ mod tests {
         let story = Story::new(&prometheus::Registry::new()).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
         (Core::new(mode, false, rules, engine, None, fleet, story), now)
+    }
+
+    /// Each alert is told at once, to one receiver.
+    fn router() -> Router {
+        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
+                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+        let mut config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        config.global.resolve_timeout = None; // as birl's own configuration has it
+        Router::new(config).unwrap()
     }
 
     fn batch(line: &str, now: SystemTime) -> Batch {
@@ -413,11 +422,7 @@ mod tests {
     #[test]
     fn a_flood_of_forged_lines_is_braked_and_somebody_is_told_once() {
         let (mut core, mut now) = core(Mode::Act);
-        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
-                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
-        let mut config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
-        config.global.resolve_timeout = None; // as birl's own configuration has it
-        core.router = Some(Router::new(config).unwrap());
+        core.router = Some(router());
         let (mut size, mut told, mut changes) = (1, Vec::new(), 0);
         for id in 0..500 {
             core.on_replicas("api", Replicas::ready(size), now);
@@ -459,6 +464,37 @@ mod tests {
             })),
             "{end:?}"
         );
+    }
+
+    /// What a guard without a step watches, more replicas do not mend: a person has to know.
+    #[test]
+    fn a_guard_that_is_breached_is_told_once_and_so_is_its_end() {
+        let (mut core, now) = core(Mode::Act);
+        let mut spec = ScalerSpec::new("api", 1, 5);
+        spec.guards = vec![Guard::above("retry_ratio", Milli::from(20))];
+        let decider = Decider::new(spec).unwrap();
+        core.fleet.add("api", decider, Vec::new(), VerifyConfig::default(), None);
+        core.router = Some(router());
+        let mut told = Vec::new();
+        for tick in 0..40 {
+            let at = now + Duration::from_secs(15 * tick);
+            let ratio = if tick < 20 { 35.0 } else { 5.0 };
+            let retries = Signal::new("retry_ratio", vec![Sample::new("", ratio)], at);
+            let target = "api".to_owned();
+            let size = Some(Some(Replicas::ready(3)));
+            let answer = Answer { target, signals: vec![retries], size, asked: at };
+            let sent = core.on_answer(answer, at).notifications;
+            let later = at + Duration::from_secs(2);
+            for sent in sent.into_iter().chain(core.on_tick(later, false).notifications) {
+                core.on_delivery(&DeliveryReport::delivered(&sent, Duration::ZERO, later), later);
+                told.extend(sent.alerts.iter().map(|alert| {
+                    let firing = alert.status(later) == birl_router::Status::Firing;
+                    (tick, firing, alert.labels.get("signal").to_owned())
+                }));
+            }
+        }
+        let signal = || "retry_ratio".to_owned();
+        assert_eq!(told, [(0, true, signal()), (24, false, signal())]);
     }
 
     fn wrote(line: &str) -> bool {

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
-    Decider, Decision, DecisionEntry, DecisionRecorder, Metrics, Observation, Replicas,
-    ScaleIntent, Signal, SignalWindow, Verification, Verifier, VerifierConfig,
+    Decider, Decision, DecisionEntry, DecisionRecorder, GuardAlarms, Metrics, Observation,
+    Replicas, ScaleIntent, Signal, SignalWindow, Verification, Verifier, VerifierConfig,
 };
 
 use super::alarm::{Alarm, braked_until};
@@ -46,6 +46,8 @@ struct Scaler {
     alarmed: bool,
     /// The decision that a brake held back and somebody was told of, and until when it holds.
     braked: Option<(Decision, SystemTime)>,
+    /// The breached guards that somebody was told of.
+    guards: GuardAlarms,
 }
 
 /// Why an intent was not queued. A later match of its episode asks again.
@@ -112,6 +114,7 @@ impl Fleet {
             seen: Observation::default(),
             alarmed: false,
             braked: None,
+            guards: GuardAlarms::default(),
         };
         self.scalers.insert(name.to_owned(), scaler);
     }
@@ -191,6 +194,8 @@ impl Fleet {
             if self.log.is_some() {
                 entries.push(DecisionEntry::decided(&scaler.decider, &scaler.seen, &decision));
             }
+            let guards = scaler.guards.see(scaler.decider.spec(), &decision);
+            self.alarms.extend(guards.iter().map(Alarm::guard));
             if let Some(until) = braked_until(&decision) {
                 if scaler.braked.is_none() {
                     self.alarms.push(Alarm::braked(&decision));

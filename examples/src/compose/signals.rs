@@ -10,6 +10,7 @@ use birl_scaler::{
     DiskDepth, DiskQueue, Error, HealthState, MemoryMeasure, MemoryPressure, PrometheusQuery,
     PrometheusServer, Replicas, Sampler, Signal, SourceHealth,
 };
+use prometheus::Registry;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -29,6 +30,8 @@ pub(crate) struct SignalPlan {
     #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "it is refused"))]
     otlp: Option<OtlpListen>,
     scalers: Vec<(String, Vec<OutsideSignal>)>,
+    /// Where the health of the signals is shown.
+    registry: Registry,
 }
 
 /// All scalers that have something to ask for outside the log.
@@ -64,7 +67,7 @@ pub(crate) struct Answer {
 }
 
 impl SignalPlan {
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config, registry: Registry) -> Self {
         let scalers = config.scalers.iter().map(|scaler| {
             let outside = scaler.value.signals.iter().filter_map(|signal| match signal {
                 SignalConfig::Outside(signal) => Some(signal.clone()),
@@ -73,7 +76,8 @@ impl SignalPlan {
             (scaler.value.name().to_owned(), outside.collect())
         });
         let scalers = scalers.filter(|(_, signals): &(_, Vec<_>)| !signals.is_empty()).collect();
-        Self { statsd: config.statsd.clone(), otlp: config.otlp.clone(), scalers }
+        let (statsd, otlp) = (config.statsd.clone(), config.otlp.clone());
+        Self { statsd, otlp, scalers, registry }
     }
 
     /// Makes every source, and begins to listen; `targets` are those that have to be asked.
@@ -105,6 +109,8 @@ impl SignalPlan {
                     ))
                 })?;
             }
+            let shown = self.registry.register(Box::new(sampler.board().of_target(&target)));
+            shown.map_err(Failure::own)?;
             let told = vec![HealthState::Unknown; outside.len()];
             signals.idle.insert(target, Asking { sampler, told, size: None });
         }
