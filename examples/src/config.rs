@@ -13,13 +13,14 @@ mod target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use birl_router::yaml::Spanned;
 use birl_router::{
     Config as RouterConfig, FlapConfig, HealthConfig, InhibitRuleConfig, Position, ReceiverConfig,
     RouteConfig, SlaTiers, TimeIntervalConfig, TopologyConfig,
 };
+use birl_scaler::Tick;
 use serde::Deserialize;
 
 pub(crate) use duration::parse as parse_duration;
@@ -193,6 +194,12 @@ impl Config {
         Some(router)
     }
 
+    /// When deciders look at their signals, each by its name at a moment of its own, and for the first
+    /// time at once.
+    pub(crate) fn tick(&self) -> Result<Tick, birl_scaler::Error> {
+        Tick::new(self.tick, SystemTime::UNIX_EPOCH)
+    }
+
     /// What parsing alone cannot see.
     fn check(&self) -> Result<(), Fault> {
         if self.sources.is_empty() {
@@ -271,14 +278,7 @@ impl Config {
             }
             scaler.value.check(scaler.position, self.mode, &ids)?;
         }
-        if self.tick.is_zero() {
-            return Err((
-                None,
-                "`tick` is zero".into(),
-                Some("write a duration such as `15s`".into()),
-            ));
-        }
-        Ok(())
+        self.tick().map(|_| ()).map_err(|error| (None, error.to_string(), None))
     }
 
     /// Relative paths count from the configuration's folder, not from where birl was started.

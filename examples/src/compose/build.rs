@@ -85,7 +85,8 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         true => None,
         false => Some(decision_log(&decisions)?),
     };
-    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), log);
+    let tick = config.tick().map_err(Failure::input)?;
+    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), tick, log);
     let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = Targets::default();
     for scaler in &config.scalers {
@@ -130,8 +131,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         reloads,
         names,
         scale_metrics,
-        signals: SignalPlan::of(&config, registry),
-        tick: config.tick,
+        signals: SignalPlan::of(&config, registry, tick),
     };
     Ok(Built { live, served, watcher, lock })
 }

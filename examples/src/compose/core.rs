@@ -83,17 +83,15 @@ impl Core {
     }
 
     /// Time passes: windows and episodes end, repeats are due, deciders look at their signals.
-    pub(crate) fn on_tick(&mut self, now: SystemTime, decide: bool) -> Effects {
+    pub(crate) fn on_tick(&mut self, now: SystemTime) -> Effects {
         let firings = self.engine.tick(now);
         let mut effects = self.consequences(firings, now);
         if let Some(router) = &mut self.router {
             let notifications = router.tick(now);
             self.announce(notifications, &mut effects);
         }
-        if decide {
-            let decisions = self.fleet.decide(now);
-            effects.decisions.extend(self.story.decide(self.mode, decisions));
-        }
+        let decisions = self.fleet.decide(now);
+        effects.decisions.extend(self.story.decide(self.mode, decisions));
         self.fleet.verify(now);
         self.alarm(&mut effects, now);
         effects
@@ -239,7 +237,9 @@ mod tests {
 
     use birl_logsource::{Cursor, Origin, Parser, SourceKind};
     use birl_rules_dsl::EngineConfig;
-    use birl_scaler::{Decider, Guard, Metrics, Milli, Sample, ScalerSpec, Signal, VerifierConfig};
+    use birl_scaler::{
+        Decider, Guard, Metrics, Milli, Sample, ScalerSpec, Signal, Tick, VerifierConfig,
+    };
 
     use super::*;
     use crate::config::VerifyConfig;
@@ -250,7 +250,8 @@ mod tests {
             "rules: [{name: e, when: level == 'error', by: [id], then: \"scale('api', '+2')\"}]";
         let rules = Arc::new(RuleSet::from_yaml("rules.yaml", rule).unwrap());
         let engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
-        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new(), None);
+        let tick = Tick::new(Tick::PERIOD, SystemTime::UNIX_EPOCH).unwrap();
+        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new(), tick, None);
         let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
         fleet.add("api", decider, Vec::new(), VerifyConfig::default(), Some(Replicas::ready(1)));
         let story = Story::new(&prometheus::Registry::new()).unwrap();
@@ -286,6 +287,22 @@ mod tests {
         assert_eq!(next.decisions.iter().map(|decision| decision.to).collect::<Vec<_>>(), [5]);
     }
 
+    #[test]
+    fn each_target_has_its_turn_at_a_moment_of_its_own() {
+        let (mut core, now) = core(Mode::Act);
+        for number in 1..60 {
+            let name = format!("api-{number}");
+            let decider = Decider::new(ScalerSpec::new(&name, 1, 5)).unwrap();
+            let size = Some(Replicas::ready(1));
+            core.fleet.add(&name, decider, Vec::new(), VerifyConfig::default(), size);
+        }
+        assert_eq!(core.fleet.decide(now).len(), 60, "nobody waits at the start");
+        let steps = (1..=60).map(|step| now + Duration::from_millis(250 * step));
+        let turns: Vec<usize> = steps.map(|at| core.fleet.decide(at).len()).collect();
+        assert_eq!(turns.iter().sum::<usize>(), 60, "each once a period: {turns:?}");
+        assert!(turns.iter().all(|turns| *turns < 10), "{turns:?}");
+    }
+
     /// A target that is asked may answer late: then a change has made something else of it.
     #[test]
     fn a_size_from_before_a_change_does_not_undo_it() {
@@ -315,7 +332,7 @@ mod tests {
         // On the tick it is asked first, and then decided about.
         core.on_applying(&effects.decisions[0]);
         core.on_applied(&effects.decisions[0], Ok(Replicas::ready(9)), later(8));
-        assert!(core.on_tick(later(9), true).decisions.is_empty());
+        assert!(core.on_tick(later(9)).decisions.is_empty());
         let effects = core.on_answer(answer(Some(Replicas::ready(8)), 9), later(9));
         assert_eq!(from(&effects), Some(8), "more than there may be");
     }
@@ -361,7 +378,7 @@ mod tests {
             let mut told = Vec::new();
             for second in [31, 33] {
                 let later = at + Duration::from_secs(second);
-                for sent in core.on_tick(later, false).notifications {
+                for sent in core.on_tick(later).notifications {
                     let report = DeliveryReport::delivered(&sent, Duration::ZERO, later);
                     core.on_delivery(&report, later);
                     let one = |alert: &Alert| {
@@ -402,7 +419,7 @@ mod tests {
             core.on_applying(&effects.decisions[0]);
             core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
             let soon = now + Duration::from_secs(1);
-            let sent = core.on_tick(soon, false).notifications;
+            let sent = core.on_tick(soon).notifications;
             let sent: Vec<_> = effects.notifications.iter().chain(&sent).collect();
             assert_eq!(sent.len(), 1, "{sent:?}");
             if delivered {
@@ -411,7 +428,7 @@ mod tests {
             }
             let lines = (0..3).map(|n| format!("{{\"instance\":\"worker-{n}\"}}\n"));
             core.on_batch(&batch(&lines.collect::<String>(), soon), soon);
-            core.on_tick(now + Duration::from_secs(31), false);
+            core.on_tick(now + Duration::from_secs(31));
             core.fleet.verdicts()
         };
         assert_eq!(run(true), (1, 0));
@@ -437,7 +454,7 @@ mod tests {
             // Somebody takes them away again, so that there is always room to ask for more.
             size = if size == 5 { 1 } else { size };
             now += Duration::from_secs(2);
-            let later = core.on_tick(now, false).notifications;
+            let later = core.on_tick(now).notifications;
             for sent in effects.notifications.drain(..).chain(later) {
                 let report = DeliveryReport::delivered(&sent, Duration::ZERO, now);
                 core.on_delivery(&report, now);
@@ -456,7 +473,7 @@ mod tests {
         );
         now += Duration::from_secs(3601);
         let end: Vec<_> = (0..3)
-            .flat_map(|second| core.on_tick(now + Duration::from_secs(second), false).notifications)
+            .flat_map(|second| core.on_tick(now + Duration::from_secs(second)).notifications)
             .collect();
         assert!(
             end.iter().any(|sent| sent.alerts.iter().any(|alert| {
@@ -485,7 +502,7 @@ mod tests {
             let answer = Answer { target, signals: vec![retries], size, asked: at };
             let sent = core.on_answer(answer, at).notifications;
             let later = at + Duration::from_secs(2);
-            for sent in sent.into_iter().chain(core.on_tick(later, false).notifications) {
+            for sent in sent.into_iter().chain(core.on_tick(later).notifications) {
                 core.on_delivery(&DeliveryReport::delivered(&sent, Duration::ZERO, later), later);
                 told.extend(sent.alerts.iter().map(|alert| {
                     let firing = alert.status(later) == birl_router::Status::Firing;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
     Decider, Decision, DecisionEntry, DecisionRecorder, GuardAlarms, Metrics, Observation,
-    Replicas, ScaleIntent, Signal, SignalWindow, Verification, Verifier, VerifierConfig,
+    Replicas, ScaleIntent, Signal, SignalWindow, Tick, Verification, Verifier, VerifierConfig,
 };
 
 use super::alarm::{Alarm, braked_until};
@@ -21,6 +21,8 @@ pub(crate) struct Fleet {
     scalers: BTreeMap<String, Scaler>,
     verifier: Verifier,
     metrics: Metrics,
+    /// When deciders look at their signals.
+    tick: Tick,
     /// Where decisions and what became of them are kept; nowhere while only looking.
     log: Option<DecisionRecorder>,
     /// What somebody is to be told; at most one of each kind a target, until it is taken.
@@ -37,6 +39,7 @@ struct Scaler {
     /// What runs, as the target last said; nothing is decided while it does not.
     replicas: Option<Replicas>,
     pending: Vec<ScaleIntent>,
+    tick: Tick,
     applying: bool,
     /// When the last change ended, well or not.
     changed: Option<SystemTime>,
@@ -73,10 +76,11 @@ impl Fleet {
     pub(crate) fn new(
         config: VerifierConfig,
         metrics: Metrics,
+        tick: Tick,
         log: Option<DecisionRecorder>,
     ) -> Self {
         let verifier = Verifier::new(config);
-        Self { scalers: BTreeMap::new(), verifier, metrics, log, alarms: Vec::new() }
+        Self { scalers: BTreeMap::new(), verifier, metrics, tick, log, alarms: Vec::new() }
     }
 
     pub(crate) fn add(
@@ -109,6 +113,7 @@ impl Fleet {
             verify,
             replicas,
             pending: Vec::new(),
+            tick: self.tick.named(name),
             applying: false,
             changed: None,
             seen: Observation::default(),
@@ -163,9 +168,10 @@ impl Fleet {
         Ok(())
     }
 
-    /// Decides for every target that waits for no signals; on the tick.
+    /// Decides for the targets whose turn it is, and that wait for no signals.
     pub(crate) fn decide(&mut self, now: SystemTime) -> Vec<Decision> {
-        self.decide_among(|scaler| scaler.outside.is_none(), now)
+        let turn = |scaler: &mut Scaler| scaler.tick.poll(now).is_some();
+        self.decide_among(|scaler| turn(scaler) && scaler.outside.is_none(), now)
     }
 
     /// Takes the signals of a target from outside the log, and decides for it.
@@ -187,9 +193,16 @@ impl Fleet {
     }
 
     /// What is decided at once is kept at once.
-    fn decide_among(&mut self, among: impl Fn(&Scaler) -> bool, now: SystemTime) -> Vec<Decision> {
+    fn decide_among(
+        &mut self,
+        among: impl Fn(&mut Scaler) -> bool,
+        now: SystemTime,
+    ) -> Vec<Decision> {
         let (mut decisions, mut entries) = (Vec::new(), Vec::new());
-        for scaler in self.scalers.values_mut().filter(|scaler| among(scaler)) {
+        for scaler in self.scalers.values_mut() {
+            if !among(scaler) {
+                continue;
+            }
             let Some(decision) = scaler.decide(now) else { continue };
             if self.log.is_some() {
                 entries.push(DecisionEntry::decided(&scaler.decider, &scaler.seen, &decision));

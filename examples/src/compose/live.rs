@@ -24,7 +24,7 @@ use crate::failure::Failure;
 
 /// Batches that wait for the core; a source that is faster waits in its own channel, and then in its file.
 const QUEUE: usize = 16;
-/// How often workers are counted, and proofs are looked at.
+/// How often workers are counted, proofs are looked at, and it may be somebody's turn to decide.
 const POLL: Duration = Duration::from_millis(250);
 /// How far the carried-on clock may be from the system's.
 const MAX_DRIFT: Duration = Duration::from_secs(1);
@@ -44,8 +44,6 @@ pub(crate) struct Live {
     pub(crate) names: Names,
     pub(crate) scale_metrics: Metrics,
     pub(crate) signals: SignalPlan,
-    /// How often deciders look at their signals.
-    pub(crate) tick: Duration,
 }
 
 type Stream = BoxStream<'static, Result<Batch, birl_logsource::Error>>;
@@ -71,13 +69,11 @@ impl Live {
         drop(feed);
         info!(sources = readers.len(), "following");
         self.targets.start().await?;
-        let plan = std::mem::take(&mut self.signals);
-        let mut signals: Signals = plan.start(self.targets.outside()).await?;
+        let mut signals: Signals = self.signals.start(self.targets.outside()).await?;
         let mut acks = Acks::default();
         let mut changes: JoinSet<Applied> = JoinSet::new();
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut decide_at = clock.now();
         tokio::pin!(shutdown);
         loop {
             let deadline = self.core.next_deadline();
@@ -115,17 +111,13 @@ impl Live {
                     for (name, replicas) in self.targets.workers() {
                         self.core.on_replicas(name, replicas, now);
                     }
-                    let decide = now >= decide_at;
-                    if decide {
-                        decide_at = now + self.tick;
-                        signals.ask(now);
-                    }
-                    let effects = self.core.on_tick(now, decide);
+                    signals.ask(now);
+                    let effects = self.core.on_tick(now);
                     self.carry_out(effects, &mut acks, &mut changes, now);
                 }
                 () = sleep_until(deadline, &clock), if deadline.is_some() => {
                     let now = clock.now();
-                    let effects = self.core.on_tick(now, false);
+                    let effects = self.core.on_tick(now);
                     self.carry_out(effects, &mut acks, &mut changes, now);
                 }
             }

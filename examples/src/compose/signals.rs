@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use birl_scaler::statsd::{Listener, Statsd, Watch};
 use birl_scaler::{
     DiskDepth, DiskQueue, Error, HealthState, MemoryMeasure, MemoryPressure, PrometheusQuery,
-    PrometheusServer, Replicas, Sampler, Signal, SourceHealth,
+    PrometheusServer, Replicas, Sampler, Signal, SourceHealth, Tick,
 };
 use prometheus::Registry;
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ use crate::config::{
 use crate::failure::Failure;
 
 /// What is to be asked, for whom, and where services report.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SignalPlan {
     statsd: Option<StatsdListen>,
     #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "it is refused"))]
@@ -32,6 +32,7 @@ pub(crate) struct SignalPlan {
     scalers: Vec<(String, Vec<OutsideSignal>)>,
     /// Where the health of the signals is shown.
     registry: Registry,
+    tick: Tick,
 }
 
 /// All scalers that have something to ask for outside the log.
@@ -46,8 +47,10 @@ pub(crate) struct Signals {
     _spans: Option<Spans>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Asking {
+    /// When it is asked.
+    tick: Tick,
     sampler: Sampler,
     /// How each source was when it was last told.
     told: Vec<HealthState>,
@@ -67,7 +70,7 @@ pub(crate) struct Answer {
 }
 
 impl SignalPlan {
-    pub(crate) fn of(config: &Config, registry: Registry) -> Self {
+    pub(crate) fn of(config: &Config, registry: Registry, tick: Tick) -> Self {
         let scalers = config.scalers.iter().map(|scaler| {
             let outside = scaler.value.signals.iter().filter_map(|signal| match signal {
                 SignalConfig::Outside(signal) => Some(signal.clone()),
@@ -77,7 +80,7 @@ impl SignalPlan {
         });
         let scalers = scalers.filter(|(_, signals): &(_, Vec<_>)| !signals.is_empty()).collect();
         let (statsd, otlp) = (config.statsd.clone(), config.otlp.clone());
-        Self { statsd, otlp, scalers, registry }
+        Self { statsd, otlp, scalers, registry, tick }
     }
 
     /// Makes every source, and begins to listen; `targets` are those that have to be asked.
@@ -85,22 +88,22 @@ impl SignalPlan {
     /// # Errors
     /// What cannot be had, with the scaler and the metric that it is for.
     pub(crate) async fn start(
-        self,
+        &mut self,
         targets: &BTreeMap<String, Target>,
     ) -> Result<Signals, Failure> {
         let mut signals = Signals::default();
         let statsd = Statsd::default();
         #[cfg(feature = "otlp")]
         let mut spans = self.spans().await?;
-        for (target, outside) in self.scalers {
-            let mut sampler = Sampler::new();
+        for (target, outside) in std::mem::take(&mut self.scalers) {
+            let mut asking = Asking::of(&target, self.tick);
             for signal in &outside {
                 let added = match &signal.of {
                     #[cfg(feature = "otlp")]
                     Outside::Spans(config) => {
-                        spans.add(&mut sampler, &signal.metric, config, signal.max_age)
+                        spans.add(&mut asking.sampler, &signal.metric, config, signal.max_age)
                     }
-                    _ => add(&mut sampler, signal, &statsd),
+                    _ => add(&mut asking.sampler, signal, &statsd),
                 };
                 added.map_err(|error| {
                     Failure::input(format!(
@@ -109,16 +112,18 @@ impl SignalPlan {
                     ))
                 })?;
             }
-            let shown = self.registry.register(Box::new(sampler.board().of_target(&target)));
+            let board = asking.sampler.board().of_target(&target);
+            let shown = self.registry.register(Box::new(board));
             shown.map_err(Failure::own)?;
-            let told = vec![HealthState::Unknown; outside.len()];
-            signals.idle.insert(target, Asking { sampler, told, size: None });
+            asking.told = vec![HealthState::Unknown; outside.len()];
+            signals.idle.insert(target, asking);
         }
         for (name, target) in targets {
-            let size = Some(Size::of(Target::clone(target)));
-            signals.idle.entry(name.clone()).or_default().size = size;
+            let asking = signals.idle.entry(name.clone());
+            let asking = asking.or_insert_with(|| Asking::of(name, self.tick));
+            asking.size = Some(Size::of(Target::clone(target)));
         }
-        if let Some(listen) = self.statsd {
+        if let Some(listen) = self.statsd.take() {
             let builder = Listener::builder();
             let builder = listen.listen.into_iter().fold(builder, |builder, at| builder.udp(at));
             let builder = listen.unix.into_iter().fold(builder, |builder, at| builder.unix(at));
@@ -148,9 +153,15 @@ impl SignalPlan {
 }
 
 impl Signals {
-    /// Asks for everything. Who is still asking is left to it: everything has a deadline.
+    /// Asks for everything of those whose turn it is. Who is still asking is left to it: everything has
+    /// a deadline.
     pub(crate) fn ask(&mut self, now: SystemTime) {
-        for (target, mut asking) in std::mem::take(&mut self.idle) {
+        let turn = |(target, asking): (&String, &mut Asking)| {
+            asking.tick.poll(now).map(|_| target.clone())
+        };
+        let turns: Vec<String> = self.idle.iter_mut().filter_map(turn).collect();
+        for target in turns {
+            let Some(mut asking) = self.idle.remove(&target) else { continue };
             self.asking.spawn(async move {
                 let Asking { sampler, size, .. } = &mut asking;
                 let size = async {
@@ -184,6 +195,11 @@ impl Signals {
 }
 
 impl Asking {
+    /// Nothing to ask for yet.
+    fn of(target: &str, tick: Tick) -> Self {
+        Self { tick: tick.named(target), sampler: Sampler::new(), told: Vec::new(), size: None }
+    }
+
     /// Says what has begun to fail, and what is well again.
     fn tell(&mut self, target: &str) {
         for (told, health) in self.told.iter_mut().zip(self.sampler.board().health()) {

@@ -53,6 +53,14 @@ fn a_bad_duration_shows_how_to_write_one() {
 }
 
 #[test]
+fn a_tick_that_cannot_be_shows_what_can() {
+    for tick in ["0s", "2h"] {
+        let output = run(&format!("tick: {tick}\n{GOOD}"), RULE);
+        refused(&output, &["a tick every", "from 10ms to an hour", "15 s is customary"]);
+    }
+}
+
+#[test]
 fn framing_that_cannot_be_names_the_key_and_what_it_can_be() {
     let framed = |words: &str| {
         let config = GOOD.replace("parse: json", &format!("parse: json, framing: {{{words}}}"));
