@@ -14,6 +14,7 @@ mod sizes;
 #[cfg(feature = "otlp")]
 mod spans;
 mod story;
+mod targets;
 mod told;
 
 pub(crate) use build::{Built, build};

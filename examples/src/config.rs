@@ -6,29 +6,33 @@
 
 mod duration;
 mod load;
+mod scaler;
 mod signal;
+mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use birl_router::yaml::Spanned;
 use birl_router::{
     Config as RouterConfig, FlapConfig, HealthConfig, InhibitRuleConfig, Position, ReceiverConfig,
     RouteConfig, SlaTiers, TimeIntervalConfig, TopologyConfig,
 };
-use birl_scaler::ScalerSpec;
+use birl_scaler::Tick;
 use serde::Deserialize;
 
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use load::{Complaint, load, parse_yaml, suggest};
+pub(crate) use scaler::{ScalerConfig, VerifyConfig};
 pub(crate) use signal::{
     DiskConfig, LogSignal, Measure, MemoryConfig, OtlpListen, Outside, OutsideSignal,
     PrometheusConfig, SignalConfig, StatsdConfig, StatsdListen,
 };
 #[cfg(feature = "otlp")]
 pub(crate) use signal::{SpanMeasure, SpansConfig};
+pub(crate) use target::{CommandConfig, KubernetesConfig, ProcessesConfig};
 
 /// Where an error is, what it is, what helps.
 type Fault = (Option<Position>, String, Option<String>);
@@ -170,60 +174,6 @@ pub(crate) enum Start {
     Beginning,
 }
 
-/// One thing that is scaled.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ScalerConfig {
-    /// The `spec` of a `CustomScaler`; rules call it by its `targetRef.name`: `scale('NAME', '+2')`.
-    pub(crate) spec: ScalerSpec,
-    /// Worker processes that birl starts and drains.
-    pub(crate) processes: Option<ProcessesConfig>,
-    /// What feeds the spec's metrics and guards.
-    #[serde(default)]
-    pub(crate) signals: Vec<SignalConfig>,
-    #[serde(default)]
-    pub(crate) verify: VerifyConfig,
-}
-
-/// Worker processes that birl starts and drains.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ProcessesConfig {
-    /// Program and arguments; `{instance}` stands for the worker's name.
-    pub(crate) command: Vec<String>,
-    #[serde(default)]
-    pub(crate) env: BTreeMap<String, String>,
-    /// Where the workers' output goes, and the line `scaled to N`.
-    pub(crate) log: Option<PathBuf>,
-    /// How long a worker may take to finish after SIGTERM, before SIGKILL.
-    #[serde(default = "ten_seconds", with = "duration")]
-    pub(crate) drain_timeout: Duration,
-}
-
-/// How a change is proven by the workload's own log.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct VerifyConfig {
-    /// The field that names the instance that wrote an entry.
-    pub(crate) instance: String,
-    /// The source that shows the workload's entries, by id; any when absent.
-    pub(crate) source: Option<String>,
-    /// How long the proof may take.
-    #[serde(with = "duration")]
-    pub(crate) within: Duration,
-    /// Whether the alert of the rule that asks for a change must have been delivered, too.
-    pub(crate) told: bool,
-    /// Whether a change that is not proven becomes an alert (`ScalingNotVerified`, on the routes).
-    pub(crate) alert: bool,
-}
-
-impl Default for VerifyConfig {
-    fn default() -> Self {
-        let within = Duration::from_secs(30);
-        Self { instance: instance(), source: None, within, told: false, alert: true }
-    }
-}
-
 impl Config {
     /// What the router is to do; nothing without a `route`.
     pub(crate) fn router(&self) -> Option<RouterConfig> {
@@ -242,6 +192,12 @@ impl Config {
         router.flap.clone_from(&self.flap);
         router.notify_on_unmute = self.notify_on_unmute;
         Some(router)
+    }
+
+    /// When deciders look at their signals, each by its name at a moment of its own, and for the first
+    /// time at once.
+    pub(crate) fn tick(&self) -> Result<Tick, birl_scaler::Error> {
+        Tick::new(self.tick, SystemTime::UNIX_EPOCH)
     }
 
     /// What parsing alone cannot see.
@@ -296,17 +252,6 @@ impl Config {
                     Some("a target has one decider; merge them".into()),
                 ));
             }
-            if self.mode == Mode::Act && scaler.value.processes.is_none() {
-                return Err((
-                    at,
-                    format!("scaler `{}` has nothing to act on", scaler.value.name()),
-                    Some("add `processes:`, or set `mode: observe`".into()),
-                ));
-            }
-            if scaler.value.processes.as_ref().is_some_and(|processes| processes.command.is_empty())
-            {
-                return Err((at, format!("scaler `{}`: `processes.command` is empty", scaler.value.name()), Some("name a program and its arguments: `[\"worker\", \"--id\", \"{instance}\"]`".into())));
-            }
         }
         for scaler in &self.scalers {
             let at = Some(scaler.position);
@@ -331,16 +276,9 @@ impl Config {
                     Some(format!("add `{example}`")),
                 ));
             }
-            scaler.value.check(&ids).map_err(|(message, help)| (at, message, Some(help)))?;
+            scaler.value.check(scaler.position, self.mode, &ids)?;
         }
-        if self.tick.is_zero() {
-            return Err((
-                None,
-                "`tick` is zero".into(),
-                Some("write a duration such as `15s`".into()),
-            ));
-        }
-        Ok(())
+        self.tick().map(|_| ()).map_err(|error| (None, error.to_string(), None))
     }
 
     /// Relative paths count from the configuration's folder, not from where birl was started.
@@ -354,47 +292,7 @@ impl Config {
                 journald.directory.iter_mut().for_each(resolve);
             }
         }
-        for scaler in &mut self.scalers {
-            if let Some(log) =
-                scaler.value.processes.as_mut().and_then(|processes| processes.log.as_mut())
-            {
-                resolve(log);
-            }
-        }
-    }
-}
-
-impl ScalerConfig {
-    /// What rules call it.
-    pub(crate) fn name(&self) -> &str {
-        &self.spec.target_ref.name
-    }
-
-    /// A signal that nothing feeds would leave the scaler without a word.
-    fn check(&self, sources: &BTreeSet<String>) -> Result<(), (String, String)> {
-        let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
-        let metrics = self.spec.metrics.iter().map(|metric| &*metric.name);
-        let guards = self.spec.guards.iter().map(|guard| &*guard.signal);
-        let metrics: Vec<&str> = metrics.chain(guards).collect();
-        let name = self.name();
-        let named = self.signals.iter().filter_map(SignalConfig::source);
-        for source in named.chain(&self.verify.source) {
-            if !sources.contains(&source.as_str()) {
-                let message =
-                    format!("scaler `{name}` reads the source `{source}`, and there is none");
-                return Err((message, suggest(source, &sources)));
-            }
-        }
-        for signal in &self.signals {
-            let metric = signal.metric();
-            if !metrics.contains(&metric) {
-                let message = format!(
-                    "scaler `{name}` feeds the metric `{metric}`, which its spec does not have"
-                );
-                return Err((message, suggest(metric, &metrics)));
-            }
-        }
-        Ok(())
+        self.scalers.iter_mut().for_each(|scaler| scaler.value.resolve_paths(folder));
     }
 }
 
@@ -445,10 +343,6 @@ fn five_minutes() -> Duration {
 
 fn fifteen_seconds() -> Duration {
     Duration::from_secs(15)
-}
-
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
 }
 
 fn state_dir() -> PathBuf {

@@ -201,6 +201,14 @@ impl CommandTargetBuilder {
         if self.pointers.is_some() && self.count.is_empty() {
             return fault("pointers are set, but no command that counts: set both or neither");
         }
+        // Those that look into the whole document are empty.
+        let off = |pointer: &&String| !pointer.is_empty() && !pointer.starts_with('/');
+        let pointers = self.pointers.iter().flat_map(|(desired, ready)| [desired, ready]);
+        if let Some(pointer) = pointers.into_iter().find(off) {
+            return fault(&format!(
+                "the pointer `{pointer}` does not begin with `/`: write it as in `/spec/replicas`"
+            ));
+        }
         if !self.scale.iter().any(|word| word.contains("{replicas}")) && self.count.is_empty() {
             return fault(
                 "no argument has `{replicas}` in it, and nothing counts: if the command reads \

@@ -57,6 +57,10 @@ pub struct Guard {
     /// does.
     #[serde(default = "yes")]
     pub veto_down: bool,
+    /// Whether a person is told while it is breached ([`GuardAlarms`](crate::GuardAlarms)); absent:
+    /// if it has no step, as then nobody else does anything about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<bool>,
 }
 
 /// By how much a breached guard scales up: `+2` or `+20%`.
@@ -123,6 +127,7 @@ impl Guard {
             hold_for: Duration::ZERO,
             step: None,
             veto_down: true,
+            alert: None,
         }
     }
 
@@ -137,6 +142,11 @@ impl Guard {
         self.step = Some(step);
         self.hold_for = hold_for;
         self
+    }
+
+    /// Whether a person is told.
+    pub(crate) fn is_told(&self) -> bool {
+        self.alert.unwrap_or(self.step.is_none())
     }
 
     fn limit(&self) -> Milli {

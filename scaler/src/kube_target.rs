@@ -155,26 +155,8 @@ impl KubeTarget {
     ///
     /// [`ErrorKind::InvalidInput`] if names or `apiVersion` are none that Kubernetes has.
     pub fn with_client(client: Client, namespace: &str, target: &TargetRef) -> Result<Self, Error> {
-        let wrong = |what: &str, value: &str, remedy: &str| {
-            let message = format!("{what} `{value}` is none that Kubernetes has: {remedy}");
-            Err(Error::new(ErrorKind::InvalidInput, message))
-        };
-        for (what, value) in [("namespace", namespace), ("targetRef.name", &*target.name)] {
-            if !is_name(value) {
-                return wrong(what, value, "use lower-case letters, digits, `-` and `.`");
-            }
-        }
-        let kind = target.kind.as_deref().unwrap_or("Deployment");
-        let default = if target.kind.is_none() || is_of_apps(kind) { "apps/v1" } else { "" };
-        let api_version = target.api_version.as_deref().unwrap_or(default);
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        if !kind.chars().all(|c| c.is_ascii_alphanumeric()) || kind.is_empty() {
-            return wrong("targetRef.kind", kind, "write it as in `StatefulSet`");
-        }
-        if !is_name(version) || !(group.is_empty() || is_name(group)) {
-            return wrong("targetRef.apiVersion", api_version, "write it as in `apps/v1`");
-        }
-        let api = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api = resource(namespace, target)?;
+        let group = &api.group;
         let resource =
             if group.is_empty() { api.plural.clone() } else { format!("{}.{group}", api.plural) };
         Ok(Self {
@@ -186,6 +168,15 @@ impl KubeTarget {
             manager: "birl".to_owned(),
             deadline: Duration::from_secs(120),
         })
+    }
+
+    /// Whether such a target can be, as far as that is known without a cluster.
+    ///
+    /// # Errors
+    ///
+    /// As from [`with_client`](Self::with_client).
+    pub fn check(namespace: &str, target: &TargetRef) -> Result<(), Error> {
+        resource(namespace, target).map(|_| ())
     }
 
     /// Sets the field manager that changes are written as; `birl` by default.
@@ -334,6 +325,30 @@ impl ScaleTarget for KubeTarget {
             pause = (pause * 2).min(POLL.1);
         }
     }
+}
+
+/// What to ask for. Without a kind it is a Deployment.
+fn resource(namespace: &str, target: &TargetRef) -> Result<ApiResource, Error> {
+    let wrong = |what: &str, value: &str, remedy: &str| {
+        let message = format!("{what} `{value}` is none that Kubernetes has: {remedy}");
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    };
+    for (what, value) in [("namespace", namespace), ("targetRef.name", &*target.name)] {
+        if !is_name(value) {
+            return wrong(what, value, "use lower-case letters, digits, `-` and `.`");
+        }
+    }
+    let kind = target.kind.as_deref().unwrap_or("Deployment");
+    let default = if target.kind.is_none() || is_of_apps(kind) { "apps/v1" } else { "" };
+    let api_version = target.api_version.as_deref().unwrap_or(default);
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    if !kind.chars().all(|c| c.is_ascii_alphanumeric()) || kind.is_empty() {
+        return wrong("targetRef.kind", kind, "write it as in `StatefulSet`");
+    }
+    if !is_name(version) || !(group.is_empty() || is_name(group)) {
+        return wrong("targetRef.apiVersion", api_version, "write it as in `apps/v1`");
+    }
+    Ok(ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)))
 }
 
 fn is_status(error: &Error, code: u16) -> bool {

@@ -145,6 +145,7 @@ mod fallback;
 #[cfg(feature = "rules")]
 mod from_rules;
 mod guard;
+mod guard_alarm;
 mod intent;
 mod kpa;
 #[cfg(feature = "kube")]
@@ -215,6 +216,7 @@ pub use crate::error::{Error, ErrorKind};
 pub use crate::etcd_log::{EtcdDecisionLog, EtcdLogCounts, EtcdLogOptions};
 pub use crate::fallback::Fallback;
 pub use crate::guard::{Guard, GuardReading, GuardState, GuardStep};
+pub use crate::guard_alarm::{GuardAlarm, GuardAlarms};
 pub use crate::intent::{Change, ScaleIntent};
 pub use crate::kpa::{Kpa, KpaLoad, KpaSpec};
 #[cfg(feature = "kube")]
@@ -233,6 +235,8 @@ pub use crate::process::{LocalProcesses, LocalProcessesBuilder, Output, ProcessS
 #[cfg(feature = "prometheus-query")]
 pub use crate::prom_query::{PrometheusQuery, PrometheusServer};
 pub use crate::proposal::{Band, Proposal, Reading, Tally, Unknown};
+#[cfg(all(feature = "sampler", feature = "prometheus"))]
+pub use crate::sampler::TargetSignals;
 #[cfg(feature = "sampler")]
 pub use crate::sampler::{
     Agenda, HealthState, IntentSender, Occasion, Sampler, SignalBoard, SignalConditions,

@@ -15,6 +15,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 pub use self::agenda::{Agenda, IntentSender, Occasion};
 pub use self::board::SignalBoard;
+#[cfg(feature = "prometheus")]
+pub use self::collector::TargetSignals;
 pub use self::health::{HealthState, SignalConditions, SourceHealth};
 
 use crate::error::{Error, ErrorKind};

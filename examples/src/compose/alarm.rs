@@ -1,10 +1,11 @@
-//! What birl tells of its own scaling: a change that is not proven, a brake that holds.
+//! What birl tells of its own scaling: a change that is not proven, a brake that holds, a
+//! guard that is breached.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use birl_router::{Alert, Labels};
-use birl_scaler::{Decision, Limit, Verification};
+use birl_scaler::{Decision, GuardAlarm, Limit, Verification};
 
 /// An alert about one target, or its end.
 #[derive(Debug)]
@@ -18,30 +19,38 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// A change was not proven, or one was again.
     pub(crate) fn unproven(verification: &Verification) -> Self {
-        let owned = |(name, value): (&str, String)| (name.to_owned(), value);
         Self {
-            labels: verification.labels().map(owned).into(),
-            annotations: verification.annotations().map(owned).into(),
+            labels: owned(verification.labels()),
+            annotations: owned(verification.annotations()),
             firing: verification.is_alarming(),
             at: verification.at,
         }
     }
 
+    /// A guard is breached, or calm again.
+    pub(crate) fn guard(alarm: &GuardAlarm) -> Self {
+        Self {
+            labels: owned(alarm.labels()),
+            annotations: owned([("summary", alarm.summary.clone())]),
+            firing: alarm.firing,
+            at: alarm.at,
+        }
+    }
+
     /// Somebody asks for more changes than the brake lets pass: a runaway, or a forged log.
     pub(crate) fn braked(decision: &Decision) -> Self {
-        let summary = ("summary".to_owned(), decision.explain());
-        Self { annotations: [summary].into(), firing: true, ..Self::free(decision, decision.at) }
+        let annotations = owned([("summary", decision.explain())]);
+        Self { annotations, firing: true, ..Self::free(decision, decision.at) }
     }
 
     /// The brake lets changes pass again.
     pub(crate) fn free(decision: &Decision, at: SystemTime) -> Self {
-        let labels = [
-            ("alertname", "ScalingBraked"),
-            ("scale_target", &*decision.target),
-            ("severity", "warning"),
-        ];
-        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        Self { labels: labels.map(owned).into(), annotations: BTreeMap::new(), firing: false, at }
+        let labels = owned([
+            ("alertname", "ScalingBraked".to_owned()),
+            ("scale_target", decision.target.to_string()),
+            ("severity", "warning".to_owned()),
+        ]);
+        Self { labels, annotations: BTreeMap::new(), firing: false, at }
     }
 
     pub(crate) fn into_alert(self) -> Alert {
@@ -58,4 +67,8 @@ pub(crate) fn braked_until(decision: &Decision) -> Option<SystemTime> {
         _ => None,
     });
     braked.max()
+}
+
+fn owned<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
+    pairs.map(|(name, value)| (name.to_owned(), value)).into()
 }

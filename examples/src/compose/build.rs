@@ -1,6 +1,5 @@
 //! From a [`Config`] to the parts it describes, with everything checked that can be before a start.
 
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::Path;
@@ -17,19 +16,19 @@ use birl_router::{
 use birl_rules_dsl::reload::{RuleFiles, Watcher};
 use birl_rules_dsl::{Compiler, Engine, EngineConfig, RuleSet};
 use birl_scaler::{
-    Decider, DecisionRecorder, FileDecisionLog, FileLogOptions, LocalProcesses, RecorderOptions,
-    Replicas, VerifierConfig, last_state,
+    Decider, DecisionRecorder, FileDecisionLog, FileLogOptions, RecorderOptions, Replicas,
+    VerifierConfig, last_state,
 };
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
 use super::fleet::Fleet;
-use super::live::Workers;
 use super::names::Names;
 use super::serve::Served;
 use super::signals::SignalPlan;
 use super::sizes::Sizes;
 use super::story::Story;
+use super::targets::Targets;
 use super::{Core, Live};
 use crate::config::{Config, Mode, ScalerConfig, SourceConfig, Start};
 use crate::failure::Failure;
@@ -86,21 +85,24 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         true => None,
         false => Some(decision_log(&decisions)?),
     };
-    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), log);
+    let tick = config.tick().map_err(Failure::input)?;
+    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), tick, log);
     let sizes = Sizes::in_folder(&config.state_dir);
-    let mut targets = BTreeMap::new();
+    let mut targets = Targets::default();
     for scaler in &config.scalers {
+        let scaler = &scaler.value;
         let log = Some(&*decisions).filter(|_| !config.stateless);
-        let mut decider = decider(&scaler.value, log)?;
-        if scaler.value.processes.is_some() {
-            // Nobody else starts or stops birl's own workers: none of them is no pause by hand.
+        let mut decider = decider(scaler, log)?;
+        if scaler.has_sole_owner() {
+            // Nobody else sets its size: none of them is no pause by hand.
             decider = decider.with_sole_owner();
         }
-        let target = add_scaler(&mut fleet, decider, &scaler.value, config.mode, &sizes)?;
-        let (name, spec) = (scaler.value.name(), &scaler.value.spec);
-        let begin_with = sizes.last(name, spec.min_replicas, spec.max_replicas);
-        let workers = |processes| (name.to_owned(), Workers { processes, begin_with });
-        targets.extend(target.map(workers));
+        // Workers of birl's own do not run while it observes; it decides as if the least did.
+        let assumed = config.mode == Mode::Observe && !scaler.is_outside();
+        let assumed = assumed.then(|| Replicas::ready(scaler.spec.min_replicas));
+        let (signals, verify) = (scaler.signals.clone(), scaler.verify.clone());
+        fleet.add(scaler.name(), decider, signals, verify, assumed);
+        targets.add(scaler, config.mode, &sizes)?;
     }
 
     let (announce, reloads) = mpsc::channel(RELOADS);
@@ -115,7 +117,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let core =
         Core::new(config.mode, config.include_own_output, rules, engine, router, fleet, story);
     let served = Served {
-        registry,
+        registry: registry.clone(),
         sources: sources.iter().map(|(source, _)| Arc::clone(source)).collect(),
         mode: if config.mode == Mode::Act { "act" } else { "observe" },
     };
@@ -129,8 +131,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         reloads,
         names,
         scale_metrics,
-        signals: SignalPlan::of(&config),
-        tick: config.tick,
+        signals: SignalPlan::of(&config, registry, tick),
     };
     Ok(Built { live, served, watcher, lock })
 }
@@ -321,38 +322,4 @@ fn decider(scaler: &ScalerConfig, log: Option<&Path>) -> Result<Decider, Failure
         }
     }
     Decider::new(scaler.spec.clone()).map_err(Failure::input)
-}
-
-/// The decider's place in the fleet, and, when birl acts, what it acts on.
-fn add_scaler(
-    fleet: &mut Fleet,
-    decider: Decider,
-    scaler: &ScalerConfig,
-    mode: Mode,
-    sizes: &Sizes,
-) -> Result<Option<Arc<LocalProcesses>>, Failure> {
-    let named =
-        |error: birl_scaler::Error| Failure::input(format!("scaler `{}`: {error}", scaler.name()));
-    let target = match (&scaler.processes, mode) {
-        (Some(processes), Mode::Act) => {
-            let mut words = processes.command.iter();
-            let program = words.next().map_or("", String::as_str);
-            let mut builder = LocalProcesses::builder(scaler.name(), program)
-                .args(words)
-                .drain_timeout(processes.drain_timeout)
-                .pid_file(sizes.pid_file(scaler.name()));
-            for (name, value) in &processes.env {
-                builder = builder.env(name, value);
-            }
-            if let Some(log) = &processes.log {
-                builder = builder.log_file(log).stdout_to(log);
-            }
-            Some(Arc::new(builder.build().map_err(named)?))
-        }
-        _ => None,
-    };
-    // Nothing runs while observing; decisions are made as if the least did.
-    let assumed = (mode == Mode::Observe).then(|| Replicas::ready(scaler.spec.min_replicas));
-    fleet.add(scaler.name(), decider, scaler.signals.clone(), scaler.verify.clone(), assumed);
-    Ok(target)
 }

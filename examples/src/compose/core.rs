@@ -8,9 +8,10 @@ use std::time::SystemTime;
 use birl_logsource::{Batch, LogEntry};
 use birl_router::{Alert, DeliveryReport, DeliveryResult, Notification, Router};
 use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
-use birl_scaler::{Decision, Replicas, ScaleIntent, Signal};
+use birl_scaler::{Decision, Replicas, ScaleIntent};
 
 use super::fleet::Fleet;
+use super::signals::Answer;
 use super::story::Story;
 use super::told::Told;
 use crate::config::Mode;
@@ -82,17 +83,15 @@ impl Core {
     }
 
     /// Time passes: windows and episodes end, repeats are due, deciders look at their signals.
-    pub(crate) fn on_tick(&mut self, now: SystemTime, decide: bool) -> Effects {
+    pub(crate) fn on_tick(&mut self, now: SystemTime) -> Effects {
         let firings = self.engine.tick(now);
         let mut effects = self.consequences(firings, now);
         if let Some(router) = &mut self.router {
             let notifications = router.tick(now);
             self.announce(notifications, &mut effects);
         }
-        if decide {
-            let decisions = self.fleet.decide(now);
-            effects.decisions.extend(self.story.decide(self.mode, decisions));
-        }
+        let decisions = self.fleet.decide(now);
+        effects.decisions.extend(self.story.decide(self.mode, decisions));
         self.fleet.verify(now);
         self.alarm(&mut effects, now);
         effects
@@ -114,14 +113,12 @@ impl Core {
         }
     }
 
-    /// The signals of a target that were asked for on the tick have come.
-    pub(crate) fn on_signals(
-        &mut self,
-        target: &str,
-        signals: Vec<Signal>,
-        now: SystemTime,
-    ) -> Effects {
-        let decisions = self.fleet.decide_by(target, signals, now);
+    /// What was asked for on the tick, for one target, has come.
+    pub(crate) fn on_answer(&mut self, answer: Answer, now: SystemTime) -> Effects {
+        if let Some(replicas) = answer.size {
+            self.fleet.size(&answer.target, replicas, answer.asked, now);
+        }
+        let decisions = self.fleet.decide_by(&answer.target, answer.signals, now);
         let mut effects =
             Effects { decisions: self.story.decide(self.mode, decisions), ..Effects::default() };
         self.alarm(&mut effects, now);
@@ -168,7 +165,7 @@ impl Core {
 
     /// What a target says it runs.
     pub(crate) fn on_replicas(&mut self, target: &str, replicas: Replicas, now: SystemTime) {
-        self.fleet.replicas(target, replicas, now);
+        self.fleet.size(target, Some(replicas), now, now);
     }
 
     /// An edited rule file is live.
@@ -240,7 +237,9 @@ mod tests {
 
     use birl_logsource::{Cursor, Origin, Parser, SourceKind};
     use birl_rules_dsl::EngineConfig;
-    use birl_scaler::{Decider, Metrics, ScalerSpec, VerifierConfig};
+    use birl_scaler::{
+        Decider, Guard, Metrics, Milli, Sample, ScalerSpec, Signal, Tick, VerifierConfig,
+    };
 
     use super::*;
     use crate::config::VerifyConfig;
@@ -251,12 +250,22 @@ mod tests {
             "rules: [{name: e, when: level == 'error', by: [id], then: \"scale('api', '+2')\"}]";
         let rules = Arc::new(RuleSet::from_yaml("rules.yaml", rule).unwrap());
         let engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
-        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new(), None);
+        let tick = Tick::new(Tick::PERIOD, SystemTime::UNIX_EPOCH).unwrap();
+        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new(), tick, None);
         let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
         fleet.add("api", decider, Vec::new(), VerifyConfig::default(), Some(Replicas::ready(1)));
         let story = Story::new(&prometheus::Registry::new()).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
         (Core::new(mode, false, rules, engine, None, fleet, story), now)
+    }
+
+    /// Each alert is told at once, to one receiver.
+    fn router() -> Router {
+        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
+                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+        let mut config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
+        config.global.resolve_timeout = None; // as birl's own configuration has it
+        Router::new(config).unwrap()
     }
 
     fn batch(line: &str, now: SystemTime) -> Batch {
@@ -276,6 +285,56 @@ mod tests {
         assert!(core.on_batch(&batch(line, now), now).decisions.is_empty());
         let next = core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
         assert_eq!(next.decisions.iter().map(|decision| decision.to).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn each_target_has_its_turn_at_a_moment_of_its_own() {
+        let (mut core, now) = core(Mode::Act);
+        for number in 1..60 {
+            let name = format!("api-{number}");
+            let decider = Decider::new(ScalerSpec::new(&name, 1, 5)).unwrap();
+            let size = Some(Replicas::ready(1));
+            core.fleet.add(&name, decider, Vec::new(), VerifyConfig::default(), size);
+        }
+        assert_eq!(core.fleet.decide(now).len(), 60, "nobody waits at the start");
+        let steps = (1..=60).map(|step| now + Duration::from_millis(250 * step));
+        let turns: Vec<usize> = steps.map(|at| core.fleet.decide(at).len()).collect();
+        assert_eq!(turns.iter().sum::<usize>(), 60, "each once a period: {turns:?}");
+        assert!(turns.iter().all(|turns| *turns < 10), "{turns:?}");
+    }
+
+    /// A target that is asked may answer late: then a change has made something else of it.
+    #[test]
+    fn a_size_from_before_a_change_does_not_undo_it() {
+        let (mut core, now) = core(Mode::Act);
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let answer = |size, asked| Answer {
+            target: "api".to_owned(),
+            signals: Vec::new(),
+            size: Some(size),
+            asked: later(asked),
+        };
+        let from = |effects: &Effects| effects.decisions.iter().map(|d| d.from).next();
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":1}\n", now), later(1));
+        core.on_applying(&effects.decisions[0]);
+        core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), later(2));
+        core.on_answer(answer(Some(Replicas::ready(1)), 0), later(3));
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":2}\n", now), later(3));
+        assert_eq!(from(&effects), Some(3));
+        core.on_applying(&effects.decisions[0]);
+        core.on_applied(&effects.decisions[0], Err("no".to_owned()), later(4));
+        // What it says later counts, and while it says nothing, nothing is decided.
+        core.on_answer(answer(None, 5), later(5));
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":3}\n", now), later(6));
+        assert!(effects.decisions.is_empty());
+        let effects = core.on_answer(answer(Some(Replicas::ready(2)), 7), later(7));
+        assert_eq!(from(&effects), Some(2));
+        // On the tick it is asked first, and then decided about.
+        core.on_applying(&effects.decisions[0]);
+        core.on_applied(&effects.decisions[0], Ok(Replicas::ready(9)), later(8));
+        assert!(core.on_tick(later(9)).decisions.is_empty());
+        let effects = core.on_answer(answer(Some(Replicas::ready(8)), 9), later(9));
+        assert_eq!(from(&effects), Some(8), "more than there may be");
     }
 
     #[test]
@@ -319,7 +378,7 @@ mod tests {
             let mut told = Vec::new();
             for second in [31, 33] {
                 let later = at + Duration::from_secs(second);
-                for sent in core.on_tick(later, false).notifications {
+                for sent in core.on_tick(later).notifications {
                     let report = DeliveryReport::delivered(&sent, Duration::ZERO, later);
                     core.on_delivery(&report, later);
                     let one = |alert: &Alert| {
@@ -360,7 +419,7 @@ mod tests {
             core.on_applying(&effects.decisions[0]);
             core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
             let soon = now + Duration::from_secs(1);
-            let sent = core.on_tick(soon, false).notifications;
+            let sent = core.on_tick(soon).notifications;
             let sent: Vec<_> = effects.notifications.iter().chain(&sent).collect();
             assert_eq!(sent.len(), 1, "{sent:?}");
             if delivered {
@@ -369,7 +428,7 @@ mod tests {
             }
             let lines = (0..3).map(|n| format!("{{\"instance\":\"worker-{n}\"}}\n"));
             core.on_batch(&batch(&lines.collect::<String>(), soon), soon);
-            core.on_tick(now + Duration::from_secs(31), false);
+            core.on_tick(now + Duration::from_secs(31));
             core.fleet.verdicts()
         };
         assert_eq!(run(true), (1, 0));
@@ -380,11 +439,7 @@ mod tests {
     #[test]
     fn a_flood_of_forged_lines_is_braked_and_somebody_is_told_once() {
         let (mut core, mut now) = core(Mode::Act);
-        let routes = "route: {receiver: team, group_by: ['...'], group_wait: 0s, group_interval: 1s}\n\
-                      receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
-        let mut config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
-        config.global.resolve_timeout = None; // as birl's own configuration has it
-        core.router = Some(Router::new(config).unwrap());
+        core.router = Some(router());
         let (mut size, mut told, mut changes) = (1, Vec::new(), 0);
         for id in 0..500 {
             core.on_replicas("api", Replicas::ready(size), now);
@@ -399,7 +454,7 @@ mod tests {
             // Somebody takes them away again, so that there is always room to ask for more.
             size = if size == 5 { 1 } else { size };
             now += Duration::from_secs(2);
-            let later = core.on_tick(now, false).notifications;
+            let later = core.on_tick(now).notifications;
             for sent in effects.notifications.drain(..).chain(later) {
                 let report = DeliveryReport::delivered(&sent, Duration::ZERO, now);
                 core.on_delivery(&report, now);
@@ -418,7 +473,7 @@ mod tests {
         );
         now += Duration::from_secs(3601);
         let end: Vec<_> = (0..3)
-            .flat_map(|second| core.on_tick(now + Duration::from_secs(second), false).notifications)
+            .flat_map(|second| core.on_tick(now + Duration::from_secs(second)).notifications)
             .collect();
         assert!(
             end.iter().any(|sent| sent.alerts.iter().any(|alert| {
@@ -426,6 +481,37 @@ mod tests {
             })),
             "{end:?}"
         );
+    }
+
+    /// What a guard without a step watches, more replicas do not mend: a person has to know.
+    #[test]
+    fn a_guard_that_is_breached_is_told_once_and_so_is_its_end() {
+        let (mut core, now) = core(Mode::Act);
+        let mut spec = ScalerSpec::new("api", 1, 5);
+        spec.guards = vec![Guard::above("retry_ratio", Milli::from(20))];
+        let decider = Decider::new(spec).unwrap();
+        core.fleet.add("api", decider, Vec::new(), VerifyConfig::default(), None);
+        core.router = Some(router());
+        let mut told = Vec::new();
+        for tick in 0..40 {
+            let at = now + Duration::from_secs(15 * tick);
+            let ratio = if tick < 20 { 35.0 } else { 5.0 };
+            let retries = Signal::new("retry_ratio", vec![Sample::new("", ratio)], at);
+            let target = "api".to_owned();
+            let size = Some(Some(Replicas::ready(3)));
+            let answer = Answer { target, signals: vec![retries], size, asked: at };
+            let sent = core.on_answer(answer, at).notifications;
+            let later = at + Duration::from_secs(2);
+            for sent in sent.into_iter().chain(core.on_tick(later).notifications) {
+                core.on_delivery(&DeliveryReport::delivered(&sent, Duration::ZERO, later), later);
+                told.extend(sent.alerts.iter().map(|alert| {
+                    let firing = alert.status(later) == birl_router::Status::Firing;
+                    (tick, firing, alert.labels.get("signal").to_owned())
+                }));
+            }
+        }
+        let signal = || "retry_ratio".to_owned();
+        assert_eq!(told, [(0, true, signal()), (24, false, signal())]);
     }
 
     fn wrote(line: &str) -> bool {

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
-    Decider, Decision, DecisionEntry, DecisionRecorder, Metrics, Observation, Replicas,
-    ScaleIntent, Signal, SignalWindow, Verification, Verifier, VerifierConfig,
+    Decider, Decision, DecisionEntry, DecisionRecorder, GuardAlarms, Metrics, Observation,
+    Replicas, ScaleIntent, Signal, SignalWindow, Tick, Verification, Verifier, VerifierConfig,
 };
 
 use super::alarm::{Alarm, braked_until};
@@ -21,6 +21,8 @@ pub(crate) struct Fleet {
     scalers: BTreeMap<String, Scaler>,
     verifier: Verifier,
     metrics: Metrics,
+    /// When deciders look at their signals.
+    tick: Tick,
     /// Where decisions and what became of them are kept; nowhere while only looking.
     log: Option<DecisionRecorder>,
     /// What somebody is to be told; at most one of each kind a target, until it is taken.
@@ -31,19 +33,24 @@ pub(crate) struct Fleet {
 struct Scaler {
     decider: Decider,
     signals: Vec<(LogSignal, SignalWindow)>,
-    /// What came from outside the log, when it was last asked for; none if nothing is.
+    /// What came from outside the log, when it was last asked for; none if nothing ever was.
     outside: Option<Vec<Signal>>,
     verify: VerifyConfig,
-    /// What runs, as the target last said; nothing is decided before it has.
+    /// What runs, as the target last said; nothing is decided while it does not.
     replicas: Option<Replicas>,
     pending: Vec<ScaleIntent>,
+    tick: Tick,
     applying: bool,
+    /// When the last change ended, well or not.
+    changed: Option<SystemTime>,
     /// What the newest decision was made from.
     seen: Observation,
     /// Whether somebody was told that a change was not proven.
     alarmed: bool,
     /// The decision that a brake held back and somebody was told of, and until when it holds.
     braked: Option<(Decision, SystemTime)>,
+    /// The breached guards that somebody was told of.
+    guards: GuardAlarms,
 }
 
 /// Why an intent was not queued. A later match of its episode asks again.
@@ -69,10 +76,11 @@ impl Fleet {
     pub(crate) fn new(
         config: VerifierConfig,
         metrics: Metrics,
+        tick: Tick,
         log: Option<DecisionRecorder>,
     ) -> Self {
         let verifier = Verifier::new(config);
-        Self { scalers: BTreeMap::new(), verifier, metrics, log, alarms: Vec::new() }
+        Self { scalers: BTreeMap::new(), verifier, metrics, tick, log, alarms: Vec::new() }
     }
 
     pub(crate) fn add(
@@ -105,10 +113,13 @@ impl Fleet {
             verify,
             replicas,
             pending: Vec::new(),
+            tick: self.tick.named(name),
             applying: false,
+            changed: None,
             seen: Observation::default(),
             alarmed: false,
             braked: None,
+            guards: GuardAlarms::default(),
         };
         self.scalers.insert(name.to_owned(), scaler);
     }
@@ -157,9 +168,10 @@ impl Fleet {
         Ok(())
     }
 
-    /// Decides for every target that waits for no signals; on the tick.
+    /// Decides for the targets whose turn it is, and that wait for no signals.
     pub(crate) fn decide(&mut self, now: SystemTime) -> Vec<Decision> {
-        self.decide_among(|scaler| scaler.outside.is_none(), now)
+        let turn = |scaler: &mut Scaler| scaler.tick.poll(now).is_some();
+        self.decide_among(|scaler| turn(scaler) && scaler.outside.is_none(), now)
     }
 
     /// Takes the signals of a target from outside the log, and decides for it.
@@ -181,13 +193,22 @@ impl Fleet {
     }
 
     /// What is decided at once is kept at once.
-    fn decide_among(&mut self, among: impl Fn(&Scaler) -> bool, now: SystemTime) -> Vec<Decision> {
+    fn decide_among(
+        &mut self,
+        among: impl Fn(&mut Scaler) -> bool,
+        now: SystemTime,
+    ) -> Vec<Decision> {
         let (mut decisions, mut entries) = (Vec::new(), Vec::new());
-        for scaler in self.scalers.values_mut().filter(|scaler| among(scaler)) {
+        for scaler in self.scalers.values_mut() {
+            if !among(scaler) {
+                continue;
+            }
             let Some(decision) = scaler.decide(now) else { continue };
             if self.log.is_some() {
                 entries.push(DecisionEntry::decided(&scaler.decider, &scaler.seen, &decision));
             }
+            let guards = scaler.guards.see(scaler.decider.spec(), &decision);
+            self.alarms.extend(guards.iter().map(Alarm::guard));
             if let Some(until) = braked_until(&decision) {
                 if scaler.braked.is_none() {
                     self.alarms.push(Alarm::braked(&decision));
@@ -216,7 +237,7 @@ impl Fleet {
         now: SystemTime,
     ) -> Vec<Decision> {
         let Some(scaler) = self.scalers.get_mut(&*decision.target) else { return Vec::new() };
-        scaler.applying = false;
+        (scaler.applying, scaler.changed) = (false, Some(now));
         let outcome = result.as_ref().map(|_| ()).map_err(String::as_str);
         scaler.decider.applied(decision, outcome, now);
         if let Some(log) = &self.log {
@@ -225,6 +246,7 @@ impl Fleet {
         match result {
             Ok(replicas) => {
                 scaler.replicas = Some(*replicas);
+                self.metrics.set_replicas(&decision.target, replicas.ready);
                 self.verifier.expect_seen(decision, &scaler.seen, scaler.verify.within, now);
                 self.verifier.counter_moved(&decision.target, now);
                 self.verifier.ready(&decision.target, *replicas, now);
@@ -234,9 +256,21 @@ impl Fleet {
         self.decide_intents(now)
     }
 
-    pub(crate) fn replicas(&mut self, target: &str, replicas: Replicas, now: SystemTime) {
-        if let Some(scaler) = self.scalers.get_mut(target) {
-            scaler.replicas = Some(replicas);
+    /// What a target said, when it was `asked`, that it runs; nothing if it did not say. What was
+    /// asked before its last change ended is not news.
+    pub(crate) fn size(
+        &mut self,
+        target: &str,
+        replicas: Option<Replicas>,
+        asked: SystemTime,
+        now: SystemTime,
+    ) {
+        let Some(scaler) = self.scalers.get_mut(target) else { return };
+        if scaler.changed.is_some_and(|changed| asked < changed) {
+            return;
+        }
+        scaler.replicas = replicas;
+        if let Some(replicas) = replicas {
             self.metrics.set_replicas(target, replicas.ready);
             self.verifier.ready(target, replicas, now);
         }

@@ -1,13 +1,12 @@
 //! The shell: streams, timers, deliveries and targets around [`Core`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use birl_logsource::{Batch, LogSource, Position};
 use birl_router::{DeliveryReport, DeliveryResult, Dispatcher, Notification, Reports};
 use birl_rules_dsl::reload::ReloadEvent;
-use birl_scaler::{Decision, LocalProcesses, Metrics, Replicas, ScaleTarget, Status};
+use birl_scaler::{Decision, Metrics, Replicas, ScaleTarget as _, Status};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
@@ -20,11 +19,12 @@ use super::core::Effects;
 use super::names::Names;
 use super::signals::{SignalPlan, Signals};
 use super::sizes::Sizes;
+use super::targets::{Target, Targets};
 use crate::failure::Failure;
 
 /// Batches that wait for the core; a source that is faster waits in its own channel, and then in its file.
 const QUEUE: usize = 16;
-/// How often targets are asked what they run, and proofs are looked at.
+/// How often workers are counted, proofs are looked at, and it may be somebody's turn to decide.
 const POLL: Duration = Duration::from_millis(250);
 /// How far the carried-on clock may be from the system's.
 const MAX_DRIFT: Duration = Duration::from_secs(1);
@@ -38,21 +38,12 @@ pub(crate) struct Live {
     pub(crate) sources: Vec<(Arc<dyn LogSource>, Position)>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) reports: Reports,
-    pub(crate) targets: BTreeMap<String, Workers>,
+    pub(crate) targets: Targets,
     pub(crate) sizes: Sizes,
     pub(crate) reloads: mpsc::Receiver<ReloadEvent>,
     pub(crate) names: Names,
     pub(crate) scale_metrics: Metrics,
     pub(crate) signals: SignalPlan,
-    /// How often deciders look at their signals.
-    pub(crate) tick: Duration,
-}
-
-/// Worker processes, and how many of them birl begins with.
-#[derive(Debug)]
-pub(crate) struct Workers {
-    pub(crate) processes: Arc<LocalProcesses>,
-    pub(crate) begin_with: u32,
 }
 
 type Stream = BoxStream<'static, Result<Batch, birl_logsource::Error>>;
@@ -77,17 +68,12 @@ impl Live {
         }
         drop(feed);
         info!(sources = readers.len(), "following");
-        for (name, workers) in &self.targets {
-            let started = workers.processes.start(workers.begin_with).await;
-            started.map_err(|error| Failure::input(format!("scaler `{name}`: {error}")))?;
-        }
-
-        let mut signals: Signals = std::mem::take(&mut self.signals).start().await?;
+        self.targets.start().await?;
+        let mut signals: Signals = self.signals.start(self.targets.outside()).await?;
         let mut acks = Acks::default();
         let mut changes: JoinSet<Applied> = JoinSet::new();
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut decide_at = clock.now();
         tokio::pin!(shutdown);
         loop {
             let deadline = self.core.next_deadline();
@@ -114,26 +100,24 @@ impl Live {
                     }
                 }
                 Some(event) = self.reloads.recv() => self.on_reload(event),
-                (target, signals) = signals.next() => {
+                answer = signals.next() => {
                     let now = clock.now();
-                    let effects = self.core.on_signals(&target, signals, now);
+                    let effects = self.core.on_answer(answer, now);
                     self.carry_out(effects, &mut acks, &mut changes, now);
                 }
                 _ = poll.tick() => {
                     clock.follow();
                     let now = clock.now();
-                    self.ask_targets(now).await;
-                    let decide = now >= decide_at;
-                    if decide {
-                        decide_at = now + self.tick;
-                        signals.ask(now);
+                    for (name, replicas) in self.targets.workers() {
+                        self.core.on_replicas(name, replicas, now);
                     }
-                    let effects = self.core.on_tick(now, decide);
+                    signals.ask(now);
+                    let effects = self.core.on_tick(now);
                     self.carry_out(effects, &mut acks, &mut changes, now);
                 }
                 () = sleep_until(deadline, &clock), if deadline.is_some() => {
                     let now = clock.now();
-                    let effects = self.core.on_tick(now, false);
+                    let effects = self.core.on_tick(now);
                     self.carry_out(effects, &mut acks, &mut changes, now);
                 }
             }
@@ -169,11 +153,7 @@ impl Live {
         if ended.await.is_err() {
             warn!(grace = ?GRACE, "not everything ended in time; what is not acknowledged is read again at the next start");
         }
-        for (name, workers) in &self.targets {
-            if let Err(error) = workers.processes.shutdown().await {
-                error!(target_ref = name, %error, "workers could not be drained");
-            }
-        }
+        self.targets.shutdown().await;
     }
 
     fn carry_out(
@@ -187,9 +167,9 @@ impl Live {
             self.send(notification, acks, now);
         }
         for decision in effects.decisions {
-            let Some(workers) = self.targets.get(&*decision.target) else { continue };
+            let Some(target) = self.targets.get(&decision.target) else { continue };
             self.core.on_applying(&decision);
-            changes.spawn(apply(Arc::clone(&workers.processes), decision));
+            changes.spawn(apply(target, decision));
         }
     }
 
@@ -247,17 +227,6 @@ impl Live {
         info!(generation, ?added, ?changed, ?removed, "rules reloaded");
         self.core.on_rules(rules);
     }
-
-    async fn ask_targets(&mut self, now: SystemTime) {
-        for (name, workers) in &self.targets {
-            match workers.processes.replicas().await {
-                Ok(replicas) => self.core.on_replicas(name, replicas, now),
-                Err(error) => {
-                    warn!(target_ref = name, %error, "the target does not say what it runs")
-                }
-            }
-        }
-    }
 }
 
 /// Hands batches on, for as long as the source has any and somebody takes them. Returns what the
@@ -289,7 +258,7 @@ async fn pump(
     failure
 }
 
-async fn apply(target: Arc<LocalProcesses>, decision: Decision) -> Applied {
+async fn apply(target: Target, decision: Decision) -> Applied {
     let scaled = target.scale_to(decision.to, &decision).instrument(decision.span()).await;
     let result = match scaled {
         Ok(()) => target.replicas().await,

@@ -1,5 +1,6 @@
-//! Signals from outside the log: queries of Prometheus, files of the kernel, StatsD, spans. All of a
-//! scaler's are asked at once, on the tick, each with its deadline; nothing waits for them.
+//! What is asked on the tick: signals from outside the log (queries of Prometheus, files of the kernel,
+//! StatsD, spans), and how large targets are that live without birl. All of a scaler's is asked at
+//! once, each with its deadline; nothing else waits for it.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -7,13 +8,15 @@ use std::time::SystemTime;
 use birl_scaler::statsd::{Listener, Statsd, Watch};
 use birl_scaler::{
     DiskDepth, DiskQueue, Error, HealthState, MemoryMeasure, MemoryPressure, PrometheusQuery,
-    PrometheusServer, Sampler, Signal, SourceHealth,
+    PrometheusServer, Replicas, Sampler, Signal, SourceHealth, Tick,
 };
+use prometheus::Registry;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 #[cfg(feature = "otlp")]
 use super::spans::Spans;
+use super::targets::{Size, Target};
 use crate::config::{
     Config, DiskConfig, Measure, MemoryConfig, OtlpListen, Outside, OutsideSignal,
     PrometheusConfig, SignalConfig, StatsdConfig, StatsdListen,
@@ -21,20 +24,23 @@ use crate::config::{
 use crate::failure::Failure;
 
 /// What is to be asked, for whom, and where services report.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SignalPlan {
     statsd: Option<StatsdListen>,
     #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "it is refused"))]
     otlp: Option<OtlpListen>,
     scalers: Vec<(String, Vec<OutsideSignal>)>,
+    /// Where the health of the signals is shown.
+    registry: Registry,
+    tick: Tick,
 }
 
-/// The samplers of all scalers that have signals from outside the log.
+/// All scalers that have something to ask for outside the log.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     /// Those that are not asking at this moment.
     idle: BTreeMap<String, Asking>,
-    asking: JoinSet<(String, Asking, Vec<Signal>)>,
+    asking: JoinSet<(Asking, Answer)>,
     /// Held for as long as signals are read from them.
     _statsd: Option<Listener>,
     #[cfg(feature = "otlp")]
@@ -43,13 +49,28 @@ pub(crate) struct Signals {
 
 #[derive(Debug)]
 struct Asking {
+    /// When it is asked.
+    tick: Tick,
     sampler: Sampler,
     /// How each source was when it was last told.
     told: Vec<HealthState>,
+    /// How large the target is, if it has to be asked.
+    size: Option<Size>,
+}
+
+/// What came for one scaler.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) target: String,
+    pub(crate) signals: Vec<Signal>,
+    /// How large the target is, if it was asked; nothing in it if it did not say.
+    pub(crate) size: Option<Option<Replicas>>,
+    /// When it was asked for.
+    pub(crate) asked: SystemTime,
 }
 
 impl SignalPlan {
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config, registry: Registry, tick: Tick) -> Self {
         let scalers = config.scalers.iter().map(|scaler| {
             let outside = scaler.value.signals.iter().filter_map(|signal| match signal {
                 SignalConfig::Outside(signal) => Some(signal.clone()),
@@ -58,27 +79,31 @@ impl SignalPlan {
             (scaler.value.name().to_owned(), outside.collect())
         });
         let scalers = scalers.filter(|(_, signals): &(_, Vec<_>)| !signals.is_empty()).collect();
-        Self { statsd: config.statsd.clone(), otlp: config.otlp.clone(), scalers }
+        let (statsd, otlp) = (config.statsd.clone(), config.otlp.clone());
+        Self { statsd, otlp, scalers, registry, tick }
     }
 
-    /// Makes every source, and begins to listen.
+    /// Makes every source, and begins to listen; `targets` are those that have to be asked.
     ///
     /// # Errors
     /// What cannot be had, with the scaler and the metric that it is for.
-    pub(crate) async fn start(self) -> Result<Signals, Failure> {
+    pub(crate) async fn start(
+        &mut self,
+        targets: &BTreeMap<String, Target>,
+    ) -> Result<Signals, Failure> {
         let mut signals = Signals::default();
         let statsd = Statsd::default();
         #[cfg(feature = "otlp")]
         let mut spans = self.spans().await?;
-        for (target, outside) in self.scalers {
-            let mut sampler = Sampler::new();
+        for (target, outside) in std::mem::take(&mut self.scalers) {
+            let mut asking = Asking::of(&target, self.tick);
             for signal in &outside {
                 let added = match &signal.of {
                     #[cfg(feature = "otlp")]
                     Outside::Spans(config) => {
-                        spans.add(&mut sampler, &signal.metric, config, signal.max_age)
+                        spans.add(&mut asking.sampler, &signal.metric, config, signal.max_age)
                     }
-                    _ => add(&mut sampler, signal, &statsd),
+                    _ => add(&mut asking.sampler, signal, &statsd),
                 };
                 added.map_err(|error| {
                     Failure::input(format!(
@@ -87,10 +112,18 @@ impl SignalPlan {
                     ))
                 })?;
             }
-            let told = vec![HealthState::Unknown; outside.len()];
-            signals.idle.insert(target, Asking { sampler, told });
+            let board = asking.sampler.board().of_target(&target);
+            let shown = self.registry.register(Box::new(board));
+            shown.map_err(Failure::own)?;
+            asking.told = vec![HealthState::Unknown; outside.len()];
+            signals.idle.insert(target, asking);
         }
-        if let Some(listen) = self.statsd {
+        for (name, target) in targets {
+            let asking = signals.idle.entry(name.clone());
+            let asking = asking.or_insert_with(|| Asking::of(name, self.tick));
+            asking.size = Some(Size::of(Target::clone(target)));
+        }
+        if let Some(listen) = self.statsd.take() {
             let builder = Listener::builder();
             let builder = listen.listen.into_iter().fold(builder, |builder, at| builder.udp(at));
             let builder = listen.unix.into_iter().fold(builder, |builder, at| builder.unix(at));
@@ -120,26 +153,39 @@ impl SignalPlan {
 }
 
 impl Signals {
-    /// Asks for all signals. Who is still asking is left to it: each source has a deadline.
+    /// Asks for everything of those whose turn it is. Who is still asking is left to it: everything has
+    /// a deadline.
     pub(crate) fn ask(&mut self, now: SystemTime) {
-        for (target, mut asking) in std::mem::take(&mut self.idle) {
+        let turn = |(target, asking): (&String, &mut Asking)| {
+            asking.tick.poll(now).map(|_| target.clone())
+        };
+        let turns: Vec<String> = self.idle.iter_mut().filter_map(turn).collect();
+        for target in turns {
+            let Some(mut asking) = self.idle.remove(&target) else { continue };
             self.asking.spawn(async move {
-                let signals = asking.sampler.sample(now).await;
-                (target, asking, signals)
+                let Asking { sampler, size, .. } = &mut asking;
+                let size = async {
+                    match size {
+                        Some(size) => Some(size.ask(&target).await),
+                        None => None,
+                    }
+                };
+                let (signals, size) = tokio::join!(sampler.sample(now), size);
+                (asking, Answer { target, signals, size, asked: now })
             });
         }
     }
 
-    /// The next scaler whose signals have come. Pends for as long as nobody is asking.
+    /// What comes next. Pends for as long as nobody is asking.
     ///
     /// Cancel-safe.
-    pub(crate) async fn next(&mut self) -> (String, Vec<Signal>) {
+    pub(crate) async fn next(&mut self) -> Answer {
         loop {
             match self.asking.join_next().await {
-                Some(Ok((target, mut asking, signals))) => {
-                    asking.tell(&target);
-                    self.idle.insert(target.clone(), asking);
-                    return (target, signals);
+                Some(Ok((mut asking, answer))) => {
+                    asking.tell(&answer.target);
+                    self.idle.insert(answer.target.clone(), asking);
+                    return answer;
                 }
                 Some(Err(error)) => error!(%error, "the signals of a scaler are lost"),
                 None => std::future::pending().await,
@@ -149,6 +195,11 @@ impl Signals {
 }
 
 impl Asking {
+    /// Nothing to ask for yet.
+    fn of(target: &str, tick: Tick) -> Self {
+        Self { tick: tick.named(target), sampler: Sampler::new(), told: Vec::new(), size: None }
+    }
+
     /// Says what has begun to fail, and what is well again.
     fn tell(&mut self, target: &str) {
         for (told, health) in self.told.iter_mut().zip(self.sampler.board().health()) {

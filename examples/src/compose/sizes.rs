@@ -19,9 +19,13 @@ impl Sizes {
 
     /// What ran last, within the bounds of today; the least when nothing is known.
     pub(crate) fn last(&self, target: &str, least: u32, most: u32) -> u32 {
+        self.known(target).unwrap_or(least).clamp(least, most.max(least))
+    }
+
+    /// What ran last, if that is known.
+    pub(crate) fn known(&self, target: &str) -> Option<u32> {
         let text = std::fs::read_to_string(self.path(target)).unwrap_or_default();
-        let size = text.strip_prefix(HEAD).and_then(|rest| rest.trim().parse().ok());
-        size.unwrap_or(least).clamp(least, most.max(least))
+        text.strip_prefix(HEAD).and_then(|rest| rest.trim().parse().ok())
     }
 
     /// Writes beside, syncs, renames: a crash leaves the old size or the new one.

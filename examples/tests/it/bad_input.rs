@@ -53,6 +53,14 @@ fn a_bad_duration_shows_how_to_write_one() {
 }
 
 #[test]
+fn a_tick_that_cannot_be_shows_what_can() {
+    for tick in ["0s", "2h"] {
+        let output = run(&format!("tick: {tick}\n{GOOD}"), RULE);
+        refused(&output, &["a tick every", "from 10ms to an hour", "15 s is customary"]);
+    }
+}
+
+#[test]
 fn framing_that_cannot_be_names_the_key_and_what_it_can_be() {
     let framed = |words: &str| {
         let config = GOOD.replace("parse: json", &format!("parse: json, framing: {{{words}}}"));
@@ -123,7 +131,54 @@ fn acting_without_something_to_act_on_is_an_error() {
     let config = format!(
         "mode: act\n{GOOD}scalers: [{{spec: {{targetRef: {{name: api}}, minReplicas: 1, maxReplicas: 2}}}}]\n"
     );
-    refused(&run(&config, RULE), &["nothing to act on", "processes"]);
+    refused(&run(&config, RULE), &["nothing to act on", "`processes`, `command`, `kubernetes`"]);
+}
+
+#[test]
+fn a_target_that_cannot_be_is_pointed_at() {
+    let scaler =
+        "scalers:\n  - spec: {targetRef: {name: api}, minReplicas: 1, maxReplicas: 2}\n    ";
+    let with = |target: &str| {
+        // Found without acting, and without running anything.
+        let site = Site::new(&format!("{GOOD}{scaler}{target}\n"));
+        site.write("rules.yaml", RULE);
+        birl().args(["run", "--check", "-c"]).arg(site.path("birl.yaml")).output().unwrap()
+    };
+    for (command, parts) in [
+        ("{scale: []}", ["nobody knows how many there are", "`count: [PROGRAM, ARGUMENT]`"]),
+        ("{scale: [], initial: 1}", ["the command is empty", "name a program"]),
+        ("{scale: [x, '{replicas}'], count: ['']}", ["counts has an empty name", "`api`"]),
+        ("{scale: [x], initial: 1}", ["no argument has `{replicas}`", "BIRL_REPLICAS"]),
+        (
+            "{scale: [x, '{replicas}'], initial: 1, count: [y]}",
+            ["`command.initial` has no effect", "keep one"],
+        ),
+        (
+            "{scale: [x], count: [y], desired: /a}",
+            ["`command.desired` and `command.ready` go together", "/spec/replicas"],
+        ),
+        (
+            "{scale: [x], count: [y], desired: a, ready: /b}",
+            ["the pointer `a` does not begin with `/`", "/spec/replicas"],
+        ),
+        ("{scale: [x], count: [y], deadline: 0s}", ["deadline is 0", "at least a second"]),
+        ("{scale: [x], cuont: [y]}", ["unknown key `cuont`", "did you mean `count`?"]),
+    ] {
+        let output = with(&format!("command: {command}"));
+        refused(&output, &parts);
+        refused(&output, &["birl.yaml:8:"]);
+    }
+    refused(
+        &with("command: {scale: [x], count: [y]}\n    processes: {command: [z]}"),
+        &["birl.yaml:7:", "several things to act on", "keep one of"],
+    );
+    refused(&with("processes: {command: []}"), &["birl.yaml:8:", "name a program"]);
+    let kubernetes = with("kubernetes: {namespace: The Shop}");
+    if cfg!(feature = "kube") {
+        refused(&kubernetes, &["birl.yaml:8:", "namespace `The Shop`", "lower-case letters"]);
+    } else {
+        refused(&kubernetes, &["birl.yaml:8:", "built without it", "`--features kube`"]);
+    }
 }
 
 #[test]

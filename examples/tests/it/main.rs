@@ -11,10 +11,13 @@
 mod bad_input; // what a user gets wrong, and what birl says
 mod decide; // `birl decide`
 mod demo; // the closed loop runs and stays short
+#[cfg(feature = "kube")]
+mod kubernetes; // a Deployment as a target
 mod route; // `birl route`
 mod rules; // `birl rules`
 mod run; // `birl run` on live files
 mod signals; // signals from outside the log
 mod support;
 mod tail; // `birl tail`
+mod targets; // what lives without birl
 mod tidy; // dependency trees and file lengths

@@ -44,6 +44,10 @@ fn what_services_report_over_statsd_scales() {
     sender.send_to(b"shop.open:30|g", ("127.0.0.1", port)).unwrap();
     birl.wait_for_log("a signal can be read again");
     birl.wait_for_metric(&["autoscaler_replicas", "api"], 3.0);
+    let of_orders = |name| birl.metric(&[name, "{signal=\"orders\",target=\"api\"}"]);
+    assert_eq!(of_orders("birl_scaler_signal_healthy"), Some(1.0));
+    assert!(of_orders("birl_scaler_signal_age_seconds").is_some_and(|age| age < 30.0));
+    birl.wait_for_metric(&["birl_scaler_signal_reads_total", "\"ok\"", "\"api\""], 1.0);
     assert_eq!(birl.stop(), Some(0));
 }
 

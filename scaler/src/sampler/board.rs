@@ -10,7 +10,8 @@ use crate::source::Fault;
 /// What is known of the signals of a [`Sampler`](super::Sampler): the newest of each, and the health
 /// of their sources. Clones are handles to the same board; asking it waits for nobody.
 ///
-/// With the feature `prometheus` it is a collector: `registry.register(Box::new(board.clone()))`.
+/// With the feature `prometheus` it is a collector: `registry.register(Box::new(board.clone()))`, or
+/// `board.of_target("api")` in place of the clone, where there are several.
 ///
 /// | name | type | labels |
 /// | --- | --- | --- |

@@ -1,6 +1,6 @@
-//! The board as a Prometheus collector.
+//! The board as a Prometheus collector, of one target or of several.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use prometheus::core::{Collector, Desc};
@@ -11,6 +11,24 @@ use super::board::SignalBoard;
 use super::health::HealthState;
 use crate::timestamp::elapsed;
 
+/// The [`SignalBoard`] of one target among several: its samples also have the label `target`, so that
+/// all of them can be registered with one registry.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (api, web) = (birl_scaler::Sampler::new(), birl_scaler::Sampler::new());
+/// # let registry = prometheus::Registry::new();
+/// registry.register(Box::new(api.board().of_target("api")))?;
+/// registry.register(Box::new(web.board().of_target("web")))?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TargetSignals {
+    board: SignalBoard,
+    target: Arc<str>,
+    descriptions: Vec<Desc>,
+}
+
 /// The families, filled from the board when somebody scrapes.
 struct Families {
     age: GaugeVec,
@@ -19,18 +37,25 @@ struct Families {
 }
 
 impl Families {
-    /// Names and labels are constants; a test registers them, so that this is never `None`.
-    fn new() -> Option<Self> {
-        let age = Opts::new(
+    /// Names of metrics and labels are constants; a test registers them, so that this is never `None`.
+    fn new(target: Option<&str>) -> Option<Self> {
+        let opts = |name: &str, help: &str| {
+            let opts = Opts::new(name, help);
+            match target {
+                Some(target) => opts.const_label("target", target),
+                None => opts,
+            }
+        };
+        let age = opts(
             "birl_scaler_signal_age_seconds",
             "Seconds since the last good reading of a signal was measured.",
         );
-        let healthy = Opts::new(
+        let healthy = opts(
             "birl_scaler_signal_healthy",
             "Whether a signal's source answered when it was asked last.",
         );
         let reads =
-            Opts::new("birl_scaler_signal_reads_total", "Readings of a signal, by how they ended.");
+            opts("birl_scaler_signal_reads_total", "Readings of a signal, by how they ended.");
         Some(Self {
             age: GaugeVec::new(age, &["signal"]).ok()?,
             healthy: IntGaugeVec::new(healthy, &["signal"]).ok()?,
@@ -43,21 +68,26 @@ impl Families {
     }
 }
 
-/// The interface hands out references, so the descriptions are made once for the process.
-static DESCRIPTIONS: LazyLock<Vec<Desc>> = LazyLock::new(|| {
-    let families = Families::new();
+fn descriptions(target: Option<&str>) -> Vec<Desc> {
+    let families = Families::new(target);
     let all = families.iter().flat_map(Families::all);
     all.flat_map(|family| family.desc().into_iter().cloned().collect::<Vec<_>>()).collect()
-});
+}
 
-impl Collector for SignalBoard {
-    fn desc(&self) -> Vec<&Desc> {
-        DESCRIPTIONS.iter().collect()
+/// The interface hands out references, so the descriptions are made once for the process.
+static DESCRIPTIONS: LazyLock<Vec<Desc>> = LazyLock::new(|| descriptions(None));
+
+impl SignalBoard {
+    /// The board as the collector of one target among several.
+    #[must_use]
+    pub fn of_target(&self, target: &str) -> TargetSignals {
+        let descriptions = descriptions(Some(target));
+        TargetSignals { board: self.clone(), target: target.into(), descriptions }
     }
 
     #[expect(clippy::disallowed_methods, reason = "an age is told at the moment of the scrape")]
-    fn collect(&self) -> Vec<MetricFamily> {
-        let Some(families) = Families::new() else { return Vec::new() };
+    fn families(&self, target: Option<&str>) -> Vec<MetricFamily> {
+        let Some(families) = Families::new(target) else { return Vec::new() };
         let now = SystemTime::now();
         for entry in self.lock().iter() {
             let name = &*entry.health.name;
@@ -72,5 +102,25 @@ impl Collector for SignalBoard {
             }
         }
         families.all().into_iter().flat_map(|family| family.collect()).collect()
+    }
+}
+
+impl Collector for SignalBoard {
+    fn desc(&self) -> Vec<&Desc> {
+        DESCRIPTIONS.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.families(None)
+    }
+}
+
+impl Collector for TargetSignals {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.board.families(Some(&self.target))
     }
 }

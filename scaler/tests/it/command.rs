@@ -175,6 +175,11 @@ fn a_description_that_cannot_work_is_refused() {
     assert!(refused(CommandTarget::builder("web", ["x"])).contains("no argument has `{replicas}`"));
     let pointers = CommandTarget::builder("web", ["x", "{replicas}"]).pointers("/a", "/b");
     assert!(refused(pointers).contains("set both or neither"));
+    let count = || CommandTarget::builder("web", ["x", "{replicas}"]).count(["y"]);
+    assert!(
+        refused(count().pointers("/a", "b")).contains("the pointer `b` does not begin with `/`")
+    );
+    assert!(count().pointers("/a", "").build().is_ok(), "the whole document");
     let zero = CommandTarget::builder("web", ["x", "{replicas}"]).deadline(Duration::ZERO);
     assert!(refused(zero).contains("the deadline is 0"));
 }

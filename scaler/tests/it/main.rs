@@ -8,6 +8,7 @@ mod behavior;
 mod brake;
 mod explain;
 mod guard;
+mod guard_alarm;
 mod hpa;
 mod intent;
 mod kpa;

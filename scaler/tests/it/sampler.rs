@@ -283,6 +283,31 @@ async fn the_board_is_a_collector() {
     assert_eq!(value("birl_scaler_signal_reads_total", &["queue", "timeout"]), Some(2.0));
 }
 
+/// Many targets, one registry, and signals of the same name.
+#[cfg(feature = "prometheus")]
+#[tokio::test(start_paused = true)]
+async fn the_boards_of_several_targets_share_a_registry() {
+    let registry = prometheus::Registry::new();
+    let mut samplers = Vec::new();
+    for (target, does) in [("api", Does::Tell(60.0)), ("web", Does::Fail(FaultKind::Refused))] {
+        let mut sampler = sampler(&[source("cpu", [does])]);
+        sampler.sample(at(0)).await;
+        registry.register(Box::new(sampler.board().of_target(target))).unwrap();
+        samplers.push(sampler);
+    }
+    let twice = registry.register(Box::new(samplers[0].board().of_target("api")));
+    assert!(twice.is_err(), "a target is registered once");
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    for line in [
+        "birl_scaler_signal_healthy{signal=\"cpu\",target=\"api\"} 1",
+        "birl_scaler_signal_healthy{signal=\"cpu\",target=\"web\"} 0",
+        "birl_scaler_signal_reads_total{outcome=\"refused\",signal=\"cpu\",target=\"web\"} 1",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert_eq!(text.matches("# HELP birl_scaler_signal_healthy").count(), 1, "{text}");
+}
+
 /// A clock that goes with tokio's.
 fn clock() -> impl Fn() -> SystemTime + Send + Sync + Clone + 'static {
     let begun = Instant::now();
