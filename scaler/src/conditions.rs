@@ -5,7 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::{Action, Decision, Limit, Reason};
-use crate::proposal::Reading;
+use crate::guard::GuardReading;
+use crate::proposal::{Proposal, Reading};
 
 /// One line of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -117,12 +118,13 @@ impl Decision {
     }
 
     fn healthy(&self) -> (bool, &'static str) {
-        let metrics = self.proposals.iter().map(|proposal| &proposal.reading);
-        let unknown = metrics.filter(|reading| matches!(reading, Reading::Unknown { .. })).count();
-        let guards = self.guards.iter().filter(|guard| guard.is_unknown()).count();
-        match unknown + guards {
-            0 => (true, "AllSignalsKnown"),
-            _ => (false, "SignalUnknown"),
+        let unknown = |proposal: &Proposal| matches!(proposal.reading, Reading::Unknown { .. });
+        if self.proposals.iter().any(unknown) || self.guards.iter().any(GuardReading::is_unknown) {
+            (false, "SignalUnknown")
+        } else if self.proposals.iter().any(|proposal| proposal.fault.is_some()) {
+            (false, "LastReadFailed")
+        } else {
+            (true, "AllSignalsKnown")
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::ratio;
 use crate::schedule::Plan;
 use crate::signal::Observation;
 use crate::spec::ScalerSpec;
-use crate::state::{Applied, DeciderState};
+use crate::state::{Applied, DeciderState, Unsettled};
 use crate::timestamp::{elapsed, later, unix_millis};
 use crate::wish::{View, Wish};
 
@@ -66,7 +66,13 @@ impl Decider {
     ///
     /// [`ErrorKind::InvalidSpec`] as from [`ScalerSpec::validate`]; [`ErrorKind::InvalidState`]
     /// if the state belongs to another target or has a format that this version does not know.
-    pub fn with_state(spec: ScalerSpec, state: DeciderState) -> Result<Self, Error> {
+    pub fn with_state(spec: ScalerSpec, mut state: DeciderState) -> Result<Self, Error> {
+        state.abandon_change();
+        Self::going_on(spec, state)
+    }
+
+    /// The same, where whoever decided last may still report.
+    pub(crate) fn going_on(spec: ScalerSpec, state: DeciderState) -> Result<Self, Error> {
         spec.validate()?;
         if let Some(misfit) = state.misfit(&spec.target_ref.name) {
             return Err(Error::new(ErrorKind::InvalidState, misfit));
@@ -127,6 +133,7 @@ impl Decider {
         self.state.count = self.state.count.wrapping_add(1);
         let id = DecisionId::new(unix_millis(now), self.state.count);
         let from = seen.current.desired;
+        self.settle(from, now);
         let proposals = ratio::propose(&self.spec, seen, now);
         let unseen = self.forget_a_gap(now);
         let guards = self.state.guards.read(&self.spec.guards, &seen.signals, now);
@@ -134,7 +141,7 @@ impl Decider {
             from,
             ready: seen.current.ready,
             bounds: self.plan.bounds(&self.spec, now),
-            demand: Demand::of(&proposals, &seen.signals),
+            demand: Demand::of(&proposals),
             asked: Asked::of(&seen.intents, from, |id| self.state.intents.contains(id)),
             guards: &guards,
             now,
@@ -160,6 +167,9 @@ impl Decider {
                 self.state.intents.spend(intent, id);
             }
         }
+        if action != Action::Hold && !preview {
+            self.state.unsettled = Some(Unsettled { id, from, to, at: now, is_over: false });
+        }
         limits.extend(asked.duplicates);
         let target = Arc::clone(&self.spec.target_ref.name);
         Decision {
@@ -181,10 +191,12 @@ impl Decider {
 
     /// Reports what became of a change. Only one that was applied starts the lock-out, feeds the
     /// brake and the rate policies, and makes the condition windows start anew: they were about the
-    /// old size. After a failure the intents behind it may ask again.
+    /// old size.
     ///
     /// Report each change, once, before asking for the next decision. A hold needs no report, and a
-    /// host that only watches reports nothing.
+    /// host that only watches reports nothing. Of a change that failed, or that nobody reported since
+    /// the host was killed meanwhile, the next observation tells: if the target has the size that was
+    /// decided, it was applied after all; if not, the intents behind it may ask again.
     pub fn applied(&mut self, decision: &Decision, outcome: Result<(), &str>, now: SystemTime) {
         if !decision.is_change() || self.state.is_reported(decision.id) {
             return;
@@ -192,20 +204,44 @@ impl Decider {
         if let Some(global) = &self.global {
             global.report(&decision.target, decision.id, outcome.is_ok(), now);
         }
-        if outcome.is_err() {
-            self.state.intents.release(decision.id);
+        let Decision { id, from, to, .. } = *decision;
+        match (outcome, &mut self.state.unsettled) {
+            (Ok(()), _) => self.carried_out(Unsettled { id, from, to, at: now, is_over: true }),
+            (Err(_), Some(change)) if change.id == id => change.is_over = true,
+            (Err(_), _) => self.state.intents.release(id),
+        }
+    }
+
+    /// Finds out from the size that the target has what became of a change that nobody said was
+    /// applied.
+    fn settle(&mut self, size: u32, now: SystemTime) {
+        let Some(change) = self.state.unsettled else { return };
+        if change.to != size {
+            if change.is_over {
+                self.state.intents.release(change.id);
+                self.state.unsettled = None;
+            }
             return;
         }
+        if let Some(global) = &self.global {
+            global.report(&self.spec.target_ref.name, change.id, true, now);
+        }
+        self.carried_out(Unsettled { at: change.at.min(now), ..change });
+    }
+
+    /// A change was carried out.
+    fn carried_out(&mut self, change: Unsettled) {
+        let Unsettled { id, from, to, at, .. } = change;
         let state = &mut self.state;
-        state.last_applied = Some(Applied { id: decision.id, at: now });
-        state.actions.record(now);
+        state.unsettled = None;
+        state.last_applied = Some(Applied { id, at });
+        state.actions.record(at);
         state.up.restart();
         state.down.restart();
         state.guards.restart();
-        state.zeroed = decision.to == 0;
+        state.zeroed = to == 0;
         if let Some(behavior) = &self.spec.behavior {
-            let Decision { from, to, .. } = *decision;
-            state.changes.record(from, to, behavior.longest_period(), now);
+            state.changes.record(from, to, behavior.longest_period(), at);
         }
     }
 

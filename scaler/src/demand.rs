@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::decision::{Action, Limit, Trigger};
 use crate::intent::ScaleIntent;
-use crate::proposal::{Proposal, Reading, Unknown};
-use crate::signal::Signal;
+use crate::proposal::{Band, Proposal, Reading, Unknown};
 
 /// What the metrics ask for: the one that asks for most speaks for all of them.
 pub(crate) struct Demand<'a> {
@@ -18,30 +17,35 @@ pub(crate) struct Demand<'a> {
     /// to measure it failed. Its windows go on; else a source that fails now and then would keep
     /// the target large for ever.
     pub(crate) doubt: Option<Limit>,
+    /// Whether any of them lies above its band. With few instances ready, the formula of a number
+    /// about the target as a whole asks for less even then: that is no reason to remove capacity.
+    pressed: bool,
 }
 
 impl<'a> Demand<'a> {
-    pub(crate) fn of(proposals: &'a [Proposal], signals: &[Signal]) -> Self {
-        let mut demand = Self { winner: None, unknown: None, doubt: None };
+    pub(crate) fn of(proposals: &'a [Proposal]) -> Self {
+        let mut demand = Self { winner: None, unknown: None, doubt: None, pressed: false };
         for proposal in proposals {
+            let limit = |why| {
+                let metric = Arc::clone(&proposal.metric);
+                Limit::UnknownSignal { metric, why }
+            };
             match proposal.reading {
-                Reading::Known { replicas, .. } => {
+                Reading::Known { replicas, band, .. } => {
                     if demand.winner.is_none_or(|(_, most)| replicas > most) {
                         demand.winner = Some((proposal, replicas));
                     }
+                    demand.pressed |= band == Band::Above;
+                    if let (Some(fault), None) = (proposal.fault, &demand.doubt) {
+                        demand.doubt = Some(limit(Unknown::Failed(fault)));
+                    }
                 }
                 Reading::Unknown { why } if demand.unknown.is_none() => {
-                    let metric = Arc::clone(&proposal.metric);
-                    demand.unknown = Some(Limit::UnknownSignal { metric, why });
+                    demand.unknown = Some(limit(why));
                 }
                 Reading::Unknown { .. } => {}
             }
         }
-        demand.doubt = signals.iter().find_map(|signal| {
-            let why = Unknown::Failed(signal.fault?);
-            let metric = proposals.iter().find(|proposal| proposal.metric == signal.name)?;
-            Some(Limit::UnknownSignal { metric: Arc::clone(&metric.metric), why })
-        });
         demand
     }
 
@@ -50,9 +54,9 @@ impl<'a> Demand<'a> {
         self.winner.filter(|&(_, replicas)| replicas > from)
     }
 
-    /// The strongest metric, if even that asks for less than `from`.
+    /// The strongest metric, if even that asks for less than `from`, and none is above its band.
     pub(crate) fn less(&self, from: u32) -> Option<(&'a Proposal, u32)> {
-        self.winner.filter(|&(_, replicas)| replicas < from)
+        self.winner.filter(|&(_, replicas)| replicas < from && !self.pressed)
     }
 }
 

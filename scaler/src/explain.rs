@@ -196,6 +196,9 @@ impl fmt::Display for GuardReading {
         let side = if self.above { "above" } else { "below" };
         match self.state {
             GuardState::Calm { value } => write!(f, "{signal} {value} is not {side} {limit}"),
+            GuardState::Doubtful { value, why } => {
+                write!(f, "{signal} {value} is not {side} {limit} as far as is known ({why})")
+            }
             GuardState::Breached { value } => write!(f, "{signal} {value} is {side} {limit}"),
             GuardState::Pending { value, until } => {
                 write!(f, "{signal} {value} is {side} {limit}, breached at {}", Stamp(until))

@@ -97,6 +97,14 @@ pub enum GuardState {
         /// The value.
         value: Milli,
     },
+    /// It is on the right side, as far as is known: the last attempt to measure it failed and this is
+    /// an older value, or some of its samples have none. It forbids to scale down.
+    Doubtful {
+        /// The value.
+        value: Milli,
+        /// What is not known.
+        why: Unknown,
+    },
     /// It is on the wrong side, but not for long enough to step.
     Pending {
         /// The value.
@@ -176,9 +184,9 @@ impl GuardReading {
         matches!(self.state, GuardState::Calm { .. })
     }
 
-    /// Whether there is no value.
+    /// Whether there is no value, or none that tells all.
     pub fn is_unknown(&self) -> bool {
-        matches!(self.state, GuardState::Unknown { .. })
+        matches!(self.state, GuardState::Unknown { .. } | GuardState::Doubtful { .. })
     }
 }
 
@@ -217,12 +225,15 @@ impl GuardMemory {
                     window.restart();
                     GuardState::Unknown { why }
                 }
-                Ok(value) => {
+                Ok((value, doubt)) => {
                     let wrong = guard.above.is_some_and(|limit| value > limit)
                         || guard.below.is_some_and(|limit| value < limit);
                     window.observe(wrong, now);
                     match window.full_at(guard.hold_for) {
-                        None => GuardState::Calm { value },
+                        None => match doubt {
+                            Some(why) => GuardState::Doubtful { value, why },
+                            None => GuardState::Calm { value },
+                        },
                         Some(until) if until > now => GuardState::Pending { value, until },
                         Some(_) => GuardState::Breached { value },
                     }
@@ -273,13 +284,20 @@ pub(crate) fn largest_step<'a>(
     steps.reduce(|most, next| if next.1 > most.1 { next } else { most })
 }
 
-fn average(name: &str, signals: &[Signal], now: SystemTime) -> Result<Milli, Unknown> {
+/// The average of the samples that have a value, and what is not known about it.
+fn average(
+    name: &str,
+    signals: &[Signal],
+    now: SystemTime,
+) -> Result<(Milli, Option<Unknown>), Unknown> {
     let signal = believed(name, signals, now)?;
     let known = || signal.samples.iter().filter_map(|sample| sample.value);
     let sum: u128 = known().map(|value| u128::from(value.0)).sum();
-    let count = known().count() as u128;
-    let mean = sum.checked_div(count).ok_or(Unknown::Empty)?;
-    Ok(Milli(u64::try_from(mean).unwrap_or(u64::MAX)))
+    let count = known().count();
+    let mean = sum.checked_div(count as u128).ok_or(Unknown::Empty)?;
+    let partial = (count < signal.samples.len()).then_some(Unknown::Partial);
+    let doubt = signal.fault.map(Unknown::Failed).or(partial);
+    Ok((Milli(u64::try_from(mean).unwrap_or(u64::MAX)), doubt))
 }
 
 pub(crate) fn check(guards: &[Guard], faults: &mut Vec<String>) {

@@ -25,6 +25,10 @@ pub struct Proposal {
     /// How its instances were judged; all zero for a number about the target as a whole.
     #[serde(default)]
     pub tally: Tally,
+    /// Why the last attempt to measure it failed, if it did: the reading is then that of an earlier
+    /// one, and forbids to scale down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<FaultKind>,
     /// What was measured.
     pub reading: Reading,
 }

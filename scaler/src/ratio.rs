@@ -9,7 +9,8 @@
 //! Where this differs from Kubernetes' replica calculator, it holds: a utilization is not cut to
 //! whole percents first; another number of instances than was asked for (a surge, a start) never
 //! turns a ratio below one into more replicas; and nobody ready is Unknown rather than zero
-//! replicas.
+//! replicas. A number about the target as a whole that lies above its band gives fewer replicas than
+//! there are where few of them are ready; it is proposed, as there, and not acted upon.
 
 mod crowd;
 mod fraction;
@@ -62,6 +63,7 @@ pub(crate) fn propose(spec: &ScalerSpec, seen: &Observation, now: SystemTime) ->
         };
         let read = signal.and_then(|signal| {
             judge.believe(signal)?;
+            proposal.fault = signal.fault;
             judge.read(metric, signal, proposal)
         });
         if let Err(why) = read {
@@ -81,6 +83,7 @@ fn blank(metric: &MetricSpec, tolerance: Tolerance) -> Proposal {
         low: edge(tolerance.down),
         high: edge(tolerance.up),
         tally: Tally::default(),
+        fault: None,
         reading: Reading::Unknown { why: Unknown::Absent },
     }
 }

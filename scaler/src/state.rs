@@ -39,6 +39,9 @@ pub struct DeciderState {
     pub(crate) last_applied: Option<Applied>,
     pub(crate) actions: Actions,
     pub(crate) intents: IntentMemory,
+    /// The change that was decided last, while nobody has said that it was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unsettled: Option<Unsettled>,
     /// What metrics recommended lately.
     #[serde(default, skip_serializing_if = "Recommendations::is_empty")]
     pub(crate) recommendations: Recommendations,
@@ -69,6 +72,19 @@ pub(crate) struct Applied {
     pub(crate) at: SystemTime,
 }
 
+/// A change of which it is not known what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unsettled {
+    pub(crate) id: DecisionId,
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    #[serde(with = "crate::timestamp::serde")]
+    pub(crate) at: SystemTime,
+    /// It was reported to have failed, or nobody is left who could report: else it is under way.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) is_over: bool,
+}
+
 impl DeciderState {
     pub(crate) fn new(target: Arc<str>) -> Self {
         Self {
@@ -81,6 +97,7 @@ impl DeciderState {
             last_applied: None,
             actions: Actions::default(),
             intents: IntentMemory::default(),
+            unsettled: None,
             recommendations: Recommendations::default(),
             changes: Changes::default(),
             guards: GuardMemory::default(),
@@ -103,6 +120,12 @@ impl DeciderState {
             let other = &self.target;
             format!("the saved state belongs to `{other}`, not to `{target}`: give each its own")
         })
+    }
+
+    /// Nobody is left who could report what became of the last change. Says whether it was open.
+    pub(crate) fn abandon_change(&mut self) -> bool {
+        let open = self.unsettled.as_mut().filter(|change| !change.is_over);
+        open.map(|change| change.is_over = true).is_some()
     }
 
     /// Whether `reported` is the change that was reported last.

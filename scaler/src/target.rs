@@ -27,8 +27,12 @@ pub trait ScaleTarget: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the platform refuses or does not get there in time. What has been asked for may still
-    /// come true later; [`replicas`](Self::replicas) tells.
+    /// When the platform refuses, or does not get there in time
+    /// ([`ErrorKind::Timeout`](crate::ErrorKind::Timeout)). What has been asked for may still come
+    /// true later, and after a time-out it mostly does: [`replicas`](Self::replicas) tells. Where its
+    /// `desired` is the size that was asked for, the change was applied, however few are ready; so
+    /// the brake counts it, nobody asks again, and it is for the
+    /// [`Verifier`](crate::Verifier) to say that it did not come about.
     async fn scale_to(&self, replicas: u32, decision: &Decision) -> Result<(), Error>;
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use birl_logsource::{Batch, LogSource, Position};
 use birl_router::{DeliveryReport, DeliveryResult, Dispatcher, Notification, Reports};
 use birl_rules_dsl::reload::ReloadEvent;
-use birl_scaler::{Decision, Metrics, Replicas, ScaleTarget as _, Status};
+use birl_scaler::{Decision, ErrorKind, Metrics, Replicas, ScaleTarget as _, Status};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
@@ -262,6 +262,14 @@ async fn apply(target: Target, decision: Decision) -> Applied {
     let scaled = target.scale_to(decision.to, &decision).instrument(decision.span()).await;
     let result = match scaled {
         Ok(()) => target.replicas().await,
+        // The target has the size that was asked for, and is only not ready: that is for the proof.
+        Err(error) if error.kind() == ErrorKind::Timeout => match target.replicas().await {
+            Ok(replicas) if replicas.desired == decision.to => {
+                warn!(target = %decision.target, %error, "the new size is not ready yet");
+                Ok(replicas)
+            }
+            _ => Err(error),
+        },
         Err(error) => Err(error),
     };
     (decision, result.map_err(|error| error.to_string()))

@@ -92,16 +92,26 @@ impl Replay {
     }
 
     fn decide_again(&self, record: &DecisionRecord) -> Replayed {
-        let DecisionRecord { decision, spec, seen, state } = record;
-        let before = match self.known.get(&decision.target) {
+        let decision = &record.decision;
+        let mut before = match self.known.get(&decision.target) {
             Some(known) if known.state.count.wrapping_add(1) == count(decision.id) => {
                 known.state.clone()
             }
             _ if count(decision.id) == 1 => DeciderState::new(Arc::clone(&decision.target)),
             _ => return Replayed::Unknown("what was remembered before it is not in the log"),
         };
+        let found = self.decide_from(before.clone(), record);
+        if found != Replayed::Same && before.abandon_change() {
+            // A host that was started anew meanwhile knew that nobody would report.
+            return self.decide_from(before, record);
+        }
+        found
+    }
+
+    fn decide_from(&self, before: DeciderState, record: &DecisionRecord) -> Replayed {
+        let DecisionRecord { decision, spec, seen, state } = record;
         let spec = self.spec.as_ref().unwrap_or(spec);
-        let Ok(mut decider) = Decider::with_state(spec.clone(), before) else {
+        let Ok(mut decider) = Decider::going_on(spec.clone(), before) else {
             return Replayed::Unknown("this version does not take its specification or state");
         };
         match shared_brake(decision) {
@@ -133,7 +143,7 @@ impl Replay {
         if decision.id != record.decision {
             return Replayed::Unknown("the decision that it reports is not the one before it");
         }
-        let Ok(mut decider) = Decider::with_state(spec.clone(), before) else {
+        let Ok(mut decider) = Decider::going_on(spec.clone(), before) else {
             return Replayed::Unknown("this version does not take its specification or state");
         };
         let outcome = record.error.as_deref().map_or(Ok(()), Err);

@@ -286,3 +286,29 @@ fn one_metric_with_a_value_is_enough_against_a_fallback() {
         assert!(!decision.is_change(), "{decision}");
     }
 }
+
+/// A guard is about what is wrong now: a value from before the last attempt, or of some of its
+/// instances, does not say that all is well.
+#[test]
+fn a_guard_that_is_known_in_part_forbids_to_scale_down_and_still_steps_up() {
+    let mut spec = prompt();
+    let step = GuardStep::By(2);
+    spec.guards = vec![Guard::above("p99_ms", Milli::from(500)).step(step, seconds(0))];
+    let of = |values: &[f64], fault| {
+        let mut p99 = signal("p99_ms", values, at(0));
+        p99.fault = fault;
+        decider(spec.clone()).decide(&cpu(6, 10.0, at(0)).signal(p99), at(0))
+    };
+    assert_eq!(of(&[80.0, 90.0], None).to, 1);
+    let old = of(&[80.0, 90.0], Some(FaultKind::Timeout));
+    assert_eq!((old.to, old.reason), (6, Reason::UnknownSignal));
+    assert_eq!(
+        old.explain(),
+        "hold workers at 6: cpu 10 % is below 42 % (target 60 %); limits: no scale-down while p99_ms \
+         85 is not above 500 as far as is known (the last attempt failed: timeout)"
+    );
+    let part = of(&[80.0, f64::NAN], None);
+    assert_eq!((part.to, part.reason), (6, Reason::UnknownSignal));
+    let wrong = of(&[800.0, f64::NAN], Some(FaultKind::Timeout));
+    assert_eq!((wrong.to, wrong.reason), (8, Reason::Guard), "what is known to be wrong is heeded");
+}

@@ -1,7 +1,7 @@
 //! Who asks is heard once, and never beyond what is allowed.
 
 use birl_scaler::{
-    Action, Change, Limit, MetricSpec, Observation, Reason, Replicas, ScaleIntent, Trigger,
+    Action, Change, Decider, Limit, MetricSpec, Observation, Reason, Replicas, ScaleIntent, Trigger,
 };
 
 use crate::support::{ask, at, cpu, decider, prompt, seconds, spec, step};
@@ -42,6 +42,52 @@ fn after_a_failure_it_may_ask_again() {
     let decision = decider.decide(&ask(1, "slow/1", Change::By(2)), at(0));
     decider.applied(&decision, Err("no room"), at(0));
     assert_eq!(decider.decide(&ask(1, "slow/1", Change::By(2)), at(1)).to, 3);
+}
+
+/// A rollout that takes too long is reported as failed, and comes true: it is one change, of which
+/// the brake knows and which nobody asks for twice.
+#[test]
+fn what_failed_and_came_true_was_applied() {
+    let mut spec = spec();
+    spec.brake.max_actions_per_hour = 3;
+    let mut decider = decider(spec);
+    let (mut size, mut changes) = (1, 0);
+    for second in 0..60 {
+        let seen = Observation::new(Replicas { desired: size, ready: 1 })
+            .intent(ScaleIntent::new("slow/1", Change::By(1)));
+        let decision = decider.decide(&seen, at(second));
+        if decision.is_change() {
+            decider.applied(&decision, Err("worker-2 is not ready in time"), at(second));
+            (size, changes) = (decision.to, changes + 1);
+        }
+    }
+    assert_eq!((size, changes), (2, 1), "the same ask is heard once");
+    for n in 0..9u64 {
+        let id = format!("slow/{}", n + 2);
+        let seen = Observation::new(Replicas { desired: size, ready: 1 })
+            .intent(ScaleIntent::new(id, Change::By(1)));
+        let decision = decider.decide(&seen, at(60 + n));
+        decider.applied(&decision, Err("not ready in time"), at(60 + n));
+        size = decision.to;
+    }
+    assert_eq!(size, 4, "three an hour, and no more");
+}
+
+/// A host that is killed between a decision and its report asks the platform what became of it.
+#[test]
+fn a_kill_before_the_report_neither_loses_nor_repeats_a_change() {
+    for was_applied in [false, true] {
+        let mut first = decider(spec());
+        let decision = first.decide(&ask(1, "slow/1", Change::By(2)), at(0));
+        assert_eq!(decision.to, 3);
+        let saved = serde_json::to_string(first.state()).unwrap();
+        let state = serde_json::from_str(&saved).unwrap();
+        let mut second = Decider::with_state(spec(), state).unwrap();
+        let size = if was_applied { 3 } else { 1 };
+        let again = second.decide(&ask(size, "slow/1", Change::By(2)), at(5));
+        assert_eq!(again.to, 3, "applied: {was_applied}");
+        assert_eq!(again.is_change(), !was_applied);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use birl_scaler::{
 };
 use serde_json::{Value, from_value, json, to_value};
 
-use crate::support::{at, decider, prompt, seconds};
+use crate::support::{at, decider, prompt, seconds, signal};
 
 fn read(value: Value) -> MetricSpec {
     from_value(value).unwrap()
@@ -325,4 +325,24 @@ fn observations_with_what_the_hpa_looks_at_are_read_from_files() {
     let tally = decision.proposals[0].tally;
     assert_eq!((tally.told, tally.unready, tally.ignored), (1, 1, 1));
     assert_eq!(from_value::<Observation>(to_value(&seen).unwrap()).unwrap(), seen);
+}
+
+/// In the middle of an outage, with two of ten ready, the HPA's formula for a value makes less of a
+/// lag that is twice its target.
+#[test]
+fn a_value_above_its_band_never_scales_down() {
+    let mut spec = prompt();
+    spec.metrics = vec![MetricSpec::value("lag", Milli::from(2000))];
+    let seen = |lag: f64| {
+        Observation::new(Replicas { desired: 10, ready: 2 }).signal(signal("lag", &[lag], at(0)))
+    };
+    let decision = decider(spec.clone()).decide(&seen(4000.0), at(0));
+    assert_eq!(
+        decision.explain(),
+        "hold workers at 10: lag 4000 is at or above 2600 (target 2000), and the formula gives 4"
+    );
+    // Nor does another metric speak for it.
+    spec.metrics.push(MetricSpec::per_replica("queue", Milli::from(10)));
+    let both = seen(4000.0).signal(signal("queue", &[60.0], at(0)));
+    assert_eq!(decider(spec).decide(&both, at(0)).to, 10);
 }

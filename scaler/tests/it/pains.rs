@@ -311,6 +311,20 @@ fn pain_20_one_lost_sample_does_not_make_it_inactive() {
     let dark = decider.decide(&Observation::new(Replicas::ready(3)), at(400));
     let active = condition(&dark, ConditionKind::ScalingActive);
     assert_eq!(active, (false, "FailedGetMetric"), "without any value it is");
+
+    // Nor the only one, as the sampler tells it: with the value of before, for as long as it holds.
+    let mut decider = crate::support::decider(hpa(1, 10));
+    for tick in 0..20u64 {
+        let (now, lost) = (at(tick * 15), tick % 5 == 4);
+        let mut seen = cpu(3, 60.0, at(if lost { tick * 15 - 15 } else { tick * 15 }));
+        seen.signals[0].fault = lost.then_some(FaultKind::Timeout);
+        let decision = decider.decide(&seen, now);
+        let active = condition(&decision, ConditionKind::ScalingActive);
+        assert_eq!(active, (true, "ValidMetricFound"));
+        let healthy = condition(&decision, ConditionKind::SignalHealthy);
+        let expected = if lost { (false, "LastReadFailed") } else { (true, "AllSignalsKnown") };
+        assert_eq!(healthy, expected);
+    }
 }
 
 /// k8s 25238, turned around: whoever changes the size by hand is not fought inside the bounds.

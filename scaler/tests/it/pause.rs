@@ -144,8 +144,9 @@ fn a_failed_scale_to_zero_is_none() {
     let mut decider = decider(elastic());
     let decision = decider.decide(&cpu(1, 0.0, at(0)), at(0));
     decider.applied(&decision, Err("no"), at(0));
+    decider.decide(&cpu(1, 60.0, at(1)), at(1)); // it is still there
     let call = Observation::new(Replicas::ready(0)).intent(ScaleIntent::new("x", Change::By(1)));
-    assert_eq!(decider.decide(&call, at(1)).reason, Reason::Paused);
+    assert_eq!(decider.decide(&call, at(2)).reason, Reason::Paused);
 }
 
 /// Local time as a point in time, by the zone's rules.

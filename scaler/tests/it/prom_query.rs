@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use birl_scaler::{
-    Action, Agenda, Decision, ErrorKind, Fault, FaultKind, MetricSpec, Milli, Observation,
-    PrometheusQuery, PrometheusServer, Replicas, Sampler, Signal, SignalSource, Tick,
+    Action, Agenda, Decision, ErrorKind, Fault, FaultKind, Guard, MetricSpec, Milli, Observation,
+    PrometheusQuery, PrometheusServer, Replicas, Sampler, ScalerSpec, Signal, SignalSource, Tick,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{at, decider, prompt, seconds};
+use crate::support::{at, cpu, decider, prompt, seconds};
 
 /// What a server does once it has read a request.
 #[derive(Debug, Clone)]
@@ -345,19 +345,31 @@ async fn ten_thousand_series_are_read_and_more_than_fits_is_refused() {
 
 /// One decision for five replicas on what such a server says, at `at(100)`.
 async fn decide(does: Does) -> Decision {
+    let mut spec = prompt();
+    spec.metrics = vec![MetricSpec::average("load", Milli(10_000))];
+    decide_by(spec, Observation::new(Replicas::ready(5)), does).await
+}
+
+/// The same for idle replicas, where what the server says is only a guard.
+async fn decide_guarded(does: Does) -> Decision {
+    let mut spec = prompt();
+    spec.guards = vec![Guard::above("load", Milli(10_000))];
+    decide_by(spec, cpu(5, 10.0, at(100)), does).await
+}
+
+async fn decide_by(spec: ScalerSpec, seen: Observation, does: Does) -> Decision {
     let server = Server::start(does).await;
     let mut sampler = Sampler::new();
     sampler.add(server.query(), Sampler::DEADLINE).unwrap();
-    let mut spec = prompt();
-    spec.metrics = vec![MetricSpec::average("load", Milli(10_000))];
-    let seen = Observation::new(Replicas::ready(5)).signals(sampler.sample(at(100)).await);
-    decider(spec).decide(&seen, at(100))
+    decider(spec).decide(&seen.signals(sampler.sample(at(100)).await), at(100))
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_lie_and_no_silence_scales_down() {
-    let idle = decide(Does::Answer(200, vector(&[("a", "1"), ("b", "1")]))).await;
-    assert_eq!(idle.action, Action::ScaleDown, "the same server, if it tells the truth");
+    let truth = || Does::Answer(200, vector(&[("a", "1"), ("b", "1")]));
+    for idle in [decide(truth()).await, decide_guarded(truth()).await] {
+        assert_eq!(idle.action, Action::ScaleDown, "the same server, if it tells the truth");
+    }
     let stamped = |second| {
         let mut series = series(json!({ "pod": "a" }), "0");
         series["value"][0] = json!(stamp(second));
@@ -384,9 +396,13 @@ async fn no_lie_and_no_silence_scales_down() {
         ),
     ] {
         let told = format!("{does:?}");
-        let decision = decide(does).await;
-        assert_eq!(decision.action, Action::Hold, "{told}: {decision}");
+        let guarded = decide_guarded(does.clone()).await;
+        for decision in [decide(does).await, guarded] {
+            assert_eq!(decision.action, Action::Hold, "{told}: {decision}");
+        }
     }
+    let half = decide_guarded(Does::Answer(200, vector(&[("a", "1"), ("b", "NaN")]))).await;
+    assert_eq!(half.action, Action::Hold, "a guard that knows of one of two: {half}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -191,10 +191,40 @@ proptest! {
 
     #[test]
     fn more_load_never_means_fewer_replicas(
-        load in 0u64..20_000_000, more in 0u64..20_000_000, from in 1u32..200, target in 1u32..200,
+        kind in 0usize..5, target in 1u64..200_000, values in vec((0u64..400_000, 0u64..400_000), 1..12),
+        (known, ready) in any::<(u16, u16)>(), (desired, count) in (1u32..12, 0u32..12),
+        (listed, asks) in any::<(bool, bool)>(),
     ) {
-        let to = |load| decider(roomy(target)).decide(&spread(load, from), at(0)).to;
-        prop_assert!(to(load) <= to(load + more));
+        let mut spec = roomy(60);
+        let target = Milli(target);
+        spec.metrics = vec![match kind {
+            0 => MetricSpec::utilization("load", 60),
+            1 => MetricSpec::utilization("cpu", 60),
+            2 => MetricSpec::average("load", target),
+            3 => MetricSpec::value("load", target),
+            _ => MetricSpec::per_replica("load", target),
+        }];
+        let name = spec.metrics[0].name.clone();
+        let is = |bits: u16, n: usize| bits >> n & 1 == 1;
+        let whole = kind >= 3;
+        let to = |more: bool| {
+            // Each load grows, or stays.
+            let samples = values.iter().enumerate().map(|(n, (load, by))| {
+                let mut sample = Sample::unknown(format!("worker-{n}"));
+                let value = Milli(load + if more { *by } else { 0 });
+                sample.value = (whole || is(known, n)).then_some(value);
+                if asks { sample.request(100.0) } else { sample }
+            });
+            let samples = if whole { samples.take(1).collect() } else { samples.collect() };
+            let current = Replicas { desired, ready: count.min(desired) };
+            let mut seen = Observation::new(current).signal(Signal::new(&*name, samples, at(0)));
+            if listed {
+                let named = |n| Instance::new(format!("worker-{n}"), is(ready, n));
+                seen = seen.instances((0..values.len()).map(named));
+            }
+            decider(spec.clone()).decide(&seen, at(0)).to
+        };
+        prop_assert!(to(false) <= to(true));
     }
 
     /// The formula as a reader would write it, in rationals of wide integers.
@@ -277,13 +307,20 @@ proptest! {
             second += moment.gap;
             let now = at(second);
             let seen = see(moment, desired, second);
-            if restart >> (n % 64) & 1 == 1 {
+            let restarted = |twin: &Decider| {
                 let saved = serde_json::to_string(twin.state()).unwrap();
                 let state = serde_json::from_str(&saved).unwrap();
-                twin = Decider::with_state(spec.clone(), state).unwrap();
+                Decider::with_state(spec.clone(), state).unwrap()
+            };
+            if restart >> (n % 64) & 1 == 1 {
+                twin = restarted(&twin);
             }
             let decision = decider.decide(&seen, now);
             let other = twin.decide(&seen, now);
+            // Also between a decision and its report.
+            if restart >> (n % 61) & 1 == 1 {
+                twin = restarted(&twin);
+            }
             prop_assert_eq!(&decision, &other, "a restart changes nothing");
             let bytes = |d| serde_json::to_string(d).unwrap();
             prop_assert_eq!(bytes(&decision), bytes(&other), "the same input, the same bytes");
