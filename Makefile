@@ -35,6 +35,7 @@ unit:
 real:
 	$(CARGO) test -p birl-logsource -p birl-router -p birl-scaler --features real-parts --test real
 	$(CARGO) test -p birl-scaler --features real-parts,etcd,kube --test real -- etcd:: kube::
+	$(CARGO) test -p birl --features real-parts,etcd,kube --test it -- etcd:: kubernetes::
 
 loom:
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \

@@ -5,6 +5,7 @@ mod acks;
 mod alarm;
 mod build;
 mod core;
+mod decisions;
 mod fleet;
 mod live;
 mod names;

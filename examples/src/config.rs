@@ -4,6 +4,8 @@
 //! `inhibit_rules` and `time_intervals` are Alertmanager's, `topology`, `sla_tiers`, `health` and
 //! `flap` the router's own, a scaler's `spec` is that of the `CustomScaler` resource.
 
+#[cfg(feature = "etcd")]
+mod decision_log;
 mod duration;
 mod load;
 mod scaler;
@@ -23,6 +25,8 @@ use birl_router::{
 use birl_scaler::Tick;
 use serde::Deserialize;
 
+#[cfg(feature = "etcd")]
+pub(crate) use decision_log::{DecisionLogConfig, EtcdConfig};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use load::{Complaint, load, parse_yaml, suggest};
 pub(crate) use scaler::{ScalerConfig, VerifyConfig};
@@ -32,7 +36,15 @@ pub(crate) use signal::{
 };
 #[cfg(feature = "otlp")]
 pub(crate) use signal::{SpanMeasure, SpansConfig};
-pub(crate) use target::{CommandConfig, KubernetesConfig, ProcessesConfig};
+#[cfg(feature = "kube")]
+pub(crate) use target::KubernetesConfig;
+pub(crate) use target::{CommandConfig, ProcessesConfig};
+
+/// What is refused needs no shape.
+#[cfg(not(feature = "etcd"))]
+type DecisionLogConfig = serde::de::IgnoredAny;
+#[cfg(not(feature = "kube"))]
+type KubernetesConfig = serde::de::IgnoredAny;
 
 /// Where an error is, what it is, what helps.
 type Fault = (Option<Position>, String, Option<String>);
@@ -85,6 +97,8 @@ pub(crate) struct Config {
     pub(crate) scalers: Vec<Spanned<ScalerConfig>>,
     /// Where services report over StatsD; nowhere when absent.
     pub(crate) statsd: Option<StatsdListen>,
+    /// Where decisions are kept; in the state directory when absent.
+    pub(crate) decision_log: Option<Spanned<DecisionLogConfig>>,
     /// Where OpenTelemetry spans are sent; nowhere when absent.
     pub(crate) otlp: Option<OtlpListen>,
 }
@@ -236,11 +250,13 @@ impl Config {
             ));
         }
         if self.otlp.is_some() && !cfg!(feature = "otlp") {
-            return Err((
-                None,
-                "`otlp` is given, and this birl was built without it".into(),
-                Some("build it with `--features otlp`".into()),
-            ));
+            return Err(unbuilt(None, "otlp", "otlp"));
+        }
+        if let Some(log) = &self.decision_log {
+            #[cfg(feature = "etcd")]
+            log.value.check(log.position)?;
+            #[cfg(not(feature = "etcd"))]
+            return Err(unbuilt(Some(log.position), "decision_log", "etcd"));
         }
         let mut names = BTreeSet::new();
         for scaler in &self.scalers {
@@ -293,6 +309,8 @@ impl Config {
             }
         }
         self.scalers.iter_mut().for_each(|scaler| scaler.value.resolve_paths(folder));
+        #[cfg(feature = "etcd")]
+        self.decision_log.iter_mut().for_each(|log| log.value.resolve_paths(folder));
     }
 }
 
@@ -335,6 +353,12 @@ impl SourceConfig {
             _ => "stdin".to_owned(),
         }
     }
+}
+
+/// A key that only other builds know.
+fn unbuilt(at: Option<Position>, key: &str, feature: &str) -> Fault {
+    let what = format!("`{key}` is given, and this birl was built without it");
+    (at, what, Some(format!("build it with `--features {feature}`")))
 }
 
 fn five_minutes() -> Duration {

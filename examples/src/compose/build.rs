@@ -15,13 +15,11 @@ use birl_router::{
 };
 use birl_rules_dsl::reload::{RuleFiles, Watcher};
 use birl_rules_dsl::{Compiler, Engine, EngineConfig, RuleSet};
-use birl_scaler::{
-    Decider, DecisionRecorder, FileDecisionLog, FileLogOptions, RecorderOptions, Replicas,
-    VerifierConfig, last_state,
-};
+use birl_scaler::{Replicas, VerifierConfig};
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
+use super::decisions::Decisions;
 use super::fleet::Fleet;
 use super::names::Names;
 use super::serve::Served;
@@ -30,7 +28,7 @@ use super::sizes::Sizes;
 use super::story::Story;
 use super::targets::Targets;
 use super::{Core, Live};
-use crate::config::{Config, Mode, ScalerConfig, SourceConfig, Start};
+use crate::config::{Config, Mode, SourceConfig, Start};
 use crate::failure::Failure;
 
 /// How often rule files are looked at; an edit is live well within a second.
@@ -80,19 +78,16 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
 
     let scale_metrics = birl_scaler::Metrics::new();
     register(&registry, scale_metrics.clone())?;
-    let decisions = config.state_dir.join("decisions");
-    let log = match config.stateless || config.scalers.is_empty() {
-        true => None,
-        false => Some(decision_log(&decisions)?),
-    };
     let tick = config.tick().map_err(Failure::input)?;
+    let decisions = Decisions::open(&config)?;
+    let deciders = config.scalers.iter().map(|scaler| decisions.decider(&scaler.value));
+    let deciders = deciders.collect::<Result<Vec<_>, _>>()?;
+    let log = decisions.record()?;
     let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), tick, log);
     let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = Targets::default();
-    for scaler in &config.scalers {
+    for (scaler, mut decider) in config.scalers.iter().zip(deciders) {
         let scaler = &scaler.value;
-        let log = Some(&*decisions).filter(|_| !config.stateless);
-        let mut decider = decider(scaler, log)?;
         if scaler.has_sole_owner() {
             // Nobody else sets its size: none of them is no pause by hand.
             decider = decider.with_sole_owner();
@@ -294,32 +289,4 @@ fn router(config: &Config) -> Result<(Option<Router>, Vec<NamedNotifier>), Failu
     let notifiers = notifiers_for(&config, stdout).map_err(Failure::input)?;
     let router = Router::new(config).map_err(Failure::input)?;
     Ok((Some(router), notifiers))
-}
-
-/// Opens the log of decisions, which is written beside the loop: no decision waits for a disk.
-fn decision_log(folder: &Path) -> Result<DecisionRecorder, Failure> {
-    let log = FileDecisionLog::open(folder, FileLogOptions::default()).map_err(Failure::input)?;
-    DecisionRecorder::start(log, RecorderOptions::default()).map_err(Failure::own)
-}
-
-/// A decider that goes on where the log says that it stopped.
-fn decider(scaler: &ScalerConfig, log: Option<&Path>) -> Result<Decider, Failure> {
-    let name = scaler.name();
-    let before = match log.map(|folder| last_state(folder, name)) {
-        Some(Ok(before)) => before,
-        Some(Err(error)) => {
-            tracing::warn!(target_ref = name, %error, "beginning anew: the log of decisions cannot be read");
-            None
-        }
-        None => None,
-    };
-    if let Some(state) = before {
-        match Decider::with_state(scaler.spec.clone(), state) {
-            Err(error) if error.kind() == birl_scaler::ErrorKind::InvalidState => {
-                tracing::warn!(target_ref = name, %error, "beginning anew");
-            }
-            other => return other.map_err(Failure::input),
-        }
-    }
-    Decider::new(scaler.spec.clone()).map_err(Failure::input)
 }

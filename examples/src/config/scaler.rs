@@ -123,8 +123,12 @@ impl ScalerConfig {
             checked.map_err(|(message, help)| (Some(command.position), message, help))?;
         }
         if let Some(kubernetes) = &self.kubernetes {
-            let checked = kubernetes.value.check(&self.spec.target_ref);
-            checked.map_err(|(message, help)| (Some(kubernetes.position), message, help))?;
+            let at = Some(kubernetes.position);
+            #[cfg(not(feature = "kube"))]
+            return Err(super::unbuilt(at, "kubernetes", "kube"));
+            #[cfg(feature = "kube")]
+            birl_scaler::KubeTarget::check(&kubernetes.value.namespace, &self.spec.target_ref)
+                .map_err(|error| (at, error.to_string(), None))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use birl_scaler::{CommandTarget, Error, TargetRef};
+use birl_scaler::{CommandTarget, Error};
 use serde::Deserialize;
 
 use super::duration;
@@ -47,9 +47,9 @@ pub(crate) struct CommandConfig {
 }
 
 /// Something in Kubernetes with a `/scale`; the spec's `targetRef` says what.
+#[cfg(feature = "kube")]
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(not(feature = "kube"), expect(dead_code, reason = "it is refused"))]
 pub(crate) struct KubernetesConfig {
     pub(crate) namespace: String,
     /// An API server that asks for no credentials, such as `kubectl proxy`; found as `kubectl` does
@@ -104,20 +104,6 @@ impl CommandConfig {
             ),
             _ => self.target(name, None).map(|_| ()).map_err(|error| (error.to_string(), None)),
         }
-    }
-}
-
-impl KubernetesConfig {
-    #[cfg(not(feature = "kube"))]
-    pub(super) fn check(&self, _target: &TargetRef) -> Result<(), (String, Option<String>)> {
-        let what = "`kubernetes` is given, and this birl was built without it";
-        Err((what.into(), Some("build it with `--features kube`".into())))
-    }
-
-    #[cfg(feature = "kube")]
-    pub(super) fn check(&self, target: &TargetRef) -> Result<(), (String, Option<String>)> {
-        let checked = birl_scaler::KubeTarget::check(&self.namespace, target);
-        checked.map_err(|error| (error.to_string(), None))
     }
 }
 

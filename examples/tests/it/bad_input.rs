@@ -182,6 +182,22 @@ fn a_target_that_cannot_be_is_pointed_at() {
 }
 
 #[test]
+fn a_decision_log_that_cannot_be_is_pointed_at() {
+    let with = |etcd: &str| run(&format!("{GOOD}decision_log:\n  etcd: {etcd}\n"), RULE);
+    if cfg!(feature = "etcd") {
+        refused(&with("{endpoints: []}"), &["birl.yaml:7:", "`etcd.endpoints` is empty", "2379"]);
+        refused(
+            &with("{endpoints: ['http://127.0.0.1:1'], user: me}"),
+            &["birl.yaml:7:", "`etcd.user` and `etcd.password_file` go together"],
+        );
+        refused(&with("{endpoint: []}"), &["unknown key `endpoint`", "`endpoints`"]);
+    } else {
+        let output = with("{endpoints: ['http://127.0.0.1:2379']}");
+        refused(&output, &["birl.yaml:7:", "built without it", "`--features etcd`"]);
+    }
+}
+
+#[test]
 fn a_signal_that_nothing_feeds_is_an_error() {
     let scaler = "scalers:\n  - spec: {targetRef: {name: api}, minReplicas: 1, maxReplicas: 2, metrics: [{name: cpu, averageUtilization: 60}]}\n";
     let with = |line: &str| run(&format!("{GOOD}{scaler}    {line}\n"), RULE);

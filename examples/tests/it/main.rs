@@ -11,6 +11,8 @@
 mod bad_input; // what a user gets wrong, and what birl says
 mod decide; // `birl decide`
 mod demo; // the closed loop runs and stays short
+#[cfg(all(feature = "etcd", feature = "real-parts"))]
+mod etcd; // the log of decisions in a real etcd
 #[cfg(feature = "kube")]
 mod kubernetes; // a Deployment as a target
 mod route; // `birl route`
