@@ -12,24 +12,33 @@ pub(crate) struct Demand<'a> {
     /// The strongest of the metrics that have a value, and its replicas.
     pub(crate) winner: Option<(&'a Proposal, u32)>,
     /// A veto on every scale-down, if any metric has no value.
-    pub(crate) unknown: Option<Limit>,
+    pub(crate) unknown: Option<Veto<'a>>,
     /// A veto of the same kind, if the value that a metric has is one from before: the last attempt
     /// to measure it failed. Its windows go on; else a source that fails now and then would keep
     /// the target large for ever.
-    pub(crate) doubt: Option<Limit>,
+    pub(crate) doubt: Option<Veto<'a>>,
     /// Whether any of them lies above its band. With few instances ready, the formula of a number
     /// about the target as a whole asks for less even then: that is no reason to remove capacity.
     pressed: bool,
+}
+
+/// A metric of which not enough is known to scale down.
+#[derive(Clone, Copy)]
+pub(crate) struct Veto<'a> {
+    proposal: &'a Proposal,
+    why: Unknown,
+}
+
+impl Veto<'_> {
+    pub(crate) fn told(self) -> Limit {
+        Limit::UnknownSignal { metric: Arc::clone(&self.proposal.metric), why: self.why }
+    }
 }
 
 impl<'a> Demand<'a> {
     pub(crate) fn of(proposals: &'a [Proposal]) -> Self {
         let mut demand = Self { winner: None, unknown: None, doubt: None, pressed: false };
         for proposal in proposals {
-            let limit = |why| {
-                let metric = Arc::clone(&proposal.metric);
-                Limit::UnknownSignal { metric, why }
-            };
             match proposal.reading {
                 Reading::Known { replicas, band, .. } => {
                     if demand.winner.is_none_or(|(_, most)| replicas > most) {
@@ -37,11 +46,11 @@ impl<'a> Demand<'a> {
                     }
                     demand.pressed |= band == Band::Above;
                     if let (Some(fault), None) = (proposal.fault, &demand.doubt) {
-                        demand.doubt = Some(limit(Unknown::Failed(fault)));
+                        demand.doubt = Some(Veto { proposal, why: Unknown::Failed(fault) });
                     }
                 }
                 Reading::Unknown { why } if demand.unknown.is_none() => {
-                    demand.unknown = Some(limit(why));
+                    demand.unknown = Some(Veto { proposal, why });
                 }
                 Reading::Unknown { .. } => {}
             }

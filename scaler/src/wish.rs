@@ -171,9 +171,9 @@ impl Decider {
             limits.push(Limit::Panic { until: spec.end(panicking) });
             reason = Some(Reason::Panic);
         }
-        let unknown = view.demand.unknown.as_ref().filter(|_| !blind);
-        if let Some(unknown) = unknown.or(view.demand.doubt.as_ref().filter(|_| !blind)) {
-            limits.push(unknown.clone());
+        let unknown = view.demand.unknown.or(view.demand.doubt).filter(|_| !blind);
+        if let Some(unknown) = unknown {
+            limits.push(unknown.told());
             reason = reason.or(Some(Reason::UnknownSignal));
         }
         if let Some(limit) = guard::veto(&self.spec, view.guards) {
@@ -256,7 +256,7 @@ fn rest(view: &View<'_>, limits: &mut Vec<Limit>) -> Wish {
             Wish { to: from, reason: Reason::Steady, trigger }
         }
         (None, Some(veto)) => {
-            limits.push(veto.clone());
+            limits.push(veto.told());
             Wish::hold(from, Reason::UnknownSignal)
         }
         (None, None) => Wish::hold(from, Reason::Idle),

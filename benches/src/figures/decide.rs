@@ -1,5 +1,5 @@
-//! `decide`, `decide_requests`: one decision over 5 signals of 50 instances, explanation included,
-//! beside the bare ratio; `decide_100k`, `decide_state`: as many scalers as anybody has, in one tick.
+//! `decide`, `decide_requests`, `decide_pods`: one decision over 5 signals of 50 instances, explanation
+//! included, beside the bare ratio; `decide_100k`, `decide_state`: as many scalers as anybody has, in one tick.
 
 use std::hint::black_box;
 use std::io::{BufRead as _, BufReader};
@@ -10,7 +10,8 @@ use birl_benches::figure::{Figure, Target};
 use birl_benches::stopwatch::{nanoseconds, seconds};
 use birl_benches::usage::resident;
 use birl_scaler::{
-    Decider, DeciderState, MetricSpec, Milli, Observation, Replicas, Sample, ScalerSpec, Signal,
+    Decider, DeciderState, Instance, MetricSpec, Milli, Observation, Phase, Replicas, Sample,
+    ScalerSpec, Signal,
 };
 
 use crate::ROUNDS;
@@ -26,14 +27,28 @@ const EACH: usize = 10;
 
 pub(crate) fn measure() -> anyhow::Result<Vec<Figure>> {
     let plain = "the bare ratio over the same samples";
+    let pods = "the bare ratio of the samples that belong to a running pod, by name";
     Ok(vec![
-        one("decide", plain, false)?,
-        one("decide_requests", "the bare ratio of the two sums", true)?,
+        one("decide", plain, Told::Percent)?,
+        one("decide_requests", "the bare ratio of the two sums", Told::Requests)?,
+        one("decide_pods", pods, Told::Pods)?,
     ])
 }
 
-/// One decision; with `requests`, a utilization is usage over request, else it is told in percent.
-fn one(name: &'static str, reference: &'static str, requests: bool) -> anyhow::Result<Figure> {
+/// What is told beside the values.
+#[derive(Clone, Copy, PartialEq)]
+enum Told {
+    /// Nothing: they are percents.
+    Percent,
+    /// What each instance asked for, so that a utilization is usage over request.
+    Requests,
+    /// Which pods there are, with phase, readiness and times: samples are matched to them by name.
+    Pods,
+}
+
+/// One decision.
+fn one(name: &'static str, reference: &'static str, told: Told) -> anyhow::Result<Figure> {
+    let requests = told == Told::Requests;
     let names: Vec<String> = (0..SIGNALS).map(|signal| format!("signal-{signal}")).collect();
     let mut spec = ScalerSpec::new("api", 1, 500);
     spec.metrics = names.iter().map(|name| MetricSpec::utilization(name.as_str(), 60)).collect();
@@ -50,6 +65,12 @@ fn one(name: &'static str, reference: &'static str, requests: bool) -> anyhow::R
         let signal = Signal::new(name.as_str(), samples.collect(), now);
         observation = observation.signal(signal.max_age(Duration::from_secs(1 << 30)));
     }
+    if told == Told::Pods {
+        let long_ago = now - Duration::from_secs(86_400);
+        let pod = |n| Instance::new(format!("pod-{n}"), true).phase(Phase::Running);
+        let pods = (0..INSTANCES).map(pod).map(|pod| pod.started(long_ago).ready_changed(long_ago));
+        observation = observation.instances(pods);
+    }
     let mut decider = Decider::new(spec)?;
     let rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {
@@ -57,7 +78,18 @@ fn one(name: &'static str, reference: &'static str, requests: bool) -> anyhow::R
                 let sum = |signal: &Signal, of: fn(&Sample) -> Option<Milli>| {
                     signal.samples.iter().filter_map(of).map(|Milli(value)| value).sum::<u64>()
                 };
+                let pods = observation.instances.as_deref().unwrap_or_default();
                 let replicas = |signal: &Signal| {
+                    if told == Told::Pods {
+                        let both = pods.iter().zip(&signal.samples);
+                        let counted = both.filter(|(pod, sample)| {
+                            pod.name == sample.instance
+                                && pod.phase == Some(Phase::Running)
+                                && !pod.deleted
+                        });
+                        let values = counted.filter_map(|(_, sample)| sample.value);
+                        return values.map(|Milli(value)| value).sum::<u64>().div_ceil(60_000);
+                    }
                     let used = sum(signal, |sample| sample.value);
                     if !requests {
                         return used.div_ceil(60_000);
