@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use birl_scaler::{
-    Action, Behavior, Change, Decider, Decision, Fallback, Guard, GuardStep, Instance, MetricSpec,
-    Milli, Observation, PanicSpec, PolicyKind, Reading, Reason, Replicas, Sample, ScaleIntent,
-    ScalerSpec, ScalingPolicy, Schedule, SelectPolicy, Signal,
+    Action, Behavior, Change, Decider, Decision, Fallback, FaultKind, Guard, GuardStep, Instance,
+    MetricSpec, Milli, Observation, PanicSpec, PolicyKind, Reading, Reason, Replicas, Sample,
+    ScaleIntent, ScalerSpec, ScalingPolicy, Schedule, SelectPolicy, Signal,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,7 +41,11 @@ fn any_behavior() -> impl Strategy<Value = Behavior> {
         PolicyKind::Pods => ScalingPolicy::pods(value % 5 + 1, Duration::from_secs(period)),
         PolicyKind::Percent => ScalingPolicy::percent(value, Duration::from_secs(period)),
     });
-    let select = prop_oneof![Just(SelectPolicy::Max), Just(SelectPolicy::Min)];
+    let select = prop_oneof![
+        4 => Just(SelectPolicy::Max),
+        4 => Just(SelectPolicy::Min),
+        1 => Just(SelectPolicy::Disabled),
+    ];
     let rules = || (vec(policy.clone(), 1..3), select.clone(), 0u64..400);
     (rules(), rules()).prop_map(|(up, down)| {
         let mut behavior = Behavior::default();
@@ -122,6 +126,8 @@ struct Moment {
     listed: bool,
     ready: u32,
     applied: bool,
+    /// Whether the last attempt to measure the first of the signals failed.
+    failed: bool,
 }
 
 fn any_moment() -> impl Strategy<Value = Moment> {
@@ -131,22 +137,28 @@ fn any_moment() -> impl Strategy<Value = Moment> {
         .prop_flat_map(|all| subsequence(all, 0..=3));
     let change = prop_oneof![(-4i32..6).prop_map(Change::By), (0u32..30).prop_map(Change::To)];
     let intent = (0u32..12, change).prop_map(|(id, to)| ScaleIntent::new(format!("i{id}"), to));
-    (0u64..90, signals, vec(intent, 0..3), any::<bool>(), 0u32..6, prop::bool::weighted(0.8))
-        .prop_map(|(gap, signals, intents, listed, ready, applied)| Moment {
+    let odds = (any::<bool>(), prop::bool::weighted(0.8), prop::bool::weighted(0.1));
+    (0u64..90, signals, vec(intent, 0..3), 0u32..6, odds).prop_map(
+        |(gap, signals, intents, ready, (listed, applied, failed))| Moment {
             gap,
             signals,
             intents,
             listed,
             ready,
             applied,
-        })
+            failed,
+        },
+    )
 }
 
 fn see(moment: &Moment, desired: u32, second: u64) -> Observation {
     let named = |n: usize| format!("worker-{n}");
     let signals = moment.signals.iter().map(|(name, values)| {
         let samples = values.iter().enumerate().map(|(n, value)| Sample::new(named(n), *value));
-        Signal::new(*name, samples.collect(), at(second))
+        let mut signal = Signal::new(*name, samples.collect(), at(second));
+        let is_first = moment.signals.first().is_some_and(|(first, _)| first == name);
+        signal.fault = (moment.failed && is_first).then_some(FaultKind::Timeout);
+        signal
     });
     let seen = Observation::new(Replicas { desired, ready: moment.ready.min(desired) })
         .signals(signals)
@@ -337,8 +349,10 @@ proptest! {
             prop_assert!(bounds.contains(&decision.to) || !decision.is_change());
             let reason = decision.reason;
             let correction = reason == Reason::OutOfBounds;
-            let unknown =
-                decision.proposals.iter().any(|p| matches!(p.reading, Reading::Unknown { .. }));
+            let unknown = decision
+                .proposals
+                .iter()
+                .any(|p| matches!(p.reading, Reading::Unknown { .. }) || p.fault.is_some());
             let vetoed = spec.guards.iter().zip(&decision.guards);
             let vetoed = vetoed.filter(|(guard, _)| guard.veto_down);
             let vetoed = vetoed.filter(|(_, reading)| !reading.is_calm()).count() > 0;
