@@ -298,6 +298,7 @@ impl DecisionLog for Gated {
 fn text_is_made_by_the_thread_that_writes() {
     let ((go, gate), (asked, news)) = (channel(), channel());
     let recorder = DecisionRecorder::start(Gated(gate, asked), RecorderOptions::default()).unwrap();
+    let go = go; // dropped first, so that a failure ends as well
     let mut decider = decider(prompt());
     live(&mut decider, &recorder, &cpu(3, 60.0, at(0)), at(0));
     assert_eq!(news.recv_timeout(seconds(30)), Ok(1));
