@@ -214,7 +214,7 @@ impl Decider {
 
     /// Finds out from the size that the target has what became of a change that nobody said was
     /// applied.
-    fn settle(&mut self, size: u32, now: SystemTime) {
+    pub(crate) fn settle(&mut self, size: u32, now: SystemTime) {
         let Some(change) = self.state.unsettled else { return };
         if change.to != size {
             if change.is_over {

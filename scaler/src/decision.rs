@@ -72,6 +72,11 @@ impl DecisionId {
     pub(crate) fn new(at_millis: u64, count: u64) -> Self {
         Self { at_millis, count }
     }
+
+    /// How many decisions of its target there had been, this one among them.
+    pub(crate) fn count(self) -> u64 {
+        self.count
+    }
 }
 
 impl fmt::Display for DecisionId {

@@ -2,10 +2,14 @@
 
 mod disk;
 mod file;
+mod heard;
+mod holds;
 mod line;
+mod queue;
 mod read;
 mod recorder;
 mod replay;
+mod weight;
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,10 +56,36 @@ pub struct DecisionRecord {
     pub decision: Decision,
     /// What it was decided by.
     pub spec: ScalerSpec,
-    /// What was seen: every input, with its time.
+    /// What was seen: every input, with its time. Of many intents that a decision did not carry
+    /// out, those that mattered.
     pub seen: Observation,
     /// What the decider remembers after it.
     pub state: DeciderState,
+    /// What it remembered before it, if the log does not tell: holds before it were left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<DeciderState>>,
+    /// What is not kept.
+    #[serde(default, skip_serializing_if = "LeftOut::is_nothing")]
+    pub left_out: LeftOut,
+}
+
+/// How much there was beside what an entry has in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Decisions just before this one: holds as one that is kept.
+    pub holds: u64,
+    /// Intents of `seen` that had been carried out before, as the one that is kept.
+    pub repeats: u32,
+    /// Intents of `seen` that others spoke for.
+    pub unheard: u32,
+}
+
+impl LeftOut {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What became of a change.
@@ -79,11 +109,14 @@ pub struct AppliedRecord {
 impl DecisionEntry {
     /// What `decider` has just decided, from what was `seen`.
     pub fn decided(decider: &Decider, seen: &Observation, decision: &Decision) -> Self {
+        let (seen, left_out) = heard::kept(decider, seen, decision);
         Self::Decided(Box::new(DecisionRecord {
             decision: decision.clone(),
             spec: decider.spec().clone(),
-            seen: seen.clone(),
+            seen,
             state: decider.state().clone(),
+            before: None,
+            left_out,
         }))
     }
 

@@ -1,14 +1,12 @@
 //! What somebody asked for, by name and once.
 
-use std::collections::{BTreeSet, VecDeque};
+mod memory;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::DecisionId;
-
-/// How many ids of carried-out intents a decider remembers; the oldest goes first.
-const MEMORY: usize = 1024;
+pub(crate) use self::memory::IntentMemory;
 
 /// Somebody asks for a change: a rule that fired, or a person.
 ///
@@ -106,66 +104,5 @@ impl fmt::Display for Change {
             Self::By(by) => write!(f, "{by:+}"),
             Self::To(to) => write!(f, "{to}"),
         }
-    }
-}
-
-/// The ids that have been carried out, or are about to be.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<Spent>", into = "Vec<Spent>")]
-pub(crate) struct IntentMemory {
-    /// In the order they were spent, with the decision that spent them.
-    order: VecDeque<Spent>,
-    ids: BTreeSet<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Spent {
-    id: String,
-    by: DecisionId,
-}
-
-impl IntentMemory {
-    pub(crate) fn contains(&self, id: &str) -> bool {
-        self.ids.contains(id)
-    }
-
-    pub(crate) fn spend(&mut self, id: &str, by: DecisionId) {
-        if !self.ids.insert(id.to_owned()) {
-            return;
-        }
-        self.order.push_back(Spent { id: id.to_owned(), by });
-        if self.order.len() > MEMORY
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest.id);
-        }
-    }
-
-    /// The decision was not carried out: what it spent may ask again.
-    pub(crate) fn release(&mut self, by: DecisionId) {
-        let ids = &mut self.ids;
-        self.order.retain(|spent| {
-            let keep = spent.by != by;
-            if !keep {
-                ids.remove(&spent.id);
-            }
-            keep
-        });
-    }
-}
-
-impl From<Vec<Spent>> for IntentMemory {
-    fn from(spent: Vec<Spent>) -> Self {
-        let mut memory = Self::default();
-        for Spent { id, by } in spent {
-            memory.spend(&id, by);
-        }
-        memory
-    }
-}
-
-impl From<IntentMemory> for Vec<Spent> {
-    fn from(memory: IntentMemory) -> Self {
-        memory.order.into()
     }
 }

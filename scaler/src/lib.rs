@@ -142,6 +142,7 @@ mod etcd_log;
 mod evidence;
 mod explain;
 mod fallback;
+mod fnv;
 #[cfg(feature = "rules")]
 mod from_rules;
 mod guard;
@@ -204,8 +205,8 @@ pub use crate::decision::{Action, Decision, DecisionId, Limit, Reason, Trigger};
 #[cfg(feature = "decision-log")]
 pub use crate::decision_log::{
     AppliedRecord, DecisionEntry, DecisionLine, DecisionLog, DecisionLogReader, DecisionRecord,
-    DecisionRecorder, FileDecisionLog, FileLogOptions, Fsync, RecorderOptions, RecorderStats,
-    Replay, Replayed, last_state,
+    DecisionRecorder, FileDecisionLog, FileLogOptions, Fsync, LeftOut, RecorderOptions,
+    RecorderStats, Replay, Replayed, last_state,
 };
 #[cfg(feature = "procfs")]
 pub use crate::disk::{DiskDepth, DiskQueue};

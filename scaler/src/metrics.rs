@@ -45,7 +45,7 @@ impl<T, E> From<&Result<T, E>> for Status {
 /// | `autoscaler_replicas` | gauge | `target` |
 /// | `autoscaler_verifications_total` | counter | `leg`, `verdict` |
 /// | `birl_scaler_dropped_total` | counter | `reason` |
-/// | `birl_scaler_decision_log_entries` | gauge | `state`: `written`, `waiting`, `dropped`, `unwritable` |
+/// | `birl_scaler_decision_log_entries` | gauge | `state`: `written`, `waiting`, `dropped`, `unwritable`, `left_out` |
 /// | `birl_scaler_decision_log_degraded` | gauge | |
 ///
 /// A verification counts once with the leg `all`, and once with each of its legs: `verified` if
@@ -197,7 +197,7 @@ mod collector {
             let replicas = Opts::new("autoscaler_replicas", "The last known size of a target.");
             let log = Opts::new(
                 "birl_scaler_decision_log_entries",
-                "Entries of the decision log: kept, waiting in memory, lost, or not to be written.",
+                "Entries of the decision log: kept, waiting, lost, not to be written, or as others are.",
             );
             let degraded = "Whether decisions go on from memory: their log cannot be written.";
             Some(Self {
@@ -234,6 +234,7 @@ mod collector {
                 ("waiting", stats.waiting),
                 ("dropped", stats.dropped),
                 ("unwritable", stats.unwritable),
+                ("left_out", stats.left_out),
             ] {
                 let entries = i64::try_from(entries).unwrap_or(i64::MAX);
                 self.log.with_label_values(&[state]).set(entries);

@@ -92,7 +92,7 @@ pub(crate) fn ceiling(
         let value = i64::from(policy.value);
         let most = match policy.kind {
             PolicyKind::Pods => start + value,
-            PolicyKind::Percent => div_ceil(start * (100 + value), 100),
+            PolicyKind::Percent => div_ceil(start.saturating_mul(100 + value), 100),
         };
         // After many changes, or under a stricter policy than they were made by.
         most.max(i64::from(current))
@@ -112,7 +112,7 @@ pub(crate) fn floor(
         let fewest = match policy.kind {
             PolicyKind::Pods => start - value,
             // Cut, as the HPA does: 50 % of 5 leave 2.
-            PolicyKind::Percent => start * (100 - value) / 100,
+            PolicyKind::Percent => start.saturating_mul(100 - value) / 100,
         };
         fewest.min(i64::from(current))
     })
@@ -135,5 +135,5 @@ fn select(rules: &ScalingRules, current: u32, bound: impl Fn(&ScalingPolicy) -> 
 }
 
 fn div_ceil(number: i64, by: i64) -> i64 {
-    -(-number).div_euclid(by)
+    number.div_euclid(by) + i64::from(number.rem_euclid(by) != 0)
 }

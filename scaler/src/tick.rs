@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind};
+use crate::fnv::fnv1a;
 use crate::timestamp::later;
 
 /// The longest period: the condition windows need to be looked at.
@@ -91,11 +92,8 @@ impl Tick {
     /// [`seeded`](Self::seeded) by a name, such as the target's.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
-        // FNV-1a; the seed is mixed again after.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        self.seeded(hash)
+        // The seed is mixed again after.
+        self.seeded(fnv1a(name))
     }
 
     /// How long it is from one turn to the next.

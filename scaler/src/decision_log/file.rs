@@ -456,6 +456,7 @@ mod tests {
             max_bytes: lines(&all[90..]).iter().map(DecisionLine::size).sum(),
             max_batch: 5,
             retry: Duration::from_millis(1),
+            ..RecorderOptions::default()
         };
         let recorder = DecisionRecorder::start(open(&disk, folder.path()), options).unwrap();
         for entry in &all {

@@ -7,8 +7,11 @@ use super::DecisionEntry;
 use crate::decision::DecisionId;
 use crate::error::{Error, ErrorKind};
 
-/// The layout written by this version.
-pub(super) const FORMAT: u32 = 1;
+/// The layout written by this version. In the first one a state has the ids of its intents in it.
+pub(super) const FORMAT: u32 = 2;
+
+/// The oldest layout that is read.
+const OLDEST: u32 = 1;
 
 /// A longer line was not written by us.
 pub(super) const MAX_LINE: usize = 64 << 20;
@@ -17,7 +20,7 @@ const START: &str = "{\"format\":";
 const CHECKSUM: &str = ",\"crc32\":\"";
 const ENTRY: &str = "\",\"entry\":";
 
-/// An entry as it is kept: `{"format":1,"crc32":"0f3c…","entry":{…}}`, a JSON document on a line.
+/// An entry as it is kept: `{"format":2,"crc32":"0f3c…","entry":{…}}`, a JSON document on a line.
 ///
 /// The checksum is that of the entry's text, so that a line which a crash cut short, or a disk
 /// changed, is known.
@@ -93,7 +96,7 @@ pub(super) fn decode(line: &[u8]) -> Result<DecisionEntry, BadLine> {
     let rest = line.strip_prefix(START).ok_or(BadLine::Damaged)?;
     let end = rest.find(|c: char| !c.is_ascii_digit()).ok_or(BadLine::Damaged)?;
     let format = rest[..end].parse().map_err(|_| BadLine::Damaged)?;
-    if format != FORMAT {
+    if !(OLDEST..=FORMAT).contains(&format) {
         return Err(BadLine::Format(format));
     }
     let json = rest[end..].strip_prefix(CHECKSUM).and_then(|rest| {
@@ -112,7 +115,8 @@ impl fmt::Display for BadLine {
             Self::Damaged => f.write_str("it is damaged: its checksum does not fit"),
             Self::Format(format) => write!(
                 f,
-                "it has format {format}, this version reads {FORMAT}: use the version that wrote it"
+                "it has format {format}, this version reads {OLDEST} to {FORMAT}: use the version that \
+                 wrote it"
             ),
             Self::Unreadable(why) => write!(f, "it cannot be understood: {why}"),
         }

@@ -1,10 +1,10 @@
 //! Keeps entries without making anybody wait: a bounded memory, and a thread that writes.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::queue::{Queue, Waiting};
 use super::{DecisionEntry, DecisionLine, DecisionLog};
 use crate::error::{Error, ErrorKind};
 
@@ -20,11 +20,20 @@ pub struct RecorderOptions {
     /// How soon a failed write is tried again; doubled each time, to 64 times this at most. 100 ms
     /// by default.
     pub retry: Duration,
+    /// Of holds that intents asked for and that are alike (target, sizes, reason, kinds of limits,
+    /// who asked) one is kept in so long, and the newest before anything else of the target; the
+    /// others are left out, counted. 15 s by default; with zero each is kept.
+    pub same_holds: Duration,
 }
 
 impl Default for RecorderOptions {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_batch: 10_000, retry: Duration::from_millis(100) }
+        Self {
+            max_bytes: 64 << 20,
+            max_batch: 10_000,
+            retry: Duration::from_millis(100),
+            same_holds: Duration::from_secs(15),
+        }
     }
 }
 
@@ -44,6 +53,8 @@ pub struct RecorderStats {
     pub dropped: u64,
     /// Entries that cannot be written down at all.
     pub unwritable: u64,
+    /// Holds that were left out, since they were as one that is kept.
+    pub left_out: u64,
     /// Attempts that failed.
     pub failures: u64,
     /// Why the last attempt failed, until one succeeds: decisions go on from memory.
@@ -65,6 +76,11 @@ impl RecorderStats {
 /// [`stats`](Self::stats). What is recorded in one call is written in one batch, if the log is not
 /// behind.
 ///
+/// A flood of lines that make rules fire has something decided with each of them. Of the holds
+/// that follow most are left out ([`RecorderOptions::same_holds`]), so that it does not wash the
+/// log's history away. A replay is as exact as without; what a crash can lose is what was
+/// remembered of holds since the last entry, by that span at most.
+///
 /// Dropping it makes one last attempt and ends the thread.
 #[derive(Debug)]
 pub struct DecisionRecorder {
@@ -82,16 +98,6 @@ struct Shared {
     done: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<DecisionLine>,
-    bytes: usize,
-    /// How many of the oldest are being written, and stay until they are.
-    busy: usize,
-    stats: RecorderStats,
-    closed: bool,
-}
-
 impl DecisionRecorder {
     /// Begins to keep entries in `log`.
     ///
@@ -101,7 +107,7 @@ impl DecisionRecorder {
     pub fn start(log: impl DecisionLog + 'static, options: RecorderOptions) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             options,
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(&options)),
             news: Condvar::new(),
             done: Condvar::new(),
         });
@@ -116,54 +122,42 @@ impl DecisionRecorder {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Takes entries in, usually those of one tick. Never waits for the log.
+    /// Takes entries in, usually those of one tick. Never waits for the log, and leaves it to the
+    /// log's thread to make text of them.
     pub fn record(&self, entries: impl IntoIterator<Item = DecisionEntry>) {
-        let mut lines = Vec::new();
-        let mut unwritable = 0;
-        for entry in entries {
-            match DecisionLine::encode(&entry) {
-                Ok(line) => lines.push(line),
-                Err(error) => {
-                    unwritable += 1;
-                    tracing::warn!(target: "birl_scaler", %error, "not kept");
-                }
-            }
-        }
-        let mut queue = self.shared.lock();
-        queue.stats.unwritable += unwritable;
-        for line in lines {
-            queue.bytes += line.size();
-            queue.waiting.push_back(line);
-        }
-        queue.bound(self.shared.options.max_bytes);
-        drop(queue);
+        // Whoever makes them may take a while.
+        let entries = entries.into_iter().collect();
+        self.shared.lock().take_in(entries);
         self.shared.news.notify_one();
     }
 
     /// Waits until everything recorded so far is kept, or `timeout` has passed; tells which.
     pub fn flush(&self, timeout: Duration) -> bool {
-        let queue = self.shared.lock();
-        let kept = |queue: &Queue| queue.stats.written + queue.stats.dropped;
-        let goal = kept(&queue) + queue.waiting.len() as u64;
+        let mut queue = self.shared.lock();
+        queue.release();
+        self.shared.news.notify_one();
+        let goal = queue.goal();
         let waited = self
             .shared
             .done
-            .wait_timeout_while(queue, timeout, |queue| kept(queue) < goal && !queue.closed);
+            .wait_timeout_while(queue, timeout, |queue| queue.over() < goal && !queue.closed);
         let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        kept(&queue) >= goal
+        queue.over() >= goal
     }
 
     /// How it fares.
     pub fn stats(&self) -> RecorderStats {
-        let queue = self.shared.lock();
-        let (waiting, waiting_bytes) = (queue.waiting.len() as u64, queue.bytes as u64);
-        RecorderStats { waiting, waiting_bytes, ..queue.stats.clone() }
+        self.shared.lock().stats()
     }
 }
 
 impl Drop for DecisionRecorder {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
+        {
+            let mut queue = self.shared.lock();
+            queue.release();
+            queue.closed = true;
+        }
         self.shared.news.notify_one();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -182,17 +176,17 @@ impl Shared {
     fn write(&self, mut log: Box<dyn DecisionLog>) {
         let most = self.options.max_batch.max(1);
         let (mut pause, mut size) = (self.options.retry, most);
-        loop {
-            let Some(batch) = self.next_batch(size) else { return };
+        let mut since = None;
+        while let Some(batch) = self.next_batch(size, &mut since) {
             let outcome = log.append(&batch);
             let mut queue = self.lock();
-            queue.busy = 0;
-            let failed = outcome.is_err();
             match outcome {
                 Ok(()) => {
-                    queue.written(batch.len());
+                    queue.written();
+                    self.done.notify_all();
                     pause = self.options.retry;
                     size = size.saturating_mul(2).min(most);
+                    continue;
                 }
                 Err(error) => {
                     queue.failed(&error);
@@ -200,16 +194,12 @@ impl Shared {
                     size = (batch.len() / 2).max(1);
                 }
             }
-            queue.bound(self.options.max_bytes);
-            self.done.notify_all();
-            if !failed {
-                continue;
-            }
             if queue.closed {
                 queue.give_up();
                 self.done.notify_all();
                 return;
             }
+            self.done.notify_all();
             let waited = self.news.wait_timeout_while(queue, pause, |queue| !queue.closed);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
             pause = (pause * 2).min(self.options.retry * 64);
@@ -218,67 +208,47 @@ impl Shared {
 
     /// Waits for something to write; nothing at the end. What it gives stays in the queue until it
     /// is kept.
-    fn next_batch(&self, most: usize) -> Option<Vec<DecisionLine>> {
-        let queue = self.lock();
-        let waited = self.news.wait_while(queue, |queue| queue.waiting.is_empty() && !queue.closed);
-        let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
-        if queue.waiting.is_empty() {
-            return None;
-        }
-        let batch: Vec<_> = queue.waiting.iter().take(most).cloned().collect();
-        queue.busy = batch.len();
-        Some(batch)
-    }
-}
-
-impl Queue {
-    /// Lets the oldest go until the rest fits; what is being written stays.
-    fn bound(&mut self, most: usize) {
-        let before = self.stats.dropped;
-        while self.bytes > most && self.waiting.len() > self.busy {
-            let Some(gone) = self.waiting.remove(self.busy) else { break };
-            self.bytes -= gone.size();
-            self.stats.dropped += 1;
-        }
-        if before == 0 && self.stats.dropped > 0 {
-            tracing::warn!(
-                target: "birl_scaler", most,
-                "too many decisions wait for their log; the oldest are lost, and counted"
-            );
+    fn next_batch(&self, most: usize, since: &mut Option<Instant>) -> Option<Vec<DecisionLine>> {
+        loop {
+            let mut queue = self.wait(since);
+            if queue.is_empty() {
+                return None;
+            }
+            let waiting = queue.begin(most);
+            // Text is made while others record.
+            drop(queue);
+            let lines: Vec<_> = waiting.into_iter().filter_map(Waiting::line).collect();
+            self.lock().encoded(&lines);
+            if !lines.is_empty() {
+                return Some(lines);
+            }
+            self.done.notify_all();
         }
     }
 
-    fn written(&mut self, count: usize) {
-        for line in self.waiting.drain(..count) {
-            self.bytes -= line.size();
+    /// Waits until something is to be written, or for the end. Holds are at hand `since` then; they
+    /// are written once a span is over, also if nothing comes after them.
+    #[expect(clippy::disallowed_methods, reason = "a shell: the log's thread")]
+    fn wait(&self, since: &mut Option<Instant>) -> MutexGuard<'_, Queue> {
+        let mut queue = self.lock();
+        loop {
+            if !queue.has_holds() {
+                *since = None;
+            } else if since.get_or_insert_with(Instant::now).elapsed() >= self.options.same_holds {
+                queue.release();
+                *since = None;
+            }
+            if !queue.is_empty() || queue.closed {
+                return queue;
+            }
+            queue = match *since {
+                None => self.news.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(since) => {
+                    let left = self.options.same_holds.saturating_sub(since.elapsed());
+                    let woken = self.news.wait_timeout(queue, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
-        self.stats.written += count as u64;
-        self.stats.batches += 1;
-        if let Some(trouble) = self.stats.trouble.take() {
-            tracing::info!(
-                target: "birl_scaler", trouble, written = count,
-                "the decision log can be written again"
-            );
-        }
-    }
-
-    fn failed(&mut self, error: &Error) {
-        self.stats.failures += 1;
-        if self.stats.trouble.is_none() {
-            tracing::warn!(
-                target: "birl_scaler", %error, waiting = self.waiting.len(),
-                "the decision log cannot be written; decisions go on from memory"
-            );
-        }
-        self.stats.trouble = Some(error.to_string());
-    }
-
-    /// At the end: what could not be written is lost.
-    fn give_up(&mut self) {
-        let lost = self.waiting.len();
-        self.stats.dropped += lost as u64;
-        self.waiting.clear();
-        self.bytes = 0;
-        tracing::error!(target: "birl_scaler", lost, "decisions that were not kept are lost");
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{AppliedRecord, DecisionEntry, DecisionRecord};
+use super::{AppliedRecord, DecisionEntry, DecisionRecord, heard};
 use crate::brake::GlobalBrake;
 use crate::decider::Decider;
-use crate::decision::{Decision, DecisionId, Limit};
+use crate::decision::{Decision, Limit};
 use crate::spec::ScalerSpec;
 use crate::state::DeciderState;
 
@@ -93,11 +93,13 @@ impl Replay {
 
     fn decide_again(&self, record: &DecisionRecord) -> Replayed {
         let decision = &record.decision;
-        let mut before = match self.known.get(&decision.target) {
-            Some(known) if known.state.count.wrapping_add(1) == count(decision.id) => {
+        let count = decision.id.count();
+        let mut before = match (&record.before, self.known.get(&decision.target)) {
+            (Some(before), _) => (**before).clone(),
+            (None, Some(known)) if known.state.count.wrapping_add(1) == count => {
                 known.state.clone()
             }
-            _ if count(decision.id) == 1 => DeciderState::new(Arc::clone(&decision.target)),
+            _ if count == 1 => DeciderState::new(Arc::clone(&decision.target)),
             _ => return Replayed::Unknown("what was remembered before it is not in the log"),
         };
         let found = self.decide_from(before.clone(), record);
@@ -109,7 +111,7 @@ impl Replay {
     }
 
     fn decide_from(&self, before: DeciderState, record: &DecisionRecord) -> Replayed {
-        let DecisionRecord { decision, spec, seen, state } = record;
+        let DecisionRecord { decision, spec, state, .. } = record;
         let spec = self.spec.as_ref().unwrap_or(spec);
         let Ok(mut decider) = Decider::going_on(spec.clone(), before) else {
             return Replayed::Unknown("this version does not take its specification or state");
@@ -119,7 +121,12 @@ impl Replay {
             Some(Shared::Is(brake)) => decider = decider.with_global_brake(brake),
             None => return Replayed::Unknown("the brake shared with other targets is too large"),
         }
-        let again = decider.decide(seen, decision.at);
+        // A change that came to nothing frees its intents first: they are no repeats.
+        decider.settle(decision.from, decision.at);
+        let Some(seen) = heard::seen(record, decider.state()) else {
+            return Replayed::Unknown("more repeats of its intents were left out than ever are");
+        };
+        let again = decider.decide(&seen, decision.at);
         let outcome = |of: &Decision| (of.action, of.to, of.reason);
         let same = match self.spec {
             Some(_) => outcome(&again) == outcome(decision),
@@ -184,10 +191,4 @@ fn shared_brake(decision: &Decision) -> Option<Shared> {
         }
     }
     Some(Shared::Free)
-}
-
-/// How many decisions of its target there had been, this one among them.
-fn count(id: DecisionId) -> u64 {
-    let text = id.to_string();
-    text.split_once('-').and_then(|(_, count)| count.parse().ok()).unwrap_or_default()
 }

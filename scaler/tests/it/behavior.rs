@@ -466,3 +466,25 @@ fn a_state_in_usual_use_is_small() {
     }
     assert!(largest <= 1024 + 60 * 26, "{largest} bytes"); // and the brake's hour of changes
 }
+
+#[test]
+fn the_largest_percentages_of_the_largest_sizes_allow_everything() {
+    let (most, huge) = (u32::MAX, i32::MAX.unsigned_abs());
+    let mut spec = open(60);
+    spec.max_replicas = most;
+    let mut behavior = Behavior::default();
+    for rules in [&mut behavior.scale_up, &mut behavior.scale_down] {
+        rules.policies = vec![ScalingPolicy::percent(most, seconds(60))];
+    }
+    spec.behavior = Some(behavior);
+    spec.metrics.clear();
+    spec.validate().unwrap();
+    let mut decider = decider(spec);
+    // The second ones count what the first ones moved.
+    for (n, (from, to)) in
+        [(huge, most), (most, 0), (huge, most), (most, 0)].into_iter().enumerate()
+    {
+        let now = at(n as u64);
+        assert_eq!(step(&mut decider, &ask(from, &n.to_string(), Change::To(to)), now), to);
+    }
+}

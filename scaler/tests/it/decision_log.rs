@@ -60,7 +60,7 @@ fn an_entry_is_a_line_of_json_with_format_checksum_and_all_that_it_follows_from(
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [decided, applied] = &lines[..] else { panic!("{text}") };
-    assert_eq!(decided["format"], 1);
+    assert_eq!(decided["format"], 2);
     assert_eq!(decided["crc32"].as_str().unwrap().len(), 8);
     let entry = &decided["entry"];
     assert_eq!(entry["kind"], "decided");
@@ -153,10 +153,13 @@ fn a_damaged_line_in_the_middle_is_named_and_the_rest_is_read() {
 fn a_log_of_a_newer_version_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("decisions-00000001.jsonl");
-    let newer = "{\"format\":2,\"something\":\"else\"}\n";
+    let newer = "{\"format\":3,\"something\":\"else\"}\n";
     fs::write(&path, newer).unwrap();
     let error = FileDecisionLog::open(folder.path(), FileLogOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("line 1: it has format 2, this version reads 1"), "{error}");
+    assert!(
+        error.to_string().contains("line 1: it has format 3, this version reads 1 to 2"),
+        "{error}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
 }
 

@@ -34,6 +34,8 @@ mod command;
 mod decision_log;
 #[cfg(feature = "procfs")]
 mod disk;
+#[cfg(feature = "decision-log")]
+mod flood;
 #[cfg(feature = "otlp")]
 mod otlp;
 #[cfg(feature = "procfs")]

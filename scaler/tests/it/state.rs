@@ -51,6 +51,8 @@ fn a_saved_state_stays_readable() {
     let decision = decider.decide(&crate::support::cpu(3, 90.0, at(75)), at(75));
     assert_eq!(decision.to, 5, "{decision}");
     assert_eq!(decision.id.to_string(), "1795420875000-8");
+    let again = decider.decide(&ask(5, "slow/1", Change::By(1)), at(76));
+    assert_eq!(again.reason.as_str(), "duplicate_intent");
 }
 
 #[test]
