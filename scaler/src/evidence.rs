@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::decision::{Action, Decision, DecisionId, Trigger};
 use crate::signal::{Observation, Replicas};
+use crate::speakers::Speakers;
 use crate::timestamp::{elapsed, later};
 use crate::verification::{Leg, LegName, Verdict, Verification};
 use crate::verify::VerifierConfig;
@@ -36,32 +37,7 @@ struct Read {
 }
 
 /// When each instance of a target was last seen in the log.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sightings(BTreeMap<Arc<str>, SystemTime>);
-
-impl Sightings {
-    /// Notes one; tells whether the oldest had to go for it.
-    pub(crate) fn note(&mut self, instance: &str, at: SystemTime, most: usize) -> bool {
-        if let Some(last) = self.0.get_mut(instance) {
-            *last = at.max(*last);
-            return false;
-        }
-        let full = self.0.len() >= most;
-        if full {
-            let oldest = self.0.iter().min_by_key(|(_, at)| **at);
-            if let Some(oldest) = oldest.map(|(name, _)| Arc::clone(name)) {
-                self.0.remove(&oldest);
-            }
-        }
-        self.0.insert(Arc::from(instance), at);
-        full
-    }
-
-    /// Who was seen after `start`.
-    fn after(&self, start: SystemTime) -> impl Iterator<Item = &Arc<str>> {
-        self.0.iter().filter(move |(_, at)| **at > start).map(|(name, _)| name)
-    }
-}
+pub(crate) type Sightings = Speakers<()>;
 
 /// A decision whose verdict is open.
 #[derive(Debug, Clone)]
@@ -92,13 +68,8 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(
-        decision: &Decision,
-        seen: Option<&Observation>,
-        until: SystemTime,
-        sightings: &Sightings,
-    ) -> Self {
-        let mut pending = Self {
+    pub(crate) fn new(decision: &Decision, seen: Option<&Observation>, until: SystemTime) -> Self {
+        Self {
             id: decision.id,
             target: Arc::clone(&decision.target),
             action: decision.action,
@@ -115,11 +86,7 @@ impl Pending {
             text: None,
             heard: BTreeSet::new(),
             enough_at: None,
-        };
-        for (instance, at) in &sightings.0 {
-            pending.hear(instance, *at);
         }
-        pending
     }
 
     /// Sets the deadlines of single legs, counted from `now`.
@@ -270,7 +237,8 @@ impl Pending {
             return [leg(LegName::Instances, None, wait()), leg(LegName::Silence, None, wait())];
         };
         let start = now.checked_sub(quiet).map_or(ready_at, |start| start.max(ready_at));
-        let live: Vec<_> = sightings.after(start).collect();
+        let spoke = sightings.iter().filter(|(_, at, ())| *at > start);
+        let live: Vec<_> = spoke.map(|(name, ..)| name).collect();
         let (count, to) = (live.len(), self.to as usize);
         let over = elapsed(ready_at, now) >= quiet;
         let told = names(live.into_iter());

@@ -11,6 +11,10 @@ use crate::signal::{Observation, Replicas};
 use crate::timestamp::later;
 use crate::verification::{LegName, Verdict, Verification};
 
+/// Who spoke within it keeps its place among the instances: a change may take so long to be carried
+/// out, and who was seen meanwhile counts.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
 /// What a [`Verifier`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,7 +31,8 @@ pub struct VerifierConfig {
     pub quiet: Duration,
     /// The most targets that are followed at once; 1024 by default.
     pub max_targets: usize,
-    /// The most instances that are remembered for a target; 4096 by default.
+    /// The most instances that are remembered for a target; 4096 by default. Past it a stranger is
+    /// not, until one of them has been silent for a minute, or for `quiet` where that is longer.
     pub max_instances: usize,
 }
 
@@ -68,10 +73,10 @@ impl Default for VerifierConfig {
 ///
 /// verifier.ready("workers", Replicas::ready(2), now);
 /// verifier.counter_moved("workers", now);
-/// verifier.see_instance("workers", "worker-1", now);
+/// verifier.see_instance("workers", "worker-1", now, now);
 /// assert!(verifier.tick(now).is_empty(), "one of two has spoken");
 ///
-/// verifier.see_instance("workers", "worker-2", now);
+/// verifier.see_instance("workers", "worker-2", now, now);
 /// assert_eq!(verifier.tick(now)[0].verdict, Verdict::Verified);
 /// # Ok(()) }
 /// ```
@@ -85,12 +90,19 @@ pub struct Verifier {
     dropped: u64,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Followed {
     sightings: Sightings,
     /// The alert that was raised last.
     alert: Option<Raised>,
     pending: Option<Pending>,
+}
+
+impl Followed {
+    fn new(config: &VerifierConfig) -> Self {
+        let sightings = Sightings::new(config.max_instances, config.quiet.max(REMEMBERED));
+        Self { sightings, alert: None, pending: None }
+    }
 }
 
 impl Default for Verifier {
@@ -131,7 +143,7 @@ impl Verifier {
             leg: LegName::PlatformReady,
             why: format!("the target refused: {error}"),
         };
-        let lost = Pending::new(decision, None, now, &Sightings::default());
+        let lost = Pending::new(decision, None, now);
         self.settle(lost.conclude(Vec::new(), verdict, now));
     }
 
@@ -149,12 +161,15 @@ impl Verifier {
         if self.followed(&decision.target).is_none() {
             let most = self.config.max_targets;
             let why = format!("already following {most} targets, the most allowed");
-            let lost = Pending::new(decision, seen, until, &Sightings::default());
+            let lost = Pending::new(decision, seen, until);
             self.settle(lost.conclude(Vec::new(), Verdict::Unchecked { why }, now));
             return;
         }
         let Some(followed) = self.targets.get_mut(&decision.target) else { return };
-        let mut pending = Pending::new(decision, seen, until, &followed.sightings);
+        let mut pending = Pending::new(decision, seen, until);
+        for (instance, at, ()) in followed.sightings.iter() {
+            pending.hear(instance, at);
+        }
         pending.expected(&self.config, now);
         if let Some(alert) = &followed.alert {
             pending.raised(decision, alert);
@@ -167,18 +182,18 @@ impl Verifier {
         }
     }
 
-    /// `instance` of `target` showed itself in the workload's own log, in a record of time `at`.
-    pub fn see_instance(&mut self, target: &str, instance: &str, at: SystemTime) {
-        let most = self.config.max_instances;
+    /// `instance` of `target` showed itself in the workload's own log, in a record of time `at`. One
+    /// that lies ahead of `now` comes from a clock that is fast: it was seen `now`.
+    pub fn see_instance(&mut self, target: &str, instance: &str, at: SystemTime, now: SystemTime) {
         let Some(followed) = self.followed(target) else {
             self.dropped += 1;
             return;
         };
-        let evicted = followed.sightings.note(instance, at, most);
+        let remembered = followed.sightings.hear(instance, (), at, now);
         if let Some(pending) = &mut followed.pending {
-            pending.hear(instance, at);
+            pending.hear(instance, at.min(now));
         }
-        self.dropped += u64::from(evicted);
+        self.dropped += u64::from(!remembered);
     }
 
     /// A log line about `target`; it counts if it holds the configured text.
@@ -268,7 +283,8 @@ impl Verifier {
                 self.targets.remove(&idle);
                 self.dropped += 1;
             }
-            self.targets.insert(Arc::from(target), Followed::default());
+            let followed = Followed::new(&self.config);
+            self.targets.insert(Arc::from(target), followed);
         }
         self.targets.get_mut(target)
     }
