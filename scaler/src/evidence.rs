@@ -54,6 +54,8 @@ pub(crate) struct Pending {
     sooner: BTreeMap<LegName, SystemTime>,
     /// The reading that drove it, where the host told and there is one.
     read: Option<Read>,
+    /// Whether an intent asked for it.
+    is_asked: bool,
     /// The alert that must have been told.
     pub(crate) alert: Option<Raised>,
     platform: Option<Replicas>,
@@ -79,6 +81,7 @@ impl Pending {
             until,
             sooner: BTreeMap::new(),
             read: seen.and_then(|seen| read(decision, seen)),
+            is_asked: matches!(decision.trigger, Some(Trigger::Intent { .. })),
             alert: None,
             platform: None,
             ready_at: None,
@@ -95,10 +98,16 @@ impl Pending {
         self.sooner = sooner.filter(|(_, until)| *until < self.until).collect();
     }
 
-    /// The alert raised last; it is behind a change that an intent asked for soon after.
-    pub(crate) fn raised(&mut self, decision: &Decision, alert: &Raised) {
-        let asked = matches!(decision.trigger, Some(Trigger::Intent { .. }));
-        if asked && elapsed(alert.at, self.since) <= ALERT_AGE {
+    /// An alert was raised. A change that an intent asked for has the nearest one behind it: the last
+    /// before the decision or, where there is none, the first after it. Which of them is told of first
+    /// does not matter.
+    pub(crate) fn raised(&mut self, alert: &Raised) {
+        if !self.is_asked || elapsed(alert.at, self.since) > ALERT_AGE {
+            return;
+        }
+        let since = self.since;
+        let far = |at| (at > since, elapsed(at, since).max(elapsed(since, at)));
+        if self.alert.as_ref().is_none_or(|held| far(alert.at) < far(held.at)) {
             self.alert = Some(alert.clone());
         }
     }
@@ -129,7 +138,8 @@ impl Pending {
 
     pub(crate) fn read(&mut self, line: &str, wanted: &str, at: SystemTime) {
         let wanted = wanted.replace("{replicas}", &self.to.to_string());
-        if at >= self.since && self.text.is_none() && holds_text(line, &wanted) {
+        let sooner = self.text.as_ref().is_none_or(|(_, told)| at < *told);
+        if at >= self.since && sooner && holds_text(line, &wanted) {
             self.text = Some((wanted, at));
         }
     }

@@ -95,13 +95,15 @@ struct Followed {
     sightings: Sightings,
     /// The alert that was raised last.
     alert: Option<Raised>,
+    /// The alert that was told last of those that nobody has raised yet: which, to whom, and when.
+    told: Option<(Arc<str>, Arc<str>, SystemTime)>,
     pending: Option<Pending>,
 }
 
 impl Followed {
     fn new(config: &VerifierConfig) -> Self {
         let sightings = Sightings::new(config.max_instances, config.quiet.max(REMEMBERED));
-        Self { sightings, alert: None, pending: None }
+        Self { sightings, alert: None, told: None, pending: None }
     }
 }
 
@@ -172,7 +174,7 @@ impl Verifier {
         }
         pending.expected(&self.config, now);
         if let Some(alert) = &followed.alert {
-            pending.raised(decision, alert);
+            pending.raised(alert);
         }
         if let Some(older) = followed.pending.replace(pending) {
             let legs = older.legs(&self.config, &followed.sightings, now);
@@ -205,26 +207,43 @@ impl Verifier {
     }
 
     /// An alert about what drives `target` is on its way: a change that an intent asks for within
-    /// the hour must see it told. `id` names the occurrence; raised again, it stays told.
+    /// the hour must see it told, and so must one that is expected already, where no other alert is
+    /// behind it. `id` names the occurrence; raised again, it stays told.
     pub fn alert_raised(&mut self, target: &str, id: &str, at: SystemTime) {
         let Some(followed) = self.followed(target) else {
             self.dropped += 1;
             return;
         };
-        match &mut followed.alert {
-            Some(same) if *same.id == *id => same.at = same.at.max(at),
-            other => *other = Some(Raised { id: Arc::from(id), at, told: None }),
+        let raised = match &mut followed.alert {
+            Some(same) if *same.id == *id => {
+                same.at = same.at.max(at);
+                Raised { at, ..same.clone() }
+            }
+            other => {
+                let told = followed.told.take_if(|(of, ..)| **of == *id);
+                let told = told.map(|(_, way, at)| (way, at));
+                other.insert(Raised { id: Arc::from(id), at, told }).clone()
+            }
+        };
+        if let Some(pending) = &mut followed.pending {
+            pending.raised(&raised);
         }
     }
 
     /// The alert `id` was told to somebody at `at`; `way` says to whom, and how.
     pub fn alert_told(&mut self, target: &str, id: &str, way: &str, at: SystemTime) {
-        let Some(followed) = self.targets.get_mut(target) else { return };
+        let Some(followed) = self.followed(target) else {
+            self.dropped += 1;
+            return;
+        };
         let pending = followed.pending.as_mut().and_then(|pending| pending.alert.as_mut());
-        for alert in followed.alert.iter_mut().chain(pending) {
-            if *alert.id == *id && alert.told.is_none() {
-                alert.told = Some((Arc::from(way), at));
-            }
+        let mut is_known = false;
+        for alert in followed.alert.iter_mut().chain(pending).filter(|alert| *alert.id == *id) {
+            alert.told.get_or_insert_with(|| (Arc::from(way), at));
+            is_known = true;
+        }
+        if !is_known {
+            followed.told = Some((Arc::from(id), Arc::from(way), at));
         }
     }
 

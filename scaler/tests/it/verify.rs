@@ -194,6 +194,54 @@ fn the_alert_behind_a_change_must_have_been_told() {
 }
 
 #[test]
+fn an_alert_counts_whether_it_is_heard_of_before_the_change_or_after_it() {
+    type Call = fn(&mut Verifier);
+    let run = |calls: &[Call]| {
+        let mut verifier = Verifier::default();
+        calls.iter().for_each(|call| call(&mut verifier));
+        all_but_instances(&mut verifier, 3, 5001);
+        for n in 1..=3 {
+            verifier.see_instance("workers", &format!("worker-{n}"), at(5001), at(5001));
+        }
+        let verifications = verifier.tick(at(5030));
+        let done = settled(&verifications).unwrap();
+        let alert = done.legs.iter().find(|leg| leg.name == LegName::Alert);
+        (done.verdict.as_str(), alert.map(|leg| leg.evidence.clone()))
+    };
+    let expect: Call = |v| v.expect(&decision("workers", 1, 3, at(5000)), seconds(30), at(5000));
+    let raised: Call = |v| v.alert_raised("workers", "slow/1", at(4999));
+    let told: Call = |v| v.alert_told("workers", "slow/1", "rule slow to pager", at(5002));
+    let proof = ("verified", Some("told: rule slow to pager".to_owned()));
+    for calls in [
+        [expect, raised, told],
+        [expect, told, raised],
+        [raised, expect, told],
+        [raised, told, expect],
+        [told, expect, raised],
+        [told, raised, expect],
+    ] {
+        assert_eq!(run(&calls), proof);
+    }
+    let untold = ("partial", Some("nobody was told of the alert behind it".to_owned()));
+    assert_eq!(run(&[expect, raised]), untold);
+    assert_eq!(run(&[raised, expect]), untold);
+    let late: Call = |v| v.alert_raised("workers", "slow/1", at(5001));
+    assert_eq!(run(&[expect, late]), untold, "raised a moment after the decision");
+    assert_eq!(run(&[expect, late, told]), proof);
+
+    // One that is raised meanwhile is not behind a change that another one is behind.
+    let another: Call = |v| v.alert_raised("workers", "another/1", at(5001));
+    assert_eq!(run(&[raised, expect, another, told]), proof);
+    assert_eq!(run(&[expect, another, raised, told]), proof);
+    let by_metric: Call = |v| {
+        let seen = crate::support::cpu(2, 90.0, at(5000));
+        let decision = crate::support::decider(crate::support::prompt()).decide(&seen, at(5000));
+        v.expect(&decision, seconds(30), at(5000));
+    };
+    assert_eq!(run(&[by_metric, late]), ("verified", None), "a metric's change has none");
+}
+
+#[test]
 fn a_leg_with_a_deadline_of_its_own_does_not_end_the_others() {
     let mut config = VerifierConfig::default();
     config.within.insert(LegName::Counter, seconds(5));
@@ -356,6 +404,8 @@ fn a_text_is_one_more_sign_and_its_number_is_read_whole() {
     }
     verifier.see_text("workers", r#"{"msg":"scaled to 30"}"#, at(1));
     assert!(verifier.tick(at(1)).is_empty());
+    // A line from the future does not stand in the way of the one that is meant.
+    verifier.see_text("workers", r#"{"msg":"scaled to 3"}"#, at(1_000_000));
     verifier.see_text("workers", r#"{"msg":"scaled to 3"}"#, at(2));
     assert_eq!(settled(&verifier.tick(at(2))).unwrap().verdict, Verdict::Verified);
 }
