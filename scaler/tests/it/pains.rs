@@ -385,7 +385,7 @@ fn pain_19_pause_resume_and_restart_in_any_order_end_in_the_same_state() {
         for order in orders() {
             let (mut steady, mut shaken) = (decider(spec.clone()), decider(spec.clone()));
             let decisions = take(&mut steady, &order, 0, false);
-            assert_eq!(take(&mut shaken, &order, 0, true), decisions, "{order:?}");
+            assert!(take(&mut shaken, &order, 0, true) == decisions, "{order:?}");
             assert_eq!(steady.state(), shaken.state(), "{order:?}");
             let mut paused = false;
             for (turn, decision) in order.iter().zip(&decisions) {
