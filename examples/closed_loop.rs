@@ -94,9 +94,9 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
                 for entry in &entries {
                     let field = |name| entry.fields.get(name);
                     if let (Some(Value::Str(instance)), at) = (field("instance"), entry.timestamp) {
-                        verifier.see_instance("shop", instance, at);
+                        verifier.see_instance("shop", instance, at, now);
                         if let Some(Value::Float(percent)) = field("utilization") {
-                            utilization.record(instance, *percent, at);
+                            utilization.record(instance, *percent, at, now);
                         }
                     }
                     if let Some(Value::Str(text)) = field("msg").filter(|_| field("replicas").is_some()) {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::decision::{Action, Decision, DecisionId, Trigger};
 use crate::signal::{Observation, Replicas};
+use crate::speakers::Speakers;
 use crate::timestamp::{elapsed, later};
 use crate::verification::{Leg, LegName, Verdict, Verification};
 use crate::verify::VerifierConfig;
@@ -36,32 +37,7 @@ struct Read {
 }
 
 /// When each instance of a target was last seen in the log.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Sightings(BTreeMap<Arc<str>, SystemTime>);
-
-impl Sightings {
-    /// Notes one; tells whether the oldest had to go for it.
-    pub(crate) fn note(&mut self, instance: &str, at: SystemTime, most: usize) -> bool {
-        if let Some(last) = self.0.get_mut(instance) {
-            *last = at.max(*last);
-            return false;
-        }
-        let full = self.0.len() >= most;
-        if full {
-            let oldest = self.0.iter().min_by_key(|(_, at)| **at);
-            if let Some(oldest) = oldest.map(|(name, _)| Arc::clone(name)) {
-                self.0.remove(&oldest);
-            }
-        }
-        self.0.insert(Arc::from(instance), at);
-        full
-    }
-
-    /// Who was seen after `start`.
-    fn after(&self, start: SystemTime) -> impl Iterator<Item = &Arc<str>> {
-        self.0.iter().filter(move |(_, at)| **at > start).map(|(name, _)| name)
-    }
-}
+pub(crate) type Sightings = Speakers<()>;
 
 /// A decision whose verdict is open.
 #[derive(Debug, Clone)]
@@ -78,6 +54,8 @@ pub(crate) struct Pending {
     sooner: BTreeMap<LegName, SystemTime>,
     /// The reading that drove it, where the host told and there is one.
     read: Option<Read>,
+    /// Whether an intent asked for it.
+    is_asked: bool,
     /// The alert that must have been told.
     pub(crate) alert: Option<Raised>,
     platform: Option<Replicas>,
@@ -92,13 +70,8 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(
-        decision: &Decision,
-        seen: Option<&Observation>,
-        until: SystemTime,
-        sightings: &Sightings,
-    ) -> Self {
-        let mut pending = Self {
+    pub(crate) fn new(decision: &Decision, seen: Option<&Observation>, until: SystemTime) -> Self {
+        Self {
             id: decision.id,
             target: Arc::clone(&decision.target),
             action: decision.action,
@@ -108,6 +81,7 @@ impl Pending {
             until,
             sooner: BTreeMap::new(),
             read: seen.and_then(|seen| read(decision, seen)),
+            is_asked: matches!(decision.trigger, Some(Trigger::Intent { .. })),
             alert: None,
             platform: None,
             ready_at: None,
@@ -115,11 +89,7 @@ impl Pending {
             text: None,
             heard: BTreeSet::new(),
             enough_at: None,
-        };
-        for (instance, at) in &sightings.0 {
-            pending.hear(instance, *at);
         }
-        pending
     }
 
     /// Sets the deadlines of single legs, counted from `now`.
@@ -128,10 +98,16 @@ impl Pending {
         self.sooner = sooner.filter(|(_, until)| *until < self.until).collect();
     }
 
-    /// The alert raised last; it is behind a change that an intent asked for soon after.
-    pub(crate) fn raised(&mut self, decision: &Decision, alert: &Raised) {
-        let asked = matches!(decision.trigger, Some(Trigger::Intent { .. }));
-        if asked && elapsed(alert.at, self.since) <= ALERT_AGE {
+    /// An alert was raised. A change that an intent asked for has the nearest one behind it: the last
+    /// before the decision or, where there is none, the first after it. Which of them is told of first
+    /// does not matter.
+    pub(crate) fn raised(&mut self, alert: &Raised) {
+        if !self.is_asked || elapsed(alert.at, self.since) > ALERT_AGE {
+            return;
+        }
+        let since = self.since;
+        let far = |at| (at > since, elapsed(at, since).max(elapsed(since, at)));
+        if self.alert.as_ref().is_none_or(|held| far(alert.at) < far(held.at)) {
             self.alert = Some(alert.clone());
         }
     }
@@ -162,7 +138,8 @@ impl Pending {
 
     pub(crate) fn read(&mut self, line: &str, wanted: &str, at: SystemTime) {
         let wanted = wanted.replace("{replicas}", &self.to.to_string());
-        if at >= self.since && self.text.is_none() && holds_text(line, &wanted) {
+        let sooner = self.text.as_ref().is_none_or(|(_, told)| at < *told);
+        if at >= self.since && sooner && holds_text(line, &wanted) {
             self.text = Some((wanted, at));
         }
     }
@@ -270,7 +247,8 @@ impl Pending {
             return [leg(LegName::Instances, None, wait()), leg(LegName::Silence, None, wait())];
         };
         let start = now.checked_sub(quiet).map_or(ready_at, |start| start.max(ready_at));
-        let live: Vec<_> = sightings.after(start).collect();
+        let spoke = sightings.iter().filter(|(_, at, ())| *at > start);
+        let live: Vec<_> = spoke.map(|(name, ..)| name).collect();
         let (count, to) = (live.len(), self.to as usize);
         let over = elapsed(ready_at, now) >= quiet;
         let told = names(live.into_iter());

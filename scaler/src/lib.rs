@@ -75,8 +75,8 @@
 //! let mut cpu = SignalWindow::new("cpu", Duration::from_secs(30));
 //!
 //! let now = SystemTime::now();
-//! cpu.record("worker-1", 88.0, now); // from a log line, a scrape, …
-//! cpu.record("worker-2", 96.0, now);
+//! cpu.record("worker-1", 88.0, now, now); // from a log line, a scrape, …: measured when, and now
+//! cpu.record("worker-2", 96.0, now, now);
 //!
 //! let seen = Observation::new(target.replicas().await?).signal(cpu.signal(now));
 //! let decision = decider.decide(&seen, now);
@@ -179,6 +179,7 @@ mod signal_window;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 mod source;
+mod speakers;
 mod spec;
 mod stabilization;
 mod state;

@@ -49,7 +49,7 @@ pub enum FaultKind {
     Refused,
     /// What it answered cannot be read.
     Malformed,
-    /// Its answer is longer than anybody would write.
+    /// Its answer is longer than anybody would write, or more came than there is room for.
     TooLarge,
     /// It answered, and there is nothing in it: an empty vector, no packet yet.
     Empty,

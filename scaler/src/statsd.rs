@@ -34,6 +34,7 @@ mod budget;
 mod collector;
 mod counts;
 mod distinct;
+mod lack;
 mod line;
 #[cfg(target_os = "linux")]
 mod listener;

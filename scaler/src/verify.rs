@@ -11,6 +11,10 @@ use crate::signal::{Observation, Replicas};
 use crate::timestamp::later;
 use crate::verification::{LegName, Verdict, Verification};
 
+/// Who spoke within it keeps its place among the instances: a change may take so long to be carried
+/// out, and who was seen meanwhile counts.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
 /// What a [`Verifier`] asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,7 +31,8 @@ pub struct VerifierConfig {
     pub quiet: Duration,
     /// The most targets that are followed at once; 1024 by default.
     pub max_targets: usize,
-    /// The most instances that are remembered for a target; 4096 by default.
+    /// The most instances that are remembered for a target; 4096 by default. Past it a stranger is
+    /// not, until one of them has been silent for a minute, or for `quiet` where that is longer.
     pub max_instances: usize,
 }
 
@@ -68,10 +73,10 @@ impl Default for VerifierConfig {
 ///
 /// verifier.ready("workers", Replicas::ready(2), now);
 /// verifier.counter_moved("workers", now);
-/// verifier.see_instance("workers", "worker-1", now);
+/// verifier.see_instance("workers", "worker-1", now, now);
 /// assert!(verifier.tick(now).is_empty(), "one of two has spoken");
 ///
-/// verifier.see_instance("workers", "worker-2", now);
+/// verifier.see_instance("workers", "worker-2", now, now);
 /// assert_eq!(verifier.tick(now)[0].verdict, Verdict::Verified);
 /// # Ok(()) }
 /// ```
@@ -85,12 +90,21 @@ pub struct Verifier {
     dropped: u64,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Followed {
     sightings: Sightings,
     /// The alert that was raised last.
     alert: Option<Raised>,
+    /// The alert that was told last of those that nobody has raised yet: which, to whom, and when.
+    told: Option<(Arc<str>, Arc<str>, SystemTime)>,
     pending: Option<Pending>,
+}
+
+impl Followed {
+    fn new(config: &VerifierConfig) -> Self {
+        let sightings = Sightings::new(config.max_instances, config.quiet.max(REMEMBERED));
+        Self { sightings, alert: None, told: None, pending: None }
+    }
 }
 
 impl Default for Verifier {
@@ -131,7 +145,7 @@ impl Verifier {
             leg: LegName::PlatformReady,
             why: format!("the target refused: {error}"),
         };
-        let lost = Pending::new(decision, None, now, &Sightings::default());
+        let lost = Pending::new(decision, None, now);
         self.settle(lost.conclude(Vec::new(), verdict, now));
     }
 
@@ -149,15 +163,18 @@ impl Verifier {
         if self.followed(&decision.target).is_none() {
             let most = self.config.max_targets;
             let why = format!("already following {most} targets, the most allowed");
-            let lost = Pending::new(decision, seen, until, &Sightings::default());
+            let lost = Pending::new(decision, seen, until);
             self.settle(lost.conclude(Vec::new(), Verdict::Unchecked { why }, now));
             return;
         }
         let Some(followed) = self.targets.get_mut(&decision.target) else { return };
-        let mut pending = Pending::new(decision, seen, until, &followed.sightings);
+        let mut pending = Pending::new(decision, seen, until);
+        for (instance, at, ()) in followed.sightings.iter() {
+            pending.hear(instance, at);
+        }
         pending.expected(&self.config, now);
         if let Some(alert) = &followed.alert {
-            pending.raised(decision, alert);
+            pending.raised(alert);
         }
         if let Some(older) = followed.pending.replace(pending) {
             let legs = older.legs(&self.config, &followed.sightings, now);
@@ -167,18 +184,18 @@ impl Verifier {
         }
     }
 
-    /// `instance` of `target` showed itself in the workload's own log, in a record of time `at`.
-    pub fn see_instance(&mut self, target: &str, instance: &str, at: SystemTime) {
-        let most = self.config.max_instances;
+    /// `instance` of `target` showed itself in the workload's own log, in a record of time `at`. One
+    /// that lies ahead of `now` comes from a clock that is fast: it was seen `now`.
+    pub fn see_instance(&mut self, target: &str, instance: &str, at: SystemTime, now: SystemTime) {
         let Some(followed) = self.followed(target) else {
             self.dropped += 1;
             return;
         };
-        let evicted = followed.sightings.note(instance, at, most);
+        let remembered = followed.sightings.hear(instance, (), at, now);
         if let Some(pending) = &mut followed.pending {
-            pending.hear(instance, at);
+            pending.hear(instance, at.min(now));
         }
-        self.dropped += u64::from(evicted);
+        self.dropped += u64::from(!remembered);
     }
 
     /// A log line about `target`; it counts if it holds the configured text.
@@ -190,26 +207,43 @@ impl Verifier {
     }
 
     /// An alert about what drives `target` is on its way: a change that an intent asks for within
-    /// the hour must see it told. `id` names the occurrence; raised again, it stays told.
+    /// the hour must see it told, and so must one that is expected already, where no other alert is
+    /// behind it. `id` names the occurrence; raised again, it stays told.
     pub fn alert_raised(&mut self, target: &str, id: &str, at: SystemTime) {
         let Some(followed) = self.followed(target) else {
             self.dropped += 1;
             return;
         };
-        match &mut followed.alert {
-            Some(same) if *same.id == *id => same.at = same.at.max(at),
-            other => *other = Some(Raised { id: Arc::from(id), at, told: None }),
+        let raised = match &mut followed.alert {
+            Some(same) if *same.id == *id => {
+                same.at = same.at.max(at);
+                Raised { at, ..same.clone() }
+            }
+            other => {
+                let told = followed.told.take_if(|(of, ..)| **of == *id);
+                let told = told.map(|(_, way, at)| (way, at));
+                other.insert(Raised { id: Arc::from(id), at, told }).clone()
+            }
+        };
+        if let Some(pending) = &mut followed.pending {
+            pending.raised(&raised);
         }
     }
 
     /// The alert `id` was told to somebody at `at`; `way` says to whom, and how.
     pub fn alert_told(&mut self, target: &str, id: &str, way: &str, at: SystemTime) {
-        let Some(followed) = self.targets.get_mut(target) else { return };
+        let Some(followed) = self.followed(target) else {
+            self.dropped += 1;
+            return;
+        };
         let pending = followed.pending.as_mut().and_then(|pending| pending.alert.as_mut());
-        for alert in followed.alert.iter_mut().chain(pending) {
-            if *alert.id == *id && alert.told.is_none() {
-                alert.told = Some((Arc::from(way), at));
-            }
+        let mut is_known = false;
+        for alert in followed.alert.iter_mut().chain(pending).filter(|alert| *alert.id == *id) {
+            alert.told.get_or_insert_with(|| (Arc::from(way), at));
+            is_known = true;
+        }
+        if !is_known {
+            followed.told = Some((Arc::from(id), Arc::from(way), at));
         }
     }
 
@@ -268,7 +302,8 @@ impl Verifier {
                 self.targets.remove(&idle);
                 self.dropped += 1;
             }
-            self.targets.insert(Arc::from(target), Followed::default());
+            let followed = Followed::new(&self.config);
+            self.targets.insert(Arc::from(target), followed);
         }
         self.targets.get_mut(target)
     }

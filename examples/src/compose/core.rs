@@ -69,7 +69,7 @@ impl Core {
     pub(crate) fn on_batch(&mut self, batch: &Batch, now: SystemTime) -> Effects {
         let mut entries: Vec<LogEntry> = batch.entries().map(|entry| entry.to_entry()).collect();
         for entry in &entries {
-            self.fleet.see(batch.origin().id(), entry);
+            self.fleet.see(batch.origin().id(), entry, now);
         }
         if !self.include_own_output {
             let all = entries.len();

@@ -125,7 +125,7 @@ impl Fleet {
     }
 
     /// Takes from an entry what is a reading of a metric, or the sign of life of an instance.
-    pub(crate) fn see(&mut self, source: &str, entry: &LogEntry) {
+    pub(crate) fn see(&mut self, source: &str, entry: &LogEntry, now: SystemTime) {
         for (name, scaler) in &mut self.scalers {
             for (config, window) in &mut scaler.signals {
                 if config.source.as_deref().is_some_and(|wanted| wanted != source) {
@@ -134,14 +134,14 @@ impl Fleet {
                 let reading = entry.fields.get(&config.field).and_then(number);
                 let instance = entry.fields.get(&config.instance).and_then(text);
                 if let (Some(reading), Some(instance)) = (reading, instance) {
-                    window.record(instance, reading, entry.timestamp);
+                    window.record(instance, reading, entry.timestamp, now);
                 }
             }
             let wanted = scaler.verify.source.as_deref().is_none_or(|wanted| wanted == source);
             if let Some(instance) = entry.fields.get(&scaler.verify.instance).and_then(text)
                 && wanted
             {
-                self.verifier.see_instance(name, instance, entry.timestamp);
+                self.verifier.see_instance(name, instance, entry.timestamp, now);
             }
         }
     }

@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 
 use super::budget::Budget;
 use super::counts::Counts;
+use super::lack::Lack;
 use super::line::{Line, Parsed, lines, parse};
 use super::loss::{Loss, Traffic};
 use super::refused::Refused;
@@ -36,6 +37,7 @@ const SWEEP: Nanos = 1_000_000_000;
 #[non_exhaustive]
 pub struct Limits {
     /// Series: an instance of a watch each, and of gauges each set of other tags; 4096 by default.
+    /// A watch of which one found no room is Unknown for a window: the rest is not the whole.
     pub series: usize,
     /// Bytes of sketches and sets, beside about 1.5 KiB for each series that has one; 16 MiB by
     /// default. A window that found no room is Unknown.
@@ -82,6 +84,7 @@ struct Watched {
     /// How many series those are.
     series: usize,
     loss: Loss,
+    lack: Lack,
     last: Option<Nanos>,
 }
 
@@ -141,8 +144,8 @@ impl Aggregator {
         self.next += 1;
         self.by_metric.entry(Arc::clone(&watch.metric)).or_default().push(id);
         let (rule, instances) = (Rule::new(watch), HashMap::default());
-        let loss = Loss::default();
-        let watched = Watched { rule, instances, series: 0, loss, last: None };
+        let (loss, lack) = (Loss::default(), Lack::default());
+        let watched = Watched { rule, instances, series: 0, loss, lack, last: None };
         self.watches.insert(id, watched);
         Ok(id)
     }
@@ -236,7 +239,9 @@ impl Aggregator {
     /// # Errors
     ///
     /// [`FaultKind::Empty`] where nothing has come that fits, or nothing within the watch's
-    /// `max_age`; [`FaultKind::Unsupported`] where there is no such watch.
+    /// `max_age`; [`FaultKind::TooLarge`] where one of its series found no room within its window,
+    /// so that what there is would tell too little; [`FaultKind::Unsupported`] where there is no such
+    /// watch.
     pub fn read(&mut self, id: WatchId, now: SystemTime) -> Result<Signal, Fault> {
         let Some(watched) = self.watches.get_mut(&id) else {
             return Err(Fault::new(FaultKind::Unsupported, "this StatsD signal is not watched"));
@@ -277,7 +282,7 @@ impl Aggregator {
 
 impl Watched {
     fn record(&mut self, line: &Line<'_>, room: &Room<'_>, now: Nanos) -> Result<(), Refused> {
-        let Self { rule, instances, .. } = self;
+        let Self { rule, instances, lack, .. } = self;
         if !rule.watch.statistic.is_of(line.kind()) {
             return Err(Refused::OtherType);
         }
@@ -288,18 +293,26 @@ impl Watched {
         let known = instances.get_mut(name).filter(|series| !series.is_gone(rule, now));
         if let Some(series) = known {
             let before = series.count();
-            series.record(line, rule, room, now)?;
+            let recorded = series.record(line, rule, room, now);
+            // What finds no room in a sketch makes that series Unknown, and no other.
+            if recorded == Err(Refused::TooManySeries) {
+                lack.note(Refused::TooManySeries, now);
+            }
+            recorded?;
             self.series += series.count() - before;
         } else {
             let fits = !name.is_empty() && name.len() <= LONGEST_INSTANCE;
             if rule.watch.instance.is_some() && (!fits || name.contains(char::is_control)) {
                 return Err(Refused::BadInstance);
             }
-            if room.series == 0 {
-                return Err(Refused::TooManySeries);
-            }
-            let mut series = Series::new(rule.watch.statistic, now);
-            series.record(line, rule, room, now)?;
+            let made = || {
+                if room.series == 0 {
+                    return Err(Refused::TooManySeries);
+                }
+                let mut series = Series::new(rule.watch.statistic, now);
+                series.record(line, rule, room, now).map(|()| series)
+            };
+            let series = made().inspect_err(|why| lack.note(*why, now))?;
             let gone = instances.insert(name.into(), series);
             self.series = self.series + 1 - gone.map_or(0, |gone| gone.count());
         }
@@ -319,6 +332,9 @@ impl Watched {
 
     fn signal(&self, traffic: Traffic, now: Nanos) -> Result<Signal, Fault> {
         let Watch { signal, max_age, .. } = &self.rule.watch;
+        if let Some(detail) = self.lack.sentence(&self.rule, now) {
+            return Err(Fault::new(FaultKind::TooLarge, detail));
+        }
         let speaks = |series: &&Series| !series.is_silent(&self.rule, now);
         let newest = self.instances.values().filter(speaks).map(Series::last).max();
         let Some(at) = newest else {

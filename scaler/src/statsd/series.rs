@@ -64,7 +64,7 @@ impl Rule {
     }
 
     /// Whether who spoke last at `last` is Unknown.
-    fn is_silent(&self, last: Nanos, now: Nanos) -> bool {
+    pub(super) fn is_silent(&self, last: Nanos, now: Nanos) -> bool {
         is_silent(last, self.max_age, now)
     }
 

@@ -335,50 +335,83 @@ fn pain_16_a_size_set_by_hand_inside_the_band_stays() {
     assert_eq!(decider.decide(&cpu(7, 60.0, at(15)), at(15)).to, 7);
 }
 
-/// KEDA 7231: the order of pause, resume and restart matters. Here it does not.
+/// Who does what to an idle target of eight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Turn {
+    Pause,
+    Resume,
+    /// Somebody sets it to zero by hand, and back afterwards.
+    Zero,
+    Ask,
+    Nobody,
+}
+
+/// All of them, in all orders of four.
+fn orders() -> Vec<[Turn; 4]> {
+    const ALL: [Turn; 5] = [Turn::Pause, Turn::Resume, Turn::Zero, Turn::Ask, Turn::Nobody];
+    let turn = |order: usize, place: u32| ALL[order / 5_usize.pow(place) % 5];
+    (0..625).map(|order| [0, 1, 2, 3].map(|place| turn(order, place))).collect()
+}
+
+/// Takes `turns` 15 s apart, from `second` on; with `restarts`, one before and after everything.
+fn take(decider: &mut Decider, turns: &[Turn], second: u64, restarts: bool) -> Vec<Decision> {
+    let mut decisions = Vec::new();
+    for (turn, second) in turns.iter().zip((second..).step_by(15)) {
+        let restart = |decider: &mut Decider| {
+            if restarts {
+                *decider = restarted(decider);
+            }
+        };
+        restart(decider);
+        let mut spec = decider.spec().clone();
+        spec.paused = *turn == Turn::Pause || (spec.paused && *turn != Turn::Resume);
+        decider.replace(spec).unwrap();
+        restart(decider);
+        let seen = match turn {
+            Turn::Zero => Observation::new(Replicas::ready(0)),
+            Turn::Ask => cpu(8, 1.0, at(second)).intent(ScaleIntent::new("slow", Change::By(1))),
+            _ => cpu(8, 1.0, at(second)),
+        };
+        let decision = decider.decide(&seen, at(second));
+        restart(decider);
+        decider.applied(&decision, Ok(()), at(second));
+        decisions.push(decision);
+    }
+    decisions
+}
+
+/// KEDA 7231, 6982, 6321: the order of pause, resume and restart matters. Here it does not.
 #[test]
 fn pain_19_pause_resume_and_restart_in_any_order_end_in_the_same_state() {
-    let pause = |decider: &mut Decider, second| {
-        decider.decide(&Observation::new(Replicas::ready(0)), at(second));
-    };
-    let restart = |decider: &mut Decider| {
-        *decider = Decider::with_state(spec(), decider.state().clone()).unwrap();
-    };
-    let mut first = decider(spec());
-    pause(&mut first, 0);
-    restart(&mut first);
-    let mut second = decider(spec());
-    restart(&mut second);
-    pause(&mut second, 0);
-    for decider in [&mut first, &mut second] {
-        decider.decide(&ask(3, "slow", Change::By(1)), at(15));
-    }
-    assert_eq!(first.state(), second.state());
-    let intent = ScaleIntent::new("slow", Change::By(1));
-    let seen = Observation::new(Replicas::ready(4)).intent(intent);
-    assert_eq!(first.decide(&seen, at(30)), second.decide(&seen, at(30)));
+    for spec in [spec(), hpa(1, 10)] {
+        // What is done once a pause is over, with nothing before it.
+        let pause = [Turn::Pause, Turn::Resume];
+        let idle = [Turn::Nobody; 20];
+        let after = |decider: &mut Decider| {
+            take(decider, &pause, 100, false);
+            let looks = take(decider, &idle, 130, false);
+            looks.into_iter().map(|look| (look.to, look.explain())).collect::<Vec<_>>()
+        };
+        let first_day = after(&mut decider(spec.clone()));
+        assert!(first_day.iter().take(19).all(|(to, _)| *to == 8), "a whole window: {first_day:?}");
+        assert_eq!(first_day[19].0, 1);
 
-    // The same for a pause by specification: afterwards everything is as on the first day.
-    let mut paused = hpa(1, 10);
-    paused.paused = true;
-    let mut third = decider(hpa(1, 10));
-    third.decide(&cpu(8, 60.0, at(0)), at(0));
-    third.replace(paused.clone()).unwrap();
-    let mut fourth = restarted(&third);
-    let held = third.decide(&cpu(8, 1.0, at(15)), at(15));
-    assert_eq!((held.to, held.reason), (8, Reason::Paused));
-    assert_eq!(held.explain(), "hold workers at 8: it is paused");
-    fourth.decide(&cpu(8, 1.0, at(15)), at(15));
-    let mut fourth = restarted(&fourth);
-    for decider in [&mut third, &mut fourth] {
-        decider.replace(hpa(1, 10)).unwrap();
-        for second in (30..330).step_by(15) {
-            let decision = decider.decide(&cpu(8, 1.0, at(second)), at(second));
-            assert!(!decision.is_change(), "second {second}: {decision}");
+        for order in orders() {
+            let (mut steady, mut shaken) = (decider(spec.clone()), decider(spec.clone()));
+            let decisions = take(&mut steady, &order, 0, false);
+            assert!(take(&mut shaken, &order, 0, true) == decisions, "{order:?}");
+            assert_eq!(steady.state(), shaken.state(), "{order:?}");
+            let mut paused = false;
+            for (turn, decision) in order.iter().zip(&decisions) {
+                paused = *turn == Turn::Pause || (paused && *turn != Turn::Resume);
+                let rests = paused || *turn == Turn::Zero;
+                assert_eq!(decision.reason == Reason::Paused, rests, "{order:?}: {decision}");
+                assert!(!rests || !decision.is_change(), "{order:?}: {decision}");
+            }
+            // However it came to it, after a pause everything is as on the first day.
+            assert_eq!(after(&mut steady), first_day, "{order:?}");
         }
-        assert_eq!(decider.decide(&cpu(8, 1.0, at(330)), at(330)).to, 1);
     }
-    assert_eq!(third.state(), fourth.state());
 }
 
 /// k8s 99394, 105187: one metric is missing, and the target is scaled down by the other.
@@ -495,6 +528,78 @@ fn pain_10_rolling_update_ratchets() {
                 .status_replicas(up);
             let decision = decider(spec.clone()).decide(&seen, at(0));
             assert!(decision.to <= desired, "{decision}");
+        }
+    }
+}
+
+/// Of a rolling update's pods, one that was started at `born`: for a while it is nowhere, then it
+/// starts, and then it works.
+fn pod(name: String, born: u64, now: u64) -> Instance {
+    let pod = Instance::new(name, now >= born + 45).started(at(born));
+    match now - born {
+        0..15 => pod.phase(Phase::Pending),
+        15..45 => pod.phase(Phase::Running).ready_changed(at(born + 15)),
+        _ => pod.phase(Phase::Running).ready_changed(at(born + 45)),
+    }
+}
+
+/// The same as it happens: four rollouts of 100 pods, a quarter at a time beside the old ones. Pods
+/// that start burn four times what they may, and for a while after that their samples still say so.
+#[test]
+fn pain_10_four_rollouts_with_busy_starting_pods_end_at_the_size_they_began_with() {
+    let loads_of = [(prompt(), [53.0, 60.0, 77.0]), (hpa(1, 10), [55.0, 60.0, 65.0])];
+    for (mut spec, loads) in loads_of {
+        spec.max_replicas = 1000;
+        for load in loads {
+            let mut decider = decider(spec.clone());
+            let mut pods: Vec<(String, u64)> = (0..100).map(|n| (format!("old-{n}"), 0)).collect();
+            let (mut size, mut starting, mut surges) = (100_u32, 0, 0);
+            let mut look = |pods: &[(String, u64)], leaving: usize, second: u64| {
+                let mut instances = Vec::new();
+                for (place, (name, born)) in pods.iter().enumerate() {
+                    let pod = pod(name.clone(), *born, second);
+                    instances.push(if place < leaving { pod.deleted() } else { pod });
+                }
+                let works = |instance: &&Instance| instance.ready && !instance.deleted;
+                let ready = instances.iter().filter(works).count() as u32;
+                let mut samples = Vec::new();
+                for (instance, (_, born)) in instances.iter().zip(pods) {
+                    let percent = match second - born {
+                        0..15 => continue,
+                        15..75 => 400.0, // a sample is about the last 30 s
+                        _ => load * 100.0 / f64::from(ready),
+                    };
+                    starting += u32::from(percent == 400.0);
+                    samples.push(Sample::new(&*instance.name, percent));
+                }
+                surges += u32::from(instances.len() > 100);
+                let signal = Signal::new("cpu", samples, at(second)).window(seconds(30));
+                let seen = Observation::new(Replicas { desired: size, ready })
+                    .signal(signal)
+                    .instances(instances);
+                let decision = decider.decide(&seen, at(second));
+                decider.applied(&decision, Ok(()), at(second));
+                assert_eq!(decision.to, 100, "load {load}, second {second}: {decision}");
+                size = decision.to;
+            };
+            let mut second = 3600;
+            for rollout in 0..4 {
+                for batch in 0..4 {
+                    pods.extend((0..25).map(|n| (format!("new-{rollout}-{batch}-{n}"), second)));
+                    for _ in 0..6 {
+                        look(&pods, 0, second);
+                        second += 15;
+                    }
+                    look(&pods, 25, second); // 25 are told to go, and still burn
+                    pods.drain(..25);
+                    second += 15;
+                }
+                for _ in 0..40 {
+                    look(&pods, 0, second);
+                    second += 15;
+                }
+            }
+            assert_eq!((starting, surges), (4 * 4 * 25 * 4, 4 * 4 * 7), "as it was meant");
         }
     }
 }

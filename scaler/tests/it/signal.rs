@@ -92,15 +92,15 @@ fn a_window_keeps_the_newest_of_each_live_instance() {
     let mut window = SignalWindow::new("cpu", seconds(30));
     let empty = window.signal(at(0));
     assert!(empty.samples.is_empty() && empty.at < at(0));
-    window.record("b", 10.0, at(0));
-    window.record("a", 20.0, at(10));
-    window.record("a", 99.0, at(5)); // late: changes nothing
-    window.record("b", 30.0, at(20));
+    window.record("b", 10.0, at(0), at(0));
+    window.record("a", 20.0, at(10), at(10));
+    window.record("a", 99.0, at(5), at(5)); // late: changes nothing
+    window.record("b", 30.0, at(20), at(20));
     let signal = window.signal(at(20));
     assert_eq!(signal.samples, [Sample::new("a", 20.0), Sample::new("b", 30.0)]);
     assert_eq!((signal.at, signal.max_age), (at(20), seconds(30)));
     assert_eq!(window.signal(at(41)).samples, [Sample::new("b", 30.0)], "a has gone silent");
-    window.record("b", f64::NAN, at(42));
+    window.record("b", f64::NAN, at(42), at(42));
     assert_eq!(window.signal(at(42)).samples, [Sample::unknown("b")]);
 
     let gone = Observation::new(Replicas::ready(3)).signal(window.signal(at(100)));
@@ -111,16 +111,53 @@ fn a_window_keeps_the_newest_of_each_live_instance() {
 fn a_window_is_bounded_and_survives_a_wrong_clock() {
     let mut window = SignalWindow::new("cpu", seconds(30)).max_instances(2);
     for instance in ["a", "b", "c"] {
-        window.record(instance, 1.0, at(0));
+        window.record(instance, 1.0, at(0), at(0));
     }
     assert_eq!((window.signal(at(0)).samples.len(), window.refused()), (2, 1));
-    window.record("c", 1.0, at(60));
+    window.record("c", 1.0, at(60), at(60));
     assert_eq!(window.signal(at(60)).samples.len(), 1, "the silent made room");
 
-    window.record("d", 50.0, at(1_000_000));
+    window.record("d", 50.0, at(1_000_000), at(61));
     let signal = window.signal(at(61));
     assert_eq!(signal.samples, [Sample::new("c", 1.0)], "a line from the future is not believed");
     assert_eq!(signal.at, at(60));
+}
+
+/// Whoever can write a line can make up names, and times.
+#[test]
+fn a_line_from_the_future_moves_nobody_out_of_a_window() {
+    let mut window = SignalWindow::new("cpu", seconds(30)).max_instances(2);
+    window.record("a", 10.0, at(0), at(0));
+    window.record("b", 20.0, at(0), at(0));
+    for (instance, ahead) in [("x", 1_000_000), ("a", 1_000_000), ("y", 32), ("b", 32)] {
+        window.record(instance, 99.0, at(ahead), at(1));
+    }
+    let live = [Sample::new("a", 10.0), Sample::new("b", 20.0)];
+    assert_eq!((window.signal(at(1)).samples.as_slice(), window.refused()), (&live[..], 4));
+
+    // One that is a little ahead counts from now on, and no longer than any other.
+    window.record("a", 30.0, at(31), at(1));
+    window.record("a", 40.0, at(2), at(2));
+    assert_eq!(window.signal(at(2)).samples[0], Sample::new("a", 40.0));
+}
+
+#[test]
+fn a_full_window_is_looked_through_once_a_second_and_not_for_each_stranger() {
+    let millis = |millis| at(0) + std::time::Duration::from_millis(millis);
+    let mut window = SignalWindow::new("cpu", seconds(30)).max_instances(2);
+    window.record("a", 1.0, at(0), at(0));
+    window.record("b", 1.0, at(10), at(10));
+    let mut stranger = |name: &str, now| {
+        window.record(name, 1.0, millis(now), millis(now));
+        window.refused()
+    };
+    assert_eq!(stranger("c", 29_500), 1, "both of them are live");
+    assert_eq!(stranger("d", 30_200), 2, "a is silent by now, but nobody looked again");
+    assert_eq!(stranger("e", 30_499), 3);
+    assert_eq!(stranger("f", 30_500), 3, "a second later there is room");
+    assert_eq!(stranger("g", 29_000), 4);
+    assert_eq!(stranger("h", 20_000), 5, "nor does a clock that was set back stop it for long");
+    assert_eq!(window.signal(at(31)).samples, [Sample::new("b", 1.0), Sample::new("f", 1.0)]);
 }
 
 #[test]

@@ -346,11 +346,13 @@ fn a_flood_of_strangers_takes_no_room_from_anybody() {
     assert!(counts.refused(Refused::TooManySeries) > 39_000, "{counts:?}");
     assert!(counts.refused(Refused::TooMuchMemory) > 0, "{counts:?}");
 
-    // Who was there before is still heard.
+    // Who was there before is still heard, once the flood has left the window.
     statsd.packet(b"took:20|ms|#pod:a", at(21));
-    let signal = statsd.read(took, at(21)).unwrap();
+    assert_eq!(statsd.read(took, at(21)).unwrap_err().kind(), FaultKind::TooLarge);
+    statsd.packet(b"took:20|ms|#pod:a", at(81));
+    let signal = statsd.read(took, at(90)).unwrap();
     let a = signal.samples.iter().find(|sample| &*sample.instance == "a").unwrap();
-    assert!(a.value.is_none() || a.value == Some(20.into()), "{a:?}");
+    assert_eq!(a.value, Some(20.into()));
     // And when the strangers have gone, everything that they took is there again.
     statsd.packet(b"level:6|g|#pod:b\ntook:20|ms|#pod:a", at(300));
     statsd.read(level, at(300)).unwrap();
@@ -378,6 +380,46 @@ fn a_window_without_room_is_unknown_as_a_whole() {
     assert_eq!(value(&mut statsd, id, at(75)), None, "the window knows of one that was refused");
     statsd.packet(b"took:1.5|ms", at(130));
     assert_eq!(value(&mut statsd, id, at(130)), Some(1.5), "it has moved on");
+}
+
+#[test]
+fn a_signal_of_which_a_part_found_no_room_is_unknown_and_not_too_small() {
+    let mut statsd = Aggregator::new(Limits::default().series(5));
+    let mut watch = |name, statistic| {
+        let watch = Watch::new(name, name, statistic).instance("pod");
+        statsd.watch(watch).unwrap()
+    };
+    let waiting = watch("waiting", Statistic::Value);
+    let [orders, other] = ["orders", "other"].map(|name| watch(name, Statistic::Rate));
+    let mut told = |packet: &[u8], now, id| {
+        statsd.packet(packet, at(now));
+        let read = statsd.read(id, at(now));
+        read.map(|signal| signal.samples.len()).map_err(|fault| fault.to_string())
+    };
+    let found_room = b"waiting:5|g|#pod:a\nwaiting:7|g|#pod:b\norders:1|c|#pod:a\norders:1|c|#pod:b\nother:1|c|#pod:a";
+    assert_eq!(told(found_room, 0, waiting), Ok(2));
+    let why = |metric, statistic| {
+        Err(format!(
+            "too_large: there was no room for one of the series of `{metric}`, and the {statistic} of the rest is not \
+             that of all: raise the limit of series, or tell fewer of them apart"
+        ))
+    };
+    assert_eq!(told(b"waiting:9|g|#pod:c", 0, waiting), why("waiting", "value"));
+    assert_eq!(told(b"waiting:9|g|#pod:a,queue:x", 5, waiting), why("waiting", "value"));
+    assert_eq!(told(b"orders:1|c|#pod:c", 5, orders), why("orders", "rate"));
+    assert_eq!(told(found_room, 50, other), Ok(1), "nobody who found room pays for it");
+    // It is forgotten when what was refused would not count any more.
+    assert_eq!(told(found_room, 65, waiting), why("waiting", "value"));
+    assert_eq!(told(found_room, 66, waiting), Ok(2));
+    assert_eq!(told(found_room, 69, orders), why("orders", "rate"));
+    assert_eq!(told(found_room, 70, orders), Ok(2));
+
+    // The same where there is no room for a sketch.
+    let mut statsd = Aggregator::new(Limits::default().bytes(256));
+    let took = statsd.watch(Watch::new("took", "took", Statistic::P50).instance("pod")).unwrap();
+    statsd.packet(b"took:1|ms|#pod:a\ntook:9|ms|#pod:b", at(0));
+    let fault = statsd.read(took, at(0)).unwrap_err().to_string();
+    assert!(fault.contains("raise the limit of bytes"), "{fault}");
 }
 
 #[test]

@@ -27,10 +27,10 @@ fn a_scale_up_is_verified_when_every_leg_holds_and_not_before() {
     assert_eq!(verifier.next_deadline(), Some(at(30)));
     all_but_instances(&mut verifier, 3, 2);
     for (second, instance) in [(3, "worker-1"), (4, "worker-2"), (5, "worker-2")] {
-        verifier.see_instance("workers", instance, at(second));
+        verifier.see_instance("workers", instance, at(second), at(second));
         assert!(verifier.tick(at(second)).is_empty());
     }
-    verifier.see_instance("workers", "worker-3", at(6));
+    verifier.see_instance("workers", "worker-3", at(6), at(6));
     let verifications = verifier.tick(at(7));
     let done = settled(&verifications).unwrap();
     assert_eq!(done.verdict, Verdict::Verified);
@@ -62,7 +62,7 @@ fn each_missing_leg_fails_at_the_deadline_and_is_named() {
         }
         let heard = if skip == LegName::Instances { 2 } else { 3 };
         for n in 1..=heard {
-            verifier.see_instance("workers", &format!("worker-{n}"), at(1));
+            verifier.see_instance("workers", &format!("worker-{n}"), at(1), at(1));
         }
         assert!(verifier.tick(at(29)).is_empty());
         settled(&verifier.tick(at(30))).unwrap().verdict.clone()
@@ -120,7 +120,7 @@ fn the_reading_behind_a_change_must_be_fresh() {
         verifier.expect_seen(&decision, &seen, seconds(30), at(100));
         all_but_instances(&mut verifier, 2, 101);
         for n in 1..=2 {
-            verifier.see_instance("workers", &format!("worker-{n}"), at(101));
+            verifier.see_instance("workers", &format!("worker-{n}"), at(101), at(101));
         }
         let verifications = verifier.tick(at(130));
         let done = settled(&verifications).unwrap();
@@ -165,7 +165,7 @@ fn the_alert_behind_a_change_must_have_been_told() {
         }
         all_but_instances(&mut verifier, 3, 5001);
         for n in 1..=3 {
-            verifier.see_instance("workers", &format!("worker-{n}"), at(5001));
+            verifier.see_instance("workers", &format!("worker-{n}"), at(5001), at(5001));
         }
         let verifications = verifier.tick(at(5011));
         let done = settled(&verifications).unwrap();
@@ -194,6 +194,54 @@ fn the_alert_behind_a_change_must_have_been_told() {
 }
 
 #[test]
+fn an_alert_counts_whether_it_is_heard_of_before_the_change_or_after_it() {
+    type Call = fn(&mut Verifier);
+    let run = |calls: &[Call]| {
+        let mut verifier = Verifier::default();
+        calls.iter().for_each(|call| call(&mut verifier));
+        all_but_instances(&mut verifier, 3, 5001);
+        for n in 1..=3 {
+            verifier.see_instance("workers", &format!("worker-{n}"), at(5001), at(5001));
+        }
+        let verifications = verifier.tick(at(5030));
+        let done = settled(&verifications).unwrap();
+        let alert = done.legs.iter().find(|leg| leg.name == LegName::Alert);
+        (done.verdict.as_str(), alert.map(|leg| leg.evidence.clone()))
+    };
+    let expect: Call = |v| v.expect(&decision("workers", 1, 3, at(5000)), seconds(30), at(5000));
+    let raised: Call = |v| v.alert_raised("workers", "slow/1", at(4999));
+    let told: Call = |v| v.alert_told("workers", "slow/1", "rule slow to pager", at(5002));
+    let proof = ("verified", Some("told: rule slow to pager".to_owned()));
+    for calls in [
+        [expect, raised, told],
+        [expect, told, raised],
+        [raised, expect, told],
+        [raised, told, expect],
+        [told, expect, raised],
+        [told, raised, expect],
+    ] {
+        assert_eq!(run(&calls), proof);
+    }
+    let untold = ("partial", Some("nobody was told of the alert behind it".to_owned()));
+    assert_eq!(run(&[expect, raised]), untold);
+    assert_eq!(run(&[raised, expect]), untold);
+    let late: Call = |v| v.alert_raised("workers", "slow/1", at(5001));
+    assert_eq!(run(&[expect, late]), untold, "raised a moment after the decision");
+    assert_eq!(run(&[expect, late, told]), proof);
+
+    // One that is raised meanwhile is not behind a change that another one is behind.
+    let another: Call = |v| v.alert_raised("workers", "another/1", at(5001));
+    assert_eq!(run(&[raised, expect, another, told]), proof);
+    assert_eq!(run(&[expect, another, raised, told]), proof);
+    let by_metric: Call = |v| {
+        let seen = crate::support::cpu(2, 90.0, at(5000));
+        let decision = crate::support::decider(crate::support::prompt()).decide(&seen, at(5000));
+        v.expect(&decision, seconds(30), at(5000));
+    };
+    assert_eq!(run(&[by_metric, late]), ("verified", None), "a metric's change has none");
+}
+
+#[test]
 fn a_leg_with_a_deadline_of_its_own_does_not_end_the_others() {
     let mut config = VerifierConfig::default();
     config.within.insert(LegName::Counter, seconds(5));
@@ -202,7 +250,7 @@ fn a_leg_with_a_deadline_of_its_own_does_not_end_the_others() {
     verifier.ready("workers", Replicas::ready(3), at(1));
     assert!(verifier.tick(at(10)).is_empty(), "the instances may still show themselves");
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(11));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(11), at(11));
     }
     let verifications = verifier.tick(at(11));
     let done = settled(&verifications).unwrap();
@@ -234,7 +282,7 @@ fn a_verdict_is_counted_by_leg_and_makes_an_alert() {
     verifier.expect(&decision("workers", 3, 4, at(40)), seconds(30), at(40));
     all_but_instances(&mut verifier, 4, 41);
     for n in 1..=4 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(41));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(41), at(41));
     }
     let verifications = verifier.tick(at(41));
     let done = settled(&verifications).unwrap();
@@ -247,7 +295,7 @@ fn old_evidence_does_not_count() {
     let mut verifier = Verifier::default();
     let decision = decision("workers", 1, 3, at(100));
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(99));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(99), at(99));
     }
     verifier.expect(&decision, seconds(30), at(100));
     all_but_instances(&mut verifier, 3, 101);
@@ -259,7 +307,7 @@ fn old_evidence_does_not_count() {
 fn evidence_from_between_the_decision_and_its_report_counts() {
     let mut verifier = Verifier::default();
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(5));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(5), at(5));
     }
     verifier.expect(&up(), seconds(30), at(8)); // decided at 0, applied at 8
     all_but_instances(&mut verifier, 3, 9);
@@ -272,7 +320,7 @@ fn evidence_after_the_deadline_is_too_late_even_when_nobody_ticked() {
     verifier.expect(&up(), seconds(30), at(0));
     all_but_instances(&mut verifier, 3, 1);
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(31));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(31), at(31));
     }
     let verifications = verifier.tick(at(40));
     assert!(matches!(settled(&verifications).unwrap().verdict, Verdict::Partial { .. }));
@@ -281,7 +329,7 @@ fn evidence_after_the_deadline_is_too_late_even_when_nobody_ticked() {
     verifier.expect(&up(), seconds(30), at(0));
     all_but_instances(&mut verifier, 3, 1);
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(29));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(29), at(29));
     }
     assert_eq!(settled(&verifier.tick(at(40))).unwrap().verdict, Verdict::Verified);
 }
@@ -293,7 +341,7 @@ fn a_platform_that_loses_its_replicas_again_is_not_ready() {
     all_but_instances(&mut verifier, 3, 1);
     verifier.ready("workers", Replicas { desired: 3, ready: 2 }, at(2));
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(3));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(3), at(3));
     }
     assert!(verifier.tick(at(3)).is_empty());
     verifier.ready("workers", Replicas::ready(3), at(4));
@@ -306,18 +354,18 @@ fn a_scale_in_needs_the_stopped_to_be_silent_and_the_rest_to_speak() {
     verifier.expect(&decision("workers", 3, 1, at(0)), seconds(60), at(0));
     for second in 0..10 {
         for n in 1..=3 {
-            verifier.see_instance("workers", &format!("worker-{n}"), at(second));
+            verifier.see_instance("workers", &format!("worker-{n}"), at(second), at(second));
         }
     }
-    verifier.see_instance("workers", "worker-1", at(12));
+    verifier.see_instance("workers", "worker-1", at(12), at(12));
     assert!(verifier.tick(at(20)).is_empty(), "the platform has not said that the drain is over");
     all_but_instances(&mut verifier, 1, 20);
-    verifier.see_instance("workers", "worker-1", at(21));
+    verifier.see_instance("workers", "worker-1", at(21), at(21));
     assert!(verifier.tick(at(21)).is_empty(), "the stopped have had no time to be silent");
-    verifier.see_instance("workers", "worker-3", at(22)); // still draining, it seems
+    verifier.see_instance("workers", "worker-3", at(22), at(22)); // still draining, it seems
     assert!(verifier.tick(at(24)).is_empty(), "the quiet period has not passed");
     assert!(verifier.tick(at(25)).is_empty(), "two were heard in it");
-    verifier.see_instance("workers", "worker-1", at(26));
+    verifier.see_instance("workers", "worker-1", at(26), at(26));
     assert!(verifier.tick(at(26)).is_empty());
     let verifications = verifier.tick(at(28));
     let done = settled(&verifications).unwrap();
@@ -331,8 +379,8 @@ fn a_scale_in_fails_when_a_stopped_instance_goes_on_or_nobody_is_left() {
     verifier.expect(&decision("workers", 2, 1, at(0)), seconds(30), at(0));
     all_but_instances(&mut verifier, 1, 1);
     for second in 1..30 {
-        verifier.see_instance("workers", "worker-1", at(second));
-        verifier.see_instance("workers", "worker-2", at(second));
+        verifier.see_instance("workers", "worker-1", at(second), at(second));
+        verifier.see_instance("workers", "worker-2", at(second), at(second));
         assert!(verifier.tick(at(second)).is_empty());
     }
     let verdict = settled(&verifier.tick(at(30))).unwrap().verdict.clone();
@@ -352,10 +400,12 @@ fn a_text_is_one_more_sign_and_its_number_is_read_whole() {
     verifier.expect(&up(), seconds(30), at(0));
     all_but_instances(&mut verifier, 3, 1);
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(1));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(1), at(1));
     }
     verifier.see_text("workers", r#"{"msg":"scaled to 30"}"#, at(1));
     assert!(verifier.tick(at(1)).is_empty());
+    // A line from the future does not stand in the way of the one that is meant.
+    verifier.see_text("workers", r#"{"msg":"scaled to 3"}"#, at(1_000_000));
     verifier.see_text("workers", r#"{"msg":"scaled to 3"}"#, at(2));
     assert_eq!(settled(&verifier.tick(at(2))).unwrap().verdict, Verdict::Verified);
 }
@@ -383,7 +433,7 @@ fn evidence_that_is_in_before_the_newer_decision_counts() {
     verifier.expect(&up(), seconds(30), at(0));
     all_but_instances(&mut verifier, 3, 1);
     for n in 1..=3 {
-        verifier.see_instance("workers", &format!("worker-{n}"), at(1));
+        verifier.see_instance("workers", &format!("worker-{n}"), at(1), at(1));
     }
     verifier.expect(&decision("workers", 3, 5, at(10)), seconds(30), at(10));
     assert_eq!(settled(&verifier.tick(at(10))).unwrap().verdict, Verdict::Verified);
@@ -399,7 +449,7 @@ fn a_superseded_scale_in_tells_who_was_heard() {
     let mut verifier = Verifier::default();
     verifier.expect(&decision("workers", 3, 1, at(0)), seconds(60), at(0));
     verifier.ready("workers", birl_scaler::Replicas::ready(1), at(1));
-    verifier.see_instance("workers", "worker-1", at(5));
+    verifier.see_instance("workers", "worker-1", at(5), at(5));
     verifier.expect(&decision("workers", 1, 2, at(6)), seconds(30), at(6));
     let verifications = verifier.tick(at(6));
     let text = settled(&verifications).unwrap().to_string();
@@ -422,7 +472,7 @@ fn targets_do_not_mix_and_holds_are_not_followed() {
     verifier.expect(&up(), seconds(30), at(0));
     all_but_instances(&mut verifier, 3, 1);
     for n in 1..=3 {
-        verifier.see_instance("others", &format!("worker-{n}"), at(1));
+        verifier.see_instance("others", &format!("worker-{n}"), at(1), at(1));
     }
     assert!(verifier.tick(at(1)).is_empty());
 }
@@ -439,10 +489,60 @@ fn everything_is_bounded_and_drops_are_counted() {
     let lost = settled(&verifications).unwrap();
     assert_eq!((&*lost.target, lost.verdict.as_str()), ("target-2", "unchecked"));
     for n in 0..25 {
-        verifier.see_instance("target-0", &format!("worker-{n}"), at(n));
+        verifier.see_instance("target-0", &format!("worker-{n}"), at(n), at(n));
     }
-    verifier.see_instance("stranger", "worker-1", at(1));
+    verifier.see_instance("stranger", "worker-1", at(1), at(1));
     assert_eq!(verifier.dropped(), 15 + 1);
+}
+
+/// Whoever can write to the log can make up names, and times.
+#[test]
+fn a_flood_of_names_moves_no_instance_out() {
+    let mut config = VerifierConfig::default();
+    config.max_instances = 3;
+    let mut verifier = Verifier::new(config);
+    for n in 1..=3 {
+        verifier.see_instance("workers", &format!("worker-{n}"), at(5), at(5));
+    }
+    for n in 0..1000 {
+        verifier.see_instance("workers", &format!("stranger-{n}"), at(6 + n), at(6));
+    }
+    assert_eq!(verifier.dropped(), 1000);
+    verifier.expect(&up(), seconds(30), at(8)); // decided at 0, applied at 8
+    all_but_instances(&mut verifier, 3, 9);
+    let verifications = verifier.tick(at(9));
+    let done = settled(&verifications).unwrap();
+    assert!(done.legs[2].evidence.ends_with(": worker-1, worker-2, worker-3"), "{done}");
+}
+
+#[test]
+fn a_full_memory_is_looked_through_once_a_second_and_not_for_each_stranger() {
+    let mut config = VerifierConfig::default();
+    config.max_instances = 2;
+    let mut verifier = Verifier::new(config);
+    verifier.see_instance("workers", "worker-1", at(0), at(0));
+    verifier.see_instance("workers", "worker-2", at(30), at(30));
+    for (millis, dropped, why) in [
+        (59_500, 1, "both of them are live"),
+        (60_200, 2, "worker-1 is silent by now, but nobody looked again"),
+        (60_499, 3, "not yet"),
+        (60_500, 3, "a second later there is room"),
+    ] {
+        let now = at(0) + std::time::Duration::from_millis(millis);
+        verifier.see_instance("workers", &format!("stranger-{millis}"), now, now);
+        assert_eq!(verifier.dropped(), dropped, "{why}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_fast_does_not_speak_for_an_instance_that_has_stopped() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&decision("workers", 2, 1, at(0)), seconds(30), at(0));
+    verifier.see_instance("workers", "worker-2", at(100_000), at(2));
+    all_but_instances(&mut verifier, 1, 3);
+    verifier.see_instance("workers", "worker-1", at(7), at(7));
+    let verifications = verifier.tick(at(9));
+    assert_eq!(settled(&verifications).unwrap().verdict, Verdict::Verified);
 }
 
 #[test]
