@@ -1,6 +1,5 @@
 //! Telling a person of guards: once when one is breached, and once when it is calm again.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -36,8 +35,8 @@ const CALM: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct GuardAlarms {
-    /// By signal, with the time that it has been calm for.
-    told: BTreeMap<Arc<str>, ConditionWindow>,
+    /// Signals, each with the time that it has been calm for; as few as there are guards.
+    told: Vec<(Arc<str>, ConditionWindow)>,
 }
 
 /// That a guard is breached, or is not any more.
@@ -61,22 +60,29 @@ impl GuardAlarms {
     pub fn see(&mut self, spec: &ScalerSpec, decision: &Decision) -> Vec<GuardAlarm> {
         let mut news = Vec::new();
         // A guard that nobody has any more is calm.
-        let watched = |signal: &Arc<str>| spec.guards.iter().any(|guard| guard.signal == *signal);
-        let gone: Vec<_> = self.told.keys().filter(|signal| !watched(signal)).cloned().collect();
-        for signal in gone {
-            self.told.remove(&signal);
-            news.push(GuardAlarm::of(decision, &signal, false, "there is no such guard any more"));
-        }
+        self.told.retain(|(signal, _)| {
+            let is_watched = spec.guards.iter().any(|guard| guard.signal == *signal);
+            if !is_watched {
+                news.push(GuardAlarm::of(
+                    decision,
+                    signal,
+                    false,
+                    "there is no such guard any more",
+                ));
+            }
+            is_watched
+        });
         for (guard, reading) in spec.guards.iter().zip(&decision.guards) {
             let signal = &guard.signal;
-            if let Some(calm) = self.told.get_mut(signal) {
+            if let Some(at) = self.told.iter().position(|(told, _)| told == signal) {
+                let calm = &mut self.told[at].1;
                 calm.observe(reading.is_calm(), decision.at);
                 if calm.is_full(CALM, decision.at) {
-                    self.told.remove(signal);
+                    self.told.swap_remove(at);
                     news.push(GuardAlarm::of(decision, signal, false, &reading.to_string()));
                 }
             } else if guard.is_told() && reading.is_breached() {
-                self.told.insert(Arc::clone(signal), ConditionWindow::default());
+                self.told.push((Arc::clone(signal), ConditionWindow::default()));
                 let meanwhile = if guard.veto_down { "; no scale-down meanwhile" } else { "" };
                 news.push(GuardAlarm::of(decision, signal, true, &format!("{reading}{meanwhile}")));
             }
@@ -86,7 +92,7 @@ impl GuardAlarms {
 
     /// The signals whose guards somebody was told of, and not yet of their end.
     pub fn firing(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.told.keys()
+        self.told.iter().map(|(signal, _)| signal)
     }
 }
 

@@ -20,8 +20,8 @@ impl Alarm {
     /// A change was not proven, or one was again.
     pub(crate) fn unproven(verification: &Verification) -> Self {
         Self {
-            labels: owned(verification.labels()),
-            annotations: owned(verification.annotations()),
+            labels: owned(&verification.labels()),
+            annotations: owned(&verification.annotations()),
             firing: verification.is_alarming(),
             at: verification.at,
         }
@@ -30,8 +30,8 @@ impl Alarm {
     /// A guard is breached, or calm again.
     pub(crate) fn guard(alarm: &GuardAlarm) -> Self {
         Self {
-            labels: owned(alarm.labels()),
-            annotations: owned([("summary", alarm.summary.clone())]),
+            labels: owned(&alarm.labels()),
+            annotations: owned(&[("summary", alarm.summary.clone())]),
             firing: alarm.firing,
             at: alarm.at,
         }
@@ -39,13 +39,13 @@ impl Alarm {
 
     /// Somebody asks for more changes than the brake lets pass: a runaway, or a forged log.
     pub(crate) fn braked(decision: &Decision) -> Self {
-        let annotations = owned([("summary", decision.explain())]);
+        let annotations = owned(&[("summary", decision.explain())]);
         Self { annotations, firing: true, ..Self::free(decision, decision.at) }
     }
 
     /// The brake lets changes pass again.
     pub(crate) fn free(decision: &Decision, at: SystemTime) -> Self {
-        let labels = owned([
+        let labels = owned(&[
             ("alertname", "ScalingBraked".to_owned()),
             ("scale_target", decision.target.to_string()),
             ("severity", "warning".to_owned()),
@@ -69,6 +69,6 @@ pub(crate) fn braked_until(decision: &Decision) -> Option<SystemTime> {
     braked.max()
 }
 
-fn owned<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
-    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+fn owned(pairs: &[(&str, String)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }

@@ -66,10 +66,7 @@ impl CommandConfig {
     /// # Errors
     /// What the library says of the commands.
     pub(crate) fn target(&self, name: &str, known: Option<u32>) -> Result<CommandTarget, Error> {
-        let mut builder = CommandTarget::builder(name, self.scale.iter());
-        if !self.count.is_empty() {
-            builder = builder.count(self.count.iter());
-        }
+        let mut builder = CommandTarget::builder(name, self.scale.iter()).count(self.count.iter());
         if let (Some(desired), Some(ready)) = (&self.desired, &self.ready) {
             builder = builder.pointers(desired, ready);
         }
