@@ -133,6 +133,12 @@ impl Metrics {
     /// The last known size of a target.
     pub fn replicas(&self, target: &str) -> Option<u32> {
         self.lock().replicas.get(target).copied()
+    /// How many actions were carried out of the kind that `decision` is: what its counter reads,
+    /// for [`Verifier::counter_reads`](crate::Verifier::counter_reads).
+    pub fn actions_like(&self, decision: &Decision) -> u64 {
+        self.actions(decision.action, decision.reason, Status::Success)
+    }
+
     }
 
     /// How many verdicts of this kind there were: `verified`, `partial`, `failed`, `timed_out`,
