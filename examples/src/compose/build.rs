@@ -17,7 +17,7 @@ use birl_rules_dsl::reload::{RuleFiles, Watcher};
 use birl_rules_dsl::{Compiler, Engine, EngineConfig, RuleSet};
 use birl_scaler::{
     Decider, DecisionRecorder, FileDecisionLog, FileLogOptions, RecorderOptions, Replicas,
-    VerifierConfig, last_state,
+    last_state,
 };
 use prometheus::Registry;
 use tokio::sync::mpsc;
@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use super::fleet::Fleet;
 use super::names::Names;
 use super::serve::Served;
-use super::signals::SignalPlan;
+use super::signals::{SignalPlan, register};
 use super::sizes::Sizes;
 use super::story::Story;
 use super::targets::Targets;
@@ -86,7 +86,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         false => Some(decision_log(&decisions)?),
     };
     let tick = config.tick().map_err(Failure::input)?;
-    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), tick, log);
+    let mut fleet = Fleet::new(scale_metrics.clone(), tick, log);
     let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = Targets::default();
     for scaler in &config.scalers {
@@ -134,13 +134,6 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         signals: SignalPlan::of(&config, registry, tick),
     };
     Ok(Built { live, served, watcher, lock })
-}
-
-fn register(
-    registry: &Registry,
-    collector: impl prometheus::core::Collector + 'static,
-) -> Result<(), Failure> {
-    registry.register(Box::new(collector)).map_err(Failure::own)
 }
 
 /// Creates it, proves that it can be written (better now than at the first acknowledgement), and
