@@ -37,7 +37,10 @@ scalers:
 }
 
 fn error_line(incident: &str) -> String {
-    format!("{{\"ts\":\"{}\",\"level\":\"error\",\"incident\":\"{incident}\"}}\n", seconds_ago(0))
+    format!(
+        "{{\"ts\":\"{}\",\"level\":\"error\",\"incident\":\"{incident}\",\"trace_id\":\"4bf92f-{incident}\"}}\n",
+        seconds_ago(0)
+    )
 }
 
 #[test]
@@ -52,6 +55,9 @@ fn a_live_file_that_rotates_fires_notifies_scales_and_is_verified() {
     assert_eq!(first["alerts"][0]["labels"]["alertname"], "errors");
     assert_eq!(first["alerts"][0]["labels"]["incident"], "one");
     birl.wait_for_metric(&["autoscaler_verifications_total", "verified"], 1.0);
+    let log = birl.wait_for_log("\"scale action\"");
+    let action = log.lines().find(|line| line.contains("\"scale action\"")).unwrap();
+    assert!(action.contains(r#""trace_id":"4bf92f-one""#), "{action}");
 
     // The rest of the old file still counts, and then the new one.
     std::fs::rename(site.path("app.log"), site.path("app.log.1")).unwrap();
