@@ -77,8 +77,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         .arg(&log)
         .log_file(&log)
         .build()?;
-    let metrics = Metrics::new();
-    let mut verifier = Verifier::default();
+    let (metrics, mut verifier) = (Metrics::new(), Verifier::default());
     workers.start(1).await?;
 
     // Requests a second: 8 for 3 seconds, then 45 for 9, then 6.
@@ -135,17 +134,18 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
             }
         }
         if decide || !asked.is_empty() {
-            let running = workers.replicas().await?;
-            let mut seen = Observation::new(running).signal(utilization.signal(now));
-            seen.intents = asked;
+            let seen = Observation::new(workers.size()).instances(workers.instances());
+            let seen = seen.signal(utilization.signal(now)).intents(asked);
             let decision = decider.decide(&seen, now);
             if decision.is_change() {
                 let inward = decision.action == Action::ScaleDown;
                 story.leg(inward, "decided", &decision.explain());
                 verifier.expect(&decision, Duration::from_secs(15), now);
+                verifier.counter_reads("shop", metrics.actions_like(&decision), now);
                 workers.scale_to(decision.to, &decision).await?;
                 metrics.record_action(&decision, Applied::Success);
-                verifier.counter_moved("shop", SystemTime::now());
+                let counted = metrics.actions_like(&decision);
+                verifier.counter_reads("shop", counted, SystemTime::now());
                 decider.applied(&decision, Ok(()), SystemTime::now());
                 story.leg(inward, "applied", &format!("{} ready", decision.to));
             }

@@ -139,6 +139,7 @@ pub(crate) fn fired(
     }
     Firing {
         annotations: annotations.collect(),
+        trace_id: hit.trace.map(Box::from),
         intents,
         repeat,
         withheld,
@@ -182,6 +183,7 @@ fn bare(
         repeat: false,
         matched: 1,
         event_time: system_time(at),
+        trace_id: None,
         intents: Vec::new(),
         withheld: None,
         explain,

@@ -34,6 +34,10 @@ pub struct Firing {
     /// Event time of the record that caused it, or of the end.
     #[serde(serialize_with = "crate::time::rfc3339")]
     pub event_time: SystemTime,
+    /// The `trace_id` of the record that caused it, so that what follows can be traced back; looked up
+    /// where a rule of the set scales something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Box<str>>,
     /// What the rule asks for.
     pub intents: Vec<Intent>,
     /// Set when the rule held and nothing may be done about it; no episode was opened.

@@ -76,6 +76,7 @@ impl Hits {
         &mut self,
         time: Nanos,
         line: Option<Box<str>>,
+        trace: Option<Box<str>>,
         values: impl Iterator<Item = (u32, Value<'static>, Option<Box<str>>)>,
     ) {
         let (from, first) = (self.values.len(), self.lists.len());
@@ -85,7 +86,7 @@ impl Hits {
         }
         self.values[from..].sort_unstable_by_key(|(slot, _)| *slot);
         let (values, lists) = (from..self.values.len(), first..self.lists.len());
-        self.sightings.push(Kept { time, line, values, lists });
+        self.sightings.push(Kept { time, line, trace, values, lists });
     }
 
     /// The record that was sighted last satisfies a rule.
@@ -98,8 +99,8 @@ impl Hits {
         self.list.iter().map(|hit| {
             let kept = &self.sightings[hit.sighting as usize];
             let (line, values) = (kept.line.as_deref(), &self.values[kept.values.clone()]);
-            let lists = &self.lists[kept.lists.clone()];
-            (hit.rule, Sighting { time: kept.time, line, values, lists })
+            let (lists, trace) = (&self.lists[kept.lists.clone()], kept.trace.as_deref());
+            (hit.rule, Sighting { time: kept.time, line, trace, values, lists })
         })
     }
 
@@ -150,6 +151,7 @@ struct Hit {
 struct Kept {
     time: Nanos,
     line: Option<Box<str>>,
+    trace: Option<Box<str>>,
     values: Range<usize>,
     lists: Range<usize>,
 }
@@ -160,6 +162,8 @@ pub(crate) struct Sighting<'h> {
     pub(crate) time: Nanos,
     /// The beginning of its line.
     pub(crate) line: Option<&'h str>,
+    /// The trace that it is part of.
+    pub(crate) trace: Option<&'h str>,
     /// By slot, ascending.
     values: &'h [(u32, Value<'static>)],
     lists: &'h [(u32, Box<str>)],

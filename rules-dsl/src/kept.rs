@@ -11,6 +11,16 @@ const VALUE_BYTES: usize = 1024;
 /// What an item of a list takes besides its text.
 const LIST_ITEM_BYTES: usize = 16;
 
+/// The longest text that is taken for the name of a trace; the usual ones have 32 signs.
+const TRACE_BYTES: usize = 128;
+
+/// The name of a trace, if it is one.
+pub(crate) fn trace(value: &Value<'_>) -> Option<Box<str>> {
+    let Value::Str(text) = value else { return None };
+    let is_name = (1..=TRACE_BYTES).contains(&text.len());
+    is_name.then(|| Box::from(&**text))
+}
+
 pub(crate) fn value(value: &Value<'_>) -> Value<'static> {
     match value {
         Value::Str(text) => Value::from(cut(text).to_owned()),

@@ -9,6 +9,7 @@ use crate::explain::{Explanation, explain};
 use crate::hits::{Event, Hits};
 use crate::host::FunctionSpec;
 use crate::index::{Found, Index, Kinds};
+use crate::intent::Intent;
 use crate::kept;
 use crate::names::Names;
 use crate::record::{FieldPath, FieldSet, Record};
@@ -44,6 +45,8 @@ pub struct RuleSet {
     is_kept: Vec<bool>,
     /// By slot: some rule is grouped by it.
     is_grouped: Vec<bool>,
+    /// Where a record names its trace, if some rule scales something.
+    trace: Option<FieldPath>,
     /// How many terms rules may share.
     atoms: usize,
     known: Known,
@@ -71,6 +74,10 @@ impl RuleSet {
                 .chain(rule.captures.iter().copied())
                 .for_each(|slot| is_kept[slot as usize] = true);
         }
+        let scales = |rule: &Rule| {
+            rule.info.intents.iter().any(|intent| matches!(intent, Intent::Scale { .. }))
+        };
+        let trace = rules.iter().any(scales).then(|| FieldPath::new("trace_id"));
         let fields = FieldSet::new(fields);
         let generation = 1;
         Self {
@@ -79,6 +86,7 @@ impl RuleSet {
             index,
             is_kept,
             is_grouped,
+            trace,
             atoms,
             known,
             warnings,
@@ -280,6 +288,7 @@ impl RuleSet {
         hits: &mut Hits,
     ) {
         let line = event.record.line().map(|line| kept::line(&line).into_boxed_str());
+        let trace = self.trace.as_ref().and_then(|path| kept::trace(&event.record.get(path)?));
         let time = time::nanos(event.time);
         let keep = |slot: u32, value: &Value<'_>| {
             let is_list = matches!(value, Value::List(_)) && self.is_grouped[slot as usize];
@@ -289,11 +298,11 @@ impl RuleSet {
         if machine.is_filled() {
             let wanted = machine.present().iter().filter(|slot| self.is_kept[**slot as usize]);
             let kept = wanted.filter_map(|slot| Some(keep(*slot, machine.known(*slot)?)));
-            return hits.sight(time, line, kept);
+            return hits.sight(time, line, trace, kept);
         }
         let slots = (0..self.is_kept.len() as u32).filter(|slot| self.is_kept[*slot as usize]);
         let kept = slots.filter_map(|slot| Some(keep(slot, machine.field(slot, event.record)?)));
-        hits.sight(time, line, kept);
+        hits.sight(time, line, trace, kept);
     }
 
     /// The rules that the fields of a record lead to, ascending, each once.

@@ -62,6 +62,8 @@ pub(crate) struct Pending {
     /// Since when the platform reports the size as ready.
     ready_at: Option<SystemTime>,
     counter: Option<SystemTime>,
+    /// What the counter read first.
+    counted_from: Option<u64>,
     text: Option<(String, SystemTime)>,
     /// Who was heard since the decision.
     heard: BTreeSet<Arc<str>>,
@@ -86,6 +88,7 @@ impl Pending {
             platform: None,
             ready_at: None,
             counter: None,
+            counted_from: None,
             text: None,
             heard: BTreeSet::new(),
             enough_at: None,
@@ -133,6 +136,14 @@ impl Pending {
     pub(crate) fn count(&mut self, at: SystemTime) {
         if at >= self.since && self.counter.is_none() {
             self.counter = Some(at);
+        }
+    }
+
+    pub(crate) fn count_reads(&mut self, count: u64, at: SystemTime) {
+        match self.counted_from {
+            Some(from) if count > from => self.count(at),
+            // A smaller one is that of a counter which has begun anew.
+            _ => self.counted_from = Some(count),
         }
     }
 

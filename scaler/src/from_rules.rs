@@ -25,10 +25,11 @@ impl ScaleIntent {
                     // A kind of change that this version does not know is no change.
                     _ => continue,
                 };
-                let intent = Self::new(format!("{}/{place}", firing.episode.id), change)
+                let mut intent = Self::new(format!("{}/{place}", firing.episode.id), change)
                     .asked_by(format!("rule {}", firing.rule))
                     // The rule is named beside it, and the line stands in the firing's own story.
                     .reason(firing.explain.cause());
+                intent.trace_id = firing.trace_id.as_deref().map(str::to_owned);
                 asked.push((Arc::from(target.as_str()), intent));
             }
         }
@@ -51,12 +52,14 @@ mod tests {
                        "then": "scale('shop', '+2')"}"#;
         let rules = Arc::new(RuleSet::from_json("r.json", text).unwrap());
         let mut engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
-        let record = [("state", "slow"), ("service", "shop"), ("line", "l")];
+        let record =
+            [("state", "slow"), ("service", "shop"), ("line", "l"), ("trace_id", "4bf92f")];
         let record: BTreeMap<String, String> =
             record.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let hits = rules.matches([Event::new(&record, UNIX_EPOCH)], &mut Scratch::new());
         let fired = engine.advance(hits, UNIX_EPOCH);
         let (_, intent) = ScaleIntent::from_firing(&fired[0]).remove(0);
+        assert_eq!(intent.trace_id.as_deref(), Some("4bf92f"));
         let shown = format!("{intent:?}");
         assert!(shown.contains("\"rule slow\""), "{shown}");
         assert!(

@@ -233,8 +233,9 @@ impl MetricSpec {
         }
     }
 
-    /// Whether the signal is about the target as a whole rather than about each instance.
-    pub(crate) fn is_of_the_whole(&self) -> bool {
+    /// Whether the signal is about the target as a whole rather than about each instance: which
+    /// instances there are then makes no difference to it.
+    pub fn is_of_the_whole(&self) -> bool {
         matches!(self.source, MetricSource::Object { .. } | MetricSource::External { .. })
     }
 

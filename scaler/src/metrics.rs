@@ -42,6 +42,7 @@ impl<T, E> From<&Result<T, E>> for Status {
 /// | name | type | labels |
 /// | --- | --- | --- |
 /// | `autoscaler_scale_actions_total` | counter | `action`, `reason`, `status` |
+/// | `autoscaler_holds_total` | counter | `reason` |
 /// | `autoscaler_replicas` | gauge | `target` |
 /// | `autoscaler_verifications_total` | counter | `leg`, `verdict` |
 /// | `birl_scaler_dropped_total` | counter | `reason` |
@@ -58,6 +59,7 @@ pub struct Metrics(Arc<Mutex<Counts>>);
 #[derive(Debug, Default)]
 struct Counts {
     actions: BTreeMap<(Action, Reason, Status), u64>,
+    holds: BTreeMap<Reason, u64>,
     replicas: BTreeMap<Arc<str>, u32>,
     /// By leg and verdict.
     verifications: BTreeMap<(&'static str, &'static str), u64>,
@@ -71,6 +73,14 @@ impl Metrics {
     /// Counters at zero.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Counts a decision to leave a target as it is, by what settled it: `brake` is a runaway or a
+    /// forged log, `unknown_signal` something to measure that is not there. A change counts nothing.
+    pub fn record_hold(&self, decision: &Decision) {
+        if decision.action == Action::Hold {
+            *self.lock().holds.entry(decision.reason).or_default() += 1;
+        }
     }
 
     /// Counts a change that was carried out or failed, and tells about it in one `tracing` event
@@ -123,11 +133,22 @@ impl Metrics {
         self.lock().actions.get(&(action, reason, status)).copied().unwrap_or_default()
     }
 
+    /// How many actions were carried out of the kind that `decision` is: what its counter reads,
+    /// for [`Verifier::counter_reads`](crate::Verifier::counter_reads).
+    pub fn actions_like(&self, decision: &Decision) -> u64 {
+        self.actions(decision.action, decision.reason, Status::Success)
+    }
+
     /// How many actions were carried out, of every kind.
     pub fn actions_total(&self) -> u64 {
         let counts = self.lock();
         let done = counts.actions.iter().filter(|((.., status), _)| *status == Status::Success);
         done.map(|(_, count)| count).sum()
+    }
+
+    /// How many decisions held for this reason.
+    pub fn holds(&self, reason: Reason) -> u64 {
+        self.lock().holds.get(&reason).copied().unwrap_or_default()
     }
 
     /// The last known size of a target.
@@ -181,6 +202,7 @@ mod collector {
     /// The families, filled from the counts when somebody scrapes.
     struct Families {
         actions: IntCounterVec,
+        holds: IntCounterVec,
         replicas: IntGaugeVec,
         verifications: IntCounterVec,
         dropped: IntCounterVec,
@@ -206,6 +228,11 @@ mod collector {
                     "Scaling actions, by what was done, what settled it and whether it worked.",
                     &["action", "reason", "status"],
                 )?,
+                holds: counter(
+                    "autoscaler_holds_total",
+                    "Decisions to leave a target as it is, by what settled it.",
+                    &["reason"],
+                )?,
                 replicas: IntGaugeVec::new(replicas, &["target"]).ok()?,
                 verifications: counter(
                     "autoscaler_verifications_total",
@@ -222,9 +249,9 @@ mod collector {
             })
         }
 
-        fn all(&self) -> [&dyn Collector; 6] {
-            let Self { actions, replicas, verifications, dropped, log, degraded } = self;
-            [actions, replicas, verifications, dropped, log, degraded]
+        fn all(&self) -> [&dyn Collector; 7] {
+            let Self { actions, holds, replicas, verifications, dropped, log, degraded } = self;
+            [actions, holds, replicas, verifications, dropped, log, degraded]
         }
 
         #[cfg(feature = "decision-log")]
@@ -261,6 +288,9 @@ mod collector {
             for ((action, reason, status), count) in &counts.actions {
                 let labels = [action.as_str(), reason.as_str(), status.as_str()];
                 families.actions.with_label_values(&labels).inc_by(*count);
+            }
+            for (reason, count) in &counts.holds {
+                families.holds.with_label_values(&[reason.as_str()]).inc_by(*count);
             }
             for (target, replicas) in &counts.replicas {
                 families.replicas.with_label_values(&[target]).set(i64::from(*replicas));

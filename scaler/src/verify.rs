@@ -254,7 +254,34 @@ impl Verifier {
         }
     }
 
-    /// The counter of scaling actions was seen to move for `target`.
+    /// The counter of scaling actions of this kind reads `count`, as
+    /// [`Metrics::actions_like`](crate::Metrics::actions_like) tells, or a scrape. The first reading
+    /// is where it stood before the change; a greater one later is the proof that it moved.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), birl_scaler::Error> {
+    /// # use std::time::{Duration, UNIX_EPOCH};
+    /// # use birl_scaler::*;
+    /// # let now = UNIX_EPOCH + Duration::from_secs(1_795_420_800);
+    /// # let mut decider = Decider::new(ScalerSpec::new("workers", 1, 3))?;
+    /// # let asked = ScaleIntent::new("slow/1", Change::By(1));
+    /// # let decision = decider.decide(&Observation::new(Replicas::ready(1)).intent(asked), now);
+    /// let (mut verifier, metrics) = (Verifier::default(), Metrics::new());
+    /// verifier.expect(&decision, Duration::from_secs(30), now);
+    /// verifier.counter_reads("workers", metrics.actions_like(&decision), now);
+    ///
+    /// metrics.record_action(&decision, Status::Success);
+    /// verifier.counter_reads("workers", metrics.actions_like(&decision), now);
+    /// # Ok(()) }
+    /// ```
+    pub fn counter_reads(&mut self, target: &str, count: u64, at: SystemTime) {
+        if let Some(pending) = self.targets.get_mut(target).and_then(|t| t.pending.as_mut()) {
+            pending.count_reads(count, at);
+        }
+    }
+
+    /// The counter of scaling actions was seen to move for `target`, by a host that can tell
+    /// otherwise than by [what it reads](Self::counter_reads).
     pub fn counter_moved(&mut self, target: &str, at: SystemTime) {
         if let Some(pending) = self.targets.get_mut(target).and_then(|t| t.pending.as_mut()) {
             pending.count(at);

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use birl_router::{Alert, Labels};
 use birl_scaler::{Decision, GuardAlarm, Limit, Verification};
+use tracing::{info, warn};
 
 /// An alert about one target, or its end.
 #[derive(Debug)]
@@ -51,6 +52,28 @@ impl Alarm {
             ("severity", "warning".to_owned()),
         ]);
         Self { labels, annotations: BTreeMap::new(), firing: false, at }
+    }
+
+    /// Says it in birl's own log, whoever is told of it on the routes, if there are any.
+    pub(crate) fn tell(&self, has_routes: bool) {
+        let of = |name: &str| self.labels.get(name).map(String::as_str).unwrap_or_default();
+        let (alert, target_ref) = (of("alertname"), of("scale_target"));
+        let summary = self.annotations.get("summary").map(String::as_str).unwrap_or_default();
+        if !self.firing {
+            info!(
+                alert,
+                target_ref, summary, has_routes, "what was wrong with the scaling is over"
+            );
+        } else if has_routes {
+            warn!(alert, target_ref, summary, "something is wrong with the scaling");
+        } else {
+            warn!(
+                alert,
+                target_ref,
+                summary,
+                "something is wrong with the scaling, and nobody is told: there is no `route`"
+            );
+        }
     }
 
     pub(crate) fn into_alert(self) -> Alert {

@@ -15,7 +15,7 @@ use birl_router::{
 };
 use birl_rules_dsl::reload::{RuleFiles, Watcher};
 use birl_rules_dsl::{Compiler, Engine, EngineConfig, RuleSet};
-use birl_scaler::{Replicas, VerifierConfig};
+use birl_scaler::Replicas;
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
@@ -23,7 +23,7 @@ use super::decisions::Decisions;
 use super::fleet::Fleet;
 use super::names::Names;
 use super::serve::Served;
-use super::signals::SignalPlan;
+use super::signals::{SignalPlan, register};
 use super::sizes::Sizes;
 use super::story::Story;
 use super::targets::Targets;
@@ -83,7 +83,7 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let deciders = config.scalers.iter().map(|scaler| decisions.decider(&scaler.value));
     let deciders = deciders.collect::<Result<Vec<_>, _>>()?;
     let log = decisions.record()?;
-    let mut fleet = Fleet::new(VerifierConfig::default(), scale_metrics.clone(), tick, log);
+    let mut fleet = Fleet::new(scale_metrics.clone(), tick, log);
     let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = Targets::default();
     for (scaler, mut decider) in config.scalers.iter().zip(deciders) {
@@ -129,13 +129,6 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
         signals: SignalPlan::of(&config, registry, tick),
     };
     Ok(Built { live, served, watcher, lock })
-}
-
-fn register(
-    registry: &Registry,
-    collector: impl prometheus::core::Collector + 'static,
-) -> Result<(), Failure> {
-    registry.register(Box::new(collector)).map_err(Failure::own)
 }
 
 /// Creates it, proves that it can be written (better now than at the first acknowledgement), and

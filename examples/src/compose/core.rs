@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use birl_logsource::{Batch, LogEntry};
-use birl_router::{Alert, DeliveryReport, DeliveryResult, Notification, Router};
+use birl_router::{Alert, DeliveryReport, DeliveryResult, Notification, Outcome, Router};
 use birl_rules_dsl::{Engine, Event, Firing, RuleSet, Scratch};
-use birl_scaler::{Decision, Replicas, ScaleIntent};
+use birl_scaler::{Decision, Instance, Replicas, ScaleIntent};
 
 use super::fleet::Fleet;
 use super::signals::Answer;
@@ -104,9 +104,10 @@ impl Core {
         effects.notifications.extend(notifications);
     }
 
-    /// Tells of what went wrong with the scaling itself, on the routes.
+    /// Tells of what went wrong with the scaling itself: in birl's own log, and on the routes.
     fn alarm(&mut self, effects: &mut Effects, now: SystemTime) {
         for alarm in self.fleet.take_alarms() {
+            alarm.tell(self.router.is_some());
             let Some(router) = &mut self.router else { continue };
             let routed = router.route(alarm.into_alert(), now);
             self.announce(routed.notifications, effects);
@@ -168,6 +169,11 @@ impl Core {
         self.fleet.size(target, Some(replicas), now, now);
     }
 
+    /// Which instances a target has, if it can tell and readings go by their names.
+    pub(crate) fn on_instances(&mut self, target: &str, instances: Option<Vec<Instance>>) {
+        self.fleet.instances(target, instances);
+    }
+
     /// An edited rule file is live.
     pub(crate) fn on_rules(&mut self, rules: Arc<RuleSet>) {
         self.engine.replace(Arc::clone(&rules));
@@ -194,15 +200,17 @@ impl Core {
             let intents = ScaleIntent::from_firing(&firing);
             for alert in Alert::from_firing(&firing) {
                 let Some(router) = &mut self.router else { break };
-                if !intents.is_empty() {
-                    let targets: Vec<_> =
-                        intents.iter().map(|(target, _)| Arc::clone(target)).collect();
-                    for target in &targets {
-                        self.fleet.alert_raised(target, &alert.episode, now);
-                    }
-                    self.told.raised(&alert.episode, targets);
-                }
+                let targets: Vec<_> =
+                    intents.iter().map(|(target, _)| Arc::clone(target)).collect();
+                let episode = alert.episode.clone();
                 let routed = router.route(alert, now);
+                if !targets.is_empty() {
+                    let at_once = routed.outcome == Outcome::Notified;
+                    for target in &targets {
+                        self.fleet.alert_raised(target, &episode, at_once, now);
+                    }
+                    self.told.raised(&episode, targets);
+                }
                 self.story.routed(&firing, &routed);
                 self.announce(routed.notifications, &mut effects);
             }
@@ -237,12 +245,10 @@ mod tests {
 
     use birl_logsource::{Cursor, Origin, Parser, SourceKind};
     use birl_rules_dsl::EngineConfig;
-    use birl_scaler::{
-        Decider, Guard, Metrics, Milli, Sample, ScalerSpec, Signal, Tick, VerifierConfig,
-    };
+    use birl_scaler::{Decider, Guard, LegName, Metrics, Milli, Sample, ScalerSpec, Signal, Tick};
 
     use super::*;
-    use crate::config::VerifyConfig;
+    use crate::config::{LogSignal, SignalConfig, VerifyConfig};
 
     /// A core in the year 2020, far from the machine's clock, that runs one replica.
     fn core(mode: Mode) -> (Core, SystemTime) {
@@ -251,12 +257,21 @@ mod tests {
         let rules = Arc::new(RuleSet::from_yaml("rules.yaml", rule).unwrap());
         let engine = Engine::new(Arc::clone(&rules), EngineConfig::default());
         let tick = Tick::new(Tick::PERIOD, SystemTime::UNIX_EPOCH).unwrap();
-        let mut fleet = Fleet::new(VerifierConfig::default(), Metrics::new(), tick, None);
+        let mut fleet = Fleet::new(Metrics::new(), tick, None);
         let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
         fleet.add("api", decider, Vec::new(), VerifyConfig::default(), Some(Replicas::ready(1)));
         let story = Story::new(&prometheus::Registry::new()).unwrap();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
         (Core::new(mode, false, rules, engine, None, fleet, story), now)
+    }
+
+    /// Carries a change out as the shell does, or leaves out what it must not leave out.
+    fn apply(core: &mut Core, decision: &Decision, counts: bool, now: SystemTime) {
+        core.on_applying(decision);
+        if counts {
+            core.fleet.metrics().record_action(decision, birl_scaler::Status::Success);
+        }
+        core.on_applied(decision, Ok(Replicas::ready(decision.to)), now);
     }
 
     /// Each alert is told at once, to one receiver.
@@ -337,6 +352,47 @@ mod tests {
         assert_eq!(from(&effects), Some(8), "more than there may be");
     }
 
+    /// A scaler of `cpu` by the log, whose workers are known by name.
+    fn by_name(names: &[&str], readings: &[(&str, f64)]) -> Option<u32> {
+        let (mut core, now) = core(Mode::Act);
+        let mut spec = ScalerSpec::new("api", 1, 5);
+        spec.metrics = vec![birl_scaler::MetricSpec::utilization("cpu", 60)];
+        (spec.cool_down.scale_up, spec.cool_down.scale_down) = Default::default();
+        let signal = LogSignal {
+            metric: "cpu".to_owned(),
+            field: "cpu".to_owned(),
+            instance: "instance".to_owned(),
+            source: None,
+            max_age: Duration::from_secs(15),
+        };
+        let (decider, signals) = (Decider::new(spec).unwrap(), vec![SignalConfig::Log(signal)]);
+        core.fleet.add("api", decider, signals, VerifyConfig::default(), None);
+        let size = u32::try_from(names.len()).unwrap();
+        core.on_replicas("api", Replicas::ready(size), now);
+        core.on_instances("api", Some(names.iter().map(|n| Instance::new(*n, true)).collect()));
+        let line =
+            |(name, cpu): &(&str, f64)| format!("{{\"instance\":\"{name}\",\"cpu\":{cpu}}}\n");
+        core.on_batch(&batch(&readings.iter().map(line).collect::<String>(), now), now);
+        core.on_tick(now).decisions.first().map(|decision| decision.to)
+    }
+
+    #[test]
+    fn readings_of_those_that_there_are_not_do_not_count() {
+        assert_eq!(by_name(&["worker-1"], &[("worker-1", 90.0)]), Some(2));
+        let forged: Vec<_> = ["a", "b", "c", "d"].map(|name| (name, 100.0)).into();
+        let all = [&[("worker-1", 60.0)], &forged[..]].concat();
+        assert_eq!(by_name(&["worker-1"], &all), None, "forged");
+        assert_eq!(by_name(&["worker-1"], &forged), None, "nothing but forged");
+        let stopped =
+            [("worker-1", 60.0), ("worker-2", 60.0), ("worker-3", 0.0), ("worker-4", 0.0)];
+        assert_eq!(by_name(&["worker-1", "worker-2"], &stopped), None, "two were stopped");
+        // Nobody knows how busy the second one is.
+        assert_eq!(by_name(&["worker-1"], &[("worker-1", 20.0)]), None, "the fewest");
+        assert_eq!(by_name(&["worker-1", "worker-2"], &[("worker-1", 20.0)]), None, "missing");
+        let both = [("worker-1", 20.0), ("worker-2", 20.0)];
+        assert_eq!(by_name(&["worker-1", "worker-2"], &both), Some(1));
+    }
+
     #[test]
     fn a_flood_of_intents_is_bounded_and_what_it_loses_is_counted() {
         let (mut core, now) = core(Mode::Act);
@@ -366,12 +422,12 @@ mod tests {
         let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
         core.router = Some(Router::new(config).unwrap());
         let mut scale = |from: u32, to: u32, at: SystemTime, proven: bool| {
+            let core = &mut core;
             core.on_replicas("api", Replicas::ready(from), at);
             let line = format!("{{\"level\":\"error\",\"id\":{to}}}\n");
             let decision = core.on_batch(&batch(&line, at), at).decisions.remove(0);
             assert_eq!(decision.to, to);
-            core.on_applying(&decision);
-            core.on_applied(&decision, Ok(Replicas::ready(to)), at);
+            apply(core, &decision, true, at);
             let heard = if proven { to } else { 1 };
             let lines = (0..heard).map(|n| format!("{{\"instance\":\"worker-{n}\"}}\n"));
             core.on_batch(&batch(&lines.collect::<String>(), at), at);
@@ -400,39 +456,78 @@ mod tests {
         assert!(matches!(told[..], [(false, _)]), "{told:?}");
     }
 
-    /// The whole loop, metric → alert → scale → log: with `told`, the alert must have arrived.
-    #[test]
-    fn a_proof_can_ask_whether_anybody_was_told() {
-        let run = |delivered: bool| {
-            let (mut core, now) = core(Mode::Act);
-            let both = "rules: [{name: e, when: level == 'error', by: [id], \
+    const BOTH: &str = "rules: [{name: e, when: level == 'error', by: [id], \
                         then: [\"notify('team')\", \"scale('api', '+2')\"]}]";
-            core.on_rules(Arc::new(RuleSet::from_yaml("rules.yaml", both).unwrap()));
-            let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
-            let verify = VerifyConfig { told: true, alert: false, ..VerifyConfig::default() };
-            core.fleet.add("api", decider, Vec::new(), verify, Some(Replicas::ready(1)));
-            let routes = "route: {receiver: team, group_wait: 0s}\n\
-                          receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
-            let config = birl_router::AlertmanagerFile::parse(routes).unwrap().config;
-            core.router = Some(Router::new(config).unwrap());
-            let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":1}\n", now), now);
-            core.on_applying(&effects.decisions[0]);
-            core.on_applied(&effects.decisions[0], Ok(Replicas::ready(3)), now);
-            let soon = now + Duration::from_secs(1);
-            let sent = core.on_tick(soon).notifications;
-            let sent: Vec<_> = effects.notifications.iter().chain(&sent).collect();
-            assert_eq!(sent.len(), 1, "{sent:?}");
-            if delivered {
-                let report = DeliveryReport::delivered(sent[0], Duration::ZERO, soon);
+
+    /// The whole loop, metric → alert → scale → log, once: what was verified, what in part, and the
+    /// legs that were not seen. `left_out` is what does not happen.
+    fn proof(
+        verify: VerifyConfig,
+        router: Router,
+        left_out: Option<LegName>,
+    ) -> (u64, u64, Vec<LegName>) {
+        let (mut core, now) = core(Mode::Act);
+        core.on_rules(Arc::new(RuleSet::from_yaml("rules.yaml", BOTH).unwrap()));
+        let decider = Decider::new(ScalerSpec::new("api", 1, 5)).unwrap();
+        core.fleet.add("api", decider, Vec::new(), verify, Some(Replicas::ready(1)));
+        core.router = Some(router);
+        let effects = core.on_batch(&batch("{\"level\":\"error\",\"id\":1}\n", now), now);
+        apply(&mut core, &effects.decisions[0], left_out != Some(LegName::Counter), now);
+        let soon = now + Duration::from_secs(1);
+        let sent = core.on_tick(soon).notifications;
+        for sent in effects.notifications.iter().chain(&sent) {
+            if left_out != Some(LegName::Alert) {
+                let report = DeliveryReport::delivered(sent, Duration::ZERO, soon);
                 core.on_delivery(&report, soon);
             }
-            let lines = (0..3).map(|n| format!("{{\"instance\":\"worker-{n}\"}}\n"));
-            core.on_batch(&batch(&lines.collect::<String>(), soon), soon);
-            core.on_tick(now + Duration::from_secs(31));
-            core.fleet.verdicts()
+        }
+        let later = now + Duration::from_secs(10);
+        let text = if left_out == Some(LegName::Text) { "" } else { "scaled to 3" };
+        let lines = (0..3).map(|n| format!("{{\"instance\":\"worker-{n}\",\"msg\":\"{text}\"}}\n"));
+        core.on_batch(&batch(&lines.collect::<String>(), later), later);
+        core.on_tick(now + Duration::from_secs(31));
+        let metrics = core.fleet.metrics();
+        let failed = |leg| metrics.leg_verifications(leg, "timed_out") > 0;
+        let legs = [LegName::Alert, LegName::Counter, LegName::Instances, LegName::Text];
+        let failed: Vec<_> = legs.into_iter().filter(|leg| failed(*leg)).collect();
+        (metrics.verifications("verified"), metrics.verifications("partial"), failed)
+    }
+
+    #[test]
+    fn a_proof_asks_whether_anybody_was_told_and_whether_the_change_was_counted() {
+        let run = |left_out| proof(VerifyConfig::default(), router(), left_out);
+        assert_eq!(run(None), (1, 0, vec![]));
+        let alert = Some(LegName::Alert);
+        assert_eq!(run(alert), (0, 1, vec![LegName::Alert]), "nobody was told of it");
+        let counter = Some(LegName::Counter);
+        assert_eq!(run(counter), (0, 1, vec![LegName::Counter]), "nobody counted it");
+        let untold = VerifyConfig { told: Some(false), ..VerifyConfig::default() };
+        assert_eq!(proof(untold, router(), alert), (1, 0, vec![]), "nobody has to be told");
+    }
+
+    /// Who is told late, by a group's wait, is not waited for unless that is asked for.
+    #[test]
+    fn an_alert_that_is_not_told_at_once_is_no_leg_by_itself() {
+        let late = || {
+            let routes = "route: {receiver: team, group_wait: 5m}\n\
+                          receivers: [{name: team, webhook_configs: [{url: 'http://127.0.0.1:9/'}]}]";
+            Router::new(birl_router::AlertmanagerFile::parse(routes).unwrap().config).unwrap()
         };
-        assert_eq!(run(true), (1, 0));
-        assert_eq!(run(false), (0, 1), "nobody was told of the alert behind it");
+        assert_eq!(proof(VerifyConfig::default(), late(), None), (1, 0, vec![]));
+        let told = VerifyConfig { told: Some(true), ..VerifyConfig::default() };
+        assert_eq!(proof(told, late(), None), (0, 1, vec![LegName::Alert]));
+    }
+
+    #[test]
+    fn legs_have_deadlines_of_their_own_and_a_text_is_one_more() {
+        let mut verify = VerifyConfig::default();
+        verify.legs.insert(LegName::Instances, Duration::from_secs(5));
+        assert_eq!(proof(verify, router(), None), (0, 1, vec![LegName::Instances]), "after 10 s");
+        let text = || Some("scaled to {replicas}".to_owned());
+        let verify = || VerifyConfig { text: text(), ..VerifyConfig::default() };
+        assert_eq!(proof(verify(), router(), None), (1, 0, vec![]));
+        let text = Some(LegName::Text);
+        assert_eq!(proof(verify(), router(), text), (0, 1, vec![LegName::Text]));
     }
 
     /// Forged lines that match a scale rule: replicas stay within the brake, and somebody is told.
@@ -467,6 +562,7 @@ mod tests {
         }
         assert_eq!(changes, 30, "the brake of a target");
         assert_eq!(told.len(), 1, "{told:?}");
+        assert!(core.fleet.metrics().holds(birl_scaler::Reason::Brake) > 100);
         assert!(
             told[0].annotations.get("summary").contains("brake, 30 changes an hour"),
             "{told:?}"

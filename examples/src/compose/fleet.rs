@@ -5,9 +5,11 @@ use std::time::SystemTime;
 
 use birl_logsource::{LogEntry, Value};
 use birl_scaler::{
-    Decider, Decision, DecisionEntry, DecisionRecorder, GuardAlarms, Metrics, Observation,
-    Replicas, ScaleIntent, Signal, SignalWindow, Tick, Verification, Verifier, VerifierConfig,
+    Decider, Decision, DecisionEntry, DecisionRecorder, GuardAlarms, Instance, Metrics,
+    Observation, Reading, Replicas, ScaleIntent, Signal, SignalWindow, Tick, Unknown, Verification,
+    Verifier,
 };
+use tracing::warn;
 
 use super::alarm::{Alarm, braked_until};
 use crate::config::{LogSignal, SignalConfig, VerifyConfig};
@@ -19,7 +21,6 @@ const MAX_PENDING: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Fleet {
     scalers: BTreeMap<String, Scaler>,
-    verifier: Verifier,
     metrics: Metrics,
     /// When deciders look at their signals.
     tick: Tick,
@@ -36,11 +37,18 @@ struct Scaler {
     /// What came from outside the log, when it was last asked for; none if nothing ever was.
     outside: Option<Vec<Signal>>,
     verify: VerifyConfig,
+    verifier: Verifier,
     /// What runs, as the target last said; nothing is decided while it does not.
     replicas: Option<Replicas>,
+    /// Which instances there are, where readings go by their names.
+    instances: Option<Vec<Instance>>,
+    /// Whether it was said that readings come, and of none of those.
+    strange: bool,
     pending: Vec<ScaleIntent>,
     tick: Tick,
     applying: bool,
+    /// What the counter of such changes read when the one that is being carried out began.
+    counted: u64,
     /// When the last change ended, well or not.
     changed: Option<SystemTime>,
     /// What the newest decision was made from.
@@ -73,14 +81,8 @@ impl Refusal {
 }
 
 impl Fleet {
-    pub(crate) fn new(
-        config: VerifierConfig,
-        metrics: Metrics,
-        tick: Tick,
-        log: Option<DecisionRecorder>,
-    ) -> Self {
-        let verifier = Verifier::new(config);
-        Self { scalers: BTreeMap::new(), verifier, metrics, tick, log, alarms: Vec::new() }
+    pub(crate) fn new(metrics: Metrics, tick: Tick, log: Option<DecisionRecorder>) -> Self {
+        Self { scalers: BTreeMap::new(), metrics, tick, log, alarms: Vec::new() }
     }
 
     pub(crate) fn add(
@@ -110,11 +112,15 @@ impl Fleet {
             decider,
             signals,
             outside,
+            verifier: Verifier::new(verify.verifier()),
             verify,
             replicas,
+            instances: None,
+            strange: false,
             pending: Vec::new(),
             tick: self.tick.named(name),
             applying: false,
+            counted: 0,
             changed: None,
             seen: Observation::default(),
             alarmed: false,
@@ -137,25 +143,39 @@ impl Fleet {
                     window.record(instance, reading, entry.timestamp, now);
                 }
             }
-            let wanted = scaler.verify.source.as_deref().is_none_or(|wanted| wanted == source);
-            if let Some(instance) = entry.fields.get(&scaler.verify.instance).and_then(text)
-                && wanted
-            {
-                self.verifier.see_instance(name, instance, entry.timestamp, now);
+            if scaler.verify.source.as_deref().is_some_and(|wanted| wanted != source) {
+                continue;
+            }
+            if let Some(instance) = entry.fields.get(&scaler.verify.instance).and_then(text) {
+                scaler.verifier.see_instance(name, instance, entry.timestamp, now);
+            }
+            if scaler.verify.text.is_some() {
+                let line = String::from_utf8_lossy(&entry.line);
+                scaler.verifier.see_text(name, &line, entry.timestamp);
             }
         }
     }
 
-    /// An alert is on its way whose rule asks for a change of `target`.
-    pub(crate) fn alert_raised(&mut self, target: &str, episode: &str, now: SystemTime) {
-        if self.scalers.get(target).is_some_and(|scaler| scaler.verify.told) {
-            self.verifier.alert_raised(target, episode, now);
+    /// An alert whose rule asks for a change of `target` is on its way: `at_once`, or muted, or later
+    /// with the rest of its group.
+    pub(crate) fn alert_raised(
+        &mut self,
+        target: &str,
+        episode: &str,
+        at_once: bool,
+        now: SystemTime,
+    ) {
+        let scaler = self.scalers.get_mut(target);
+        if let Some(scaler) = scaler.filter(|scaler| scaler.verify.told.unwrap_or(at_once)) {
+            scaler.verifier.alert_raised(target, episode, now);
         }
     }
 
     /// That alert was delivered.
     pub(crate) fn alert_told(&mut self, target: &str, episode: &str, way: &str, now: SystemTime) {
-        self.verifier.alert_told(target, episode, way, now);
+        if let Some(scaler) = self.scalers.get_mut(target) {
+            scaler.verifier.alert_told(target, episode, way, now);
+        }
     }
 
     /// Queues what a rule asks for.
@@ -204,6 +224,8 @@ impl Fleet {
                 continue;
             }
             let Some(decision) = scaler.decide(now) else { continue };
+            self.metrics.record_hold(&decision);
+            scaler.tell_of_strangers(&decision);
             if self.log.is_some() {
                 entries.push(DecisionEntry::decided(&scaler.decider, &scaler.seen, &decision));
             }
@@ -225,11 +247,12 @@ impl Fleet {
 
     pub(crate) fn applying(&mut self, decision: &Decision) {
         if let Some(scaler) = self.scalers.get_mut(&*decision.target) {
-            scaler.applying = true;
+            (scaler.applying, scaler.counted) = (true, self.metrics.actions_like(decision));
         }
     }
 
-    /// Ends a change, starts its proof, and decides what was asked for meanwhile.
+    /// Ends a change, which the host has counted, starts its proof, and decides what was asked for
+    /// meanwhile.
     pub(crate) fn applied(
         &mut self,
         decision: &Decision,
@@ -246,12 +269,14 @@ impl Fleet {
         match result {
             Ok(replicas) => {
                 scaler.replicas = Some(*replicas);
-                self.metrics.set_replicas(&decision.target, replicas.ready);
-                self.verifier.expect_seen(decision, &scaler.seen, scaler.verify.within, now);
-                self.verifier.counter_moved(&decision.target, now);
-                self.verifier.ready(&decision.target, *replicas, now);
+                let (target, verifier) = (&*decision.target, &mut scaler.verifier);
+                self.metrics.set_replicas(target, replicas.ready);
+                verifier.expect_seen(decision, &scaler.seen, scaler.verify.within, now);
+                verifier.counter_reads(target, scaler.counted, decision.at);
+                verifier.counter_reads(target, self.metrics.actions_like(decision), now);
+                verifier.ready(target, *replicas, now);
             }
-            Err(error) => self.verifier.refused(decision, error, now),
+            Err(error) => scaler.verifier.refused(decision, error, now),
         }
         self.decide_intents(now)
     }
@@ -272,19 +297,31 @@ impl Fleet {
         scaler.replicas = replicas;
         if let Some(replicas) = replicas {
             self.metrics.set_replicas(target, replicas.ready);
-            self.verifier.ready(target, replicas, now);
+            scaler.verifier.ready(target, replicas, now);
+        }
+    }
+
+    /// Which instances a target has, where readings go by their names.
+    pub(crate) fn instances(&mut self, target: &str, instances: Option<Vec<Instance>>) {
+        if let Some(scaler) = self.scalers.get_mut(target) {
+            scaler.instances = instances;
         }
     }
 
     /// Counts and keeps the proofs that are complete or overdue. Somebody is told of a change that
     /// was not proven, and of the first one after it that was; and of brakes that are free again.
     pub(crate) fn verify(&mut self, now: SystemTime) {
-        let verifications = self.verifier.tick(now);
-        for verification in &verifications {
-            self.metrics.record_verification(verification);
-            let scaler = self.scalers.get_mut(&*verification.target);
-            if scaler.is_some_and(|scaler| scaler.is_news(verification)) {
-                self.alarms.push(Alarm::unproven(verification));
+        let mut verifications = Vec::new();
+        for scaler in self.scalers.values_mut() {
+            for verification in scaler.verifier.tick(now) {
+                self.metrics.record_verification(&verification);
+                if scaler.is_news(&verification) {
+                    self.alarms.push(Alarm::unproven(&verification));
+                }
+                verifications.push(verification);
+            }
+            if let Some((decision, _)) = scaler.braked.take_if(|(_, until)| *until <= now) {
+                self.alarms.push(Alarm::free(&decision, now));
             }
         }
         if let Some(log) = self.log.as_ref().filter(|_| !verifications.is_empty()) {
@@ -293,11 +330,6 @@ impl Fleet {
         if let Some(log) = &self.log {
             self.metrics.set_log(log.stats());
         }
-        for scaler in self.scalers.values_mut() {
-            if let Some((decision, _)) = scaler.braked.take_if(|(_, until)| *until <= now) {
-                self.alarms.push(Alarm::free(&decision, now));
-            }
-        }
     }
 
     /// What somebody is to be told.
@@ -305,14 +337,13 @@ impl Fleet {
         std::mem::take(&mut self.alarms)
     }
 
-    /// How many changes were proven, and proven in part.
     #[cfg(test)]
-    pub(crate) fn verdicts(&self) -> (u64, u64) {
-        (self.metrics.verifications("verified"), self.metrics.verifications("partial"))
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) fn next_deadline(&self) -> Option<SystemTime> {
-        self.verifier.next_deadline()
+        self.scalers.values().filter_map(|scaler| scaler.verifier.next_deadline()).min()
     }
 }
 
@@ -325,9 +356,32 @@ impl Scaler {
         observation.signals =
             self.signals.iter_mut().map(|(_, window)| window.signal(now)).collect();
         observation.signals.extend(self.outside.iter().flatten().cloned());
+        observation.instances.clone_from(&self.instances);
         observation.intents = std::mem::take(&mut self.pending);
         self.seen = observation;
         Some(self.decider.decide(&self.seen, now))
+    }
+
+    /// Says, once, that readings come and none is of an instance that is up: most likely they go by
+    /// other names, and nothing would ever be decided by them.
+    fn tell_of_strangers(&mut self, decision: &Decision) {
+        let empty = Reading::Unknown { why: Unknown::Empty };
+        let empty = decision.proposals.iter().filter(|proposal| proposal.reading == empty);
+        let read = |metric: &str| {
+            let signal = self.seen.signals.iter().find(|signal| *signal.name == *metric);
+            signal.and_then(|signal| Some((signal, signal.samples.first()?)))
+        };
+        let strange = empty.filter_map(|proposal| read(&proposal.metric)).next();
+        let strange = self.instances.as_ref().and(strange);
+        let was_strange = std::mem::replace(&mut self.strange, strange.is_some());
+        if let Some((signal, sample)) = strange.filter(|_| !was_strange) {
+            warn!(
+                target_ref = &*decision.target,
+                signal = &*signal.name,
+                instance = &*sample.instance,
+                "readings come, and none is of a worker that is up; if they go by other names than birl's, say `processes: {{named: false}}`"
+            );
+        }
     }
 
     /// Whether somebody is to be told.

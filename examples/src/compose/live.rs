@@ -108,9 +108,7 @@ impl Live {
                 _ = poll.tick() => {
                     clock.follow();
                     let now = clock.now();
-                    for (name, replicas) in self.targets.workers() {
-                        self.core.on_replicas(name, replicas, now);
-                    }
+                    self.count_workers(now);
                     signals.ask(now);
                     let effects = self.core.on_tick(now);
                     self.carry_out(effects, &mut acks, &mut changes, now);
@@ -210,9 +208,18 @@ impl Live {
         {
             warn!(%error, "the new size could not be kept; a restart will not know it");
         }
+        // What is decided in the same moment is about those that there are now.
+        self.count_workers(now);
         let effects = self.core.on_applied(&decision, result, now);
         acks.settle(&decision.id.to_string());
         self.carry_out(effects, acks, changes, now);
+    }
+
+    fn count_workers(&mut self, now: SystemTime) {
+        for (name, replicas, instances) in self.targets.workers() {
+            self.core.on_replicas(name, replicas, now);
+            self.core.on_instances(name, instances);
+        }
     }
 
     /// Puts an edit to work. Of a rejected one the library has told already, and the old rules stay.

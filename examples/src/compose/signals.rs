@@ -112,9 +112,7 @@ impl SignalPlan {
                     ))
                 })?;
             }
-            let board = asking.sampler.board().of_target(&target);
-            let shown = self.registry.register(Box::new(board));
-            shown.map_err(Failure::own)?;
+            register(&self.registry, asking.sampler.board().of_target(&target))?;
             asking.told = vec![HealthState::Unknown; outside.len()];
             signals.idle.insert(target, asking);
         }
@@ -124,6 +122,7 @@ impl SignalPlan {
             asking.size = Some(Size::of(Target::clone(target)));
         }
         if let Some(listen) = self.statsd.take() {
+            register(&self.registry, statsd.metrics())?;
             let builder = Listener::builder();
             let builder = listen.listen.into_iter().fold(builder, |builder, at| builder.udp(at));
             let builder = listen.unix.into_iter().fold(builder, |builder, at| builder.unix(at));
@@ -146,7 +145,7 @@ impl SignalPlan {
             }
         }
         if let Some(otlp) = &self.otlp {
-            spans.listen(otlp).await?;
+            spans.listen(otlp, &self.registry).await?;
         }
         Ok(spans)
     }
@@ -220,6 +219,14 @@ impl Asking {
             *told = state;
         }
     }
+}
+
+/// Shows it in `/metrics`.
+pub(super) fn register(
+    registry: &Registry,
+    collector: impl prometheus::core::Collector + 'static,
+) -> Result<(), Failure> {
+    registry.register(Box::new(collector)).map_err(Failure::own)
 }
 
 fn add(sampler: &mut Sampler, signal: &OutsideSignal, statsd: &Statsd) -> Result<(), Error> {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use birl_scaler::otlp::{self, Limits, Receiver, RetryWindow, SpanFilter, SpanIntake};
 use birl_scaler::{Error, Sampler};
+use prometheus::Registry;
 use tracing::info;
 
+use super::signals::register;
 use crate::config::{OtlpListen, SpanMeasure, SpansConfig};
 use crate::failure::Failure;
 
@@ -32,10 +34,15 @@ impl Spans {
 
     /// # Errors
     /// If the address cannot be had.
-    pub(super) async fn listen(&mut self, otlp: &OtlpListen) -> Result<(), Failure> {
+    pub(super) async fn listen(
+        &mut self,
+        otlp: &OtlpListen,
+        registry: &Registry,
+    ) -> Result<(), Failure> {
         let Some(intake) = self.intake.take() else { return Ok(()) };
         let receiver = Receiver::bind(otlp.listen, intake).await.map_err(Failure::input)?;
         info!(address = %receiver.local_addr(), "listening for spans");
+        register(registry, receiver.metrics())?;
         self.receiver = Some(receiver);
         Ok(())
     }

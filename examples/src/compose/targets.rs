@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use birl_scaler::{Error, LocalProcesses, Replicas, ScaleTarget};
+use birl_scaler::{Error, Instance, LocalProcesses, Replicas, ScaleTarget};
 use tracing::{error, info, warn};
 
 use super::sizes::Sizes;
@@ -32,6 +32,8 @@ pub(crate) struct Targets {
 struct Workers {
     processes: Arc<LocalProcesses>,
     begin_with: u32,
+    /// Whether readings go by their names.
+    named: bool,
 }
 
 impl Targets {
@@ -46,7 +48,8 @@ impl Targets {
         if let Some(processes) = scaler.processes.as_ref().filter(|_| mode == Mode::Act) {
             let processes = local(name, &processes.value, sizes).map_err(named(name))?;
             let begin_with = sizes.last(name, spec.min_replicas, spec.max_replicas);
-            let workers = Workers { processes: Arc::new(processes), begin_with };
+            let named = scaler.has_named_workers();
+            let workers = Workers { processes: Arc::new(processes), begin_with, named };
             self.workers.insert(name.to_owned(), workers);
         }
         if let Some(command) = &scaler.command {
@@ -82,9 +85,11 @@ impl Targets {
         &self.outside
     }
 
-    /// How many workers there are, which is known at once.
-    pub(crate) fn workers(&self) -> impl Iterator<Item = (&str, Replicas)> {
-        self.workers.iter().map(|(name, workers)| (name.as_str(), workers.processes.size()))
+    /// How many workers there are, and which where readings go by their names. It is known at once.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = (&str, Replicas, Option<Vec<Instance>>)> {
+        self.workers.iter().map(|(name, Workers { processes, named, .. })| {
+            (name.as_str(), processes.size(), named.then(|| processes.instances()))
+        })
     }
 
     /// What a decision about `name` is carried out on.

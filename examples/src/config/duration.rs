@@ -1,5 +1,6 @@
 //! Durations as people write them: `250ms`, `15s`, `1h30m`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
@@ -18,6 +19,19 @@ pub(super) mod optional {
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
         super::deserialize(deserializer).map(Some)
+    }
+}
+
+/// The same, by keys.
+pub(super) mod each {
+    use super::{BTreeMap, Deserialize, Deserializer, Duration, Error};
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>, K: Deserialize<'de> + Ord>(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, Duration>, D::Error> {
+        let texts = BTreeMap::<K, String>::deserialize(deserializer)?;
+        let parsed = texts.into_iter().map(|(key, text)| Ok((key, super::parse(&text)?)));
+        parsed.collect::<Result<_, String>>().map_err(D::Error::custom)
     }
 }
 

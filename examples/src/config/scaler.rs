@@ -1,12 +1,12 @@
 //! One thing that is scaled: its spec, its target, its signals, and the proof of its changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use birl_router::Position;
 use birl_router::yaml::Spanned;
-use birl_scaler::ScalerSpec;
+use birl_scaler::{LegName, ScalerSpec, VerifierConfig};
 use serde::Deserialize;
 
 use super::{CommandConfig, Fault, KubernetesConfig, Mode, ProcessesConfig, SignalConfig};
@@ -42,8 +42,17 @@ pub(crate) struct VerifyConfig {
     /// How long the proof may take.
     #[serde(with = "duration")]
     pub(crate) within: Duration,
-    /// Whether the alert of the rule that asks for a change must have been delivered, too.
-    pub(crate) told: bool,
+    /// Legs that must hold sooner than that: `{alert: 5s, platform_ready: 20s}`.
+    #[serde(with = "duration::each")]
+    pub(crate) legs: BTreeMap<LegName, Duration>,
+    /// A text that the log must show, too: `scaled to {replicas}`.
+    pub(crate) text: Option<String>,
+    /// After a scale-in: how long the stopped instances must have been silent.
+    #[serde(with = "duration")]
+    pub(crate) quiet: Duration,
+    /// Whether the alert of the rule that asks for a change must have been delivered, too; when
+    /// absent, if the routes tell it at once.
+    pub(crate) told: Option<bool>,
     /// Whether a change that is not proven becomes an alert (`ScalingNotVerified`, on the routes).
     pub(crate) alert: bool,
 }
@@ -51,7 +60,55 @@ pub(crate) struct VerifyConfig {
 impl Default for VerifyConfig {
     fn default() -> Self {
         let (instance, within) = (super::instance(), Duration::from_secs(30));
-        Self { instance, source: None, within, told: false, alert: true }
+        let VerifierConfig { within: legs, text, quiet, .. } = VerifierConfig::default();
+        Self { instance, source: None, within, legs, text, quiet, told: None, alert: true }
+    }
+}
+
+impl VerifyConfig {
+    /// What the library is asked for.
+    pub(crate) fn verifier(&self) -> VerifierConfig {
+        let mut config = VerifierConfig::default();
+        config.within.clone_from(&self.legs);
+        config.text.clone_from(&self.text);
+        config.quiet = self.quiet;
+        config
+    }
+
+    /// What would make a proof impossible, or none.
+    fn check(&self, name: &str) -> Result<(), (String, String)> {
+        let within = self.within;
+        let fault =
+            |what: String, help: &str| Err((format!("scaler `{name}`: {what}"), help.into()));
+        for (leg, until) in &self.legs {
+            let leg = leg.as_str();
+            if *until > within {
+                return fault(
+                    format!("`verify.legs.{leg}` is {until:?}, and the whole proof has {within:?}"),
+                    "make it shorter, or `verify.within` longer",
+                );
+            }
+        }
+        if self.quiet >= within {
+            return fault(
+                format!(
+                    "no scale-in can be proven within {within:?}: who is stopped must be silent for {:?}",
+                    self.quiet
+                ),
+                "make `verify.quiet` shorter, or `verify.within` longer",
+            );
+        }
+        match &self.text {
+            Some(text) if text.trim().is_empty() => fault(
+                "`verify.text` is empty, and every line would hold it".into(),
+                "name a text such as `scaled to {replicas}`, or leave it out",
+            ),
+            None if self.legs.contains_key(&LegName::Text) => fault(
+                "`verify.legs.text` has no effect without `verify.text`".into(),
+                "add `text: 'scaled to {replicas}'`",
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -72,6 +129,21 @@ impl ScalerConfig {
         self.processes.is_some() || self.command.as_ref().is_some_and(uncounted)
     }
 
+    /// Whether the readings of each metric that is about instances go by the names of birl's own
+    /// workers. Whoever is asked from outside has names of its own, unless it is said.
+    pub(crate) fn has_named_workers(&self) -> bool {
+        let Some(processes) = &self.processes else { return false };
+        let of_instances = |metric: &str| {
+            let metric = self.spec.metrics.iter().find(|known| *known.name == *metric);
+            metric.is_some_and(|metric| !metric.is_of_the_whole())
+        };
+        let outside = |signal: &SignalConfig| matches!(signal, SignalConfig::Outside(_));
+        let mut outside = self.signals.iter().filter(|signal| outside(signal));
+        processes.value.named.unwrap_or_else(|| {
+            processes.value.names_workers() && !outside.any(|signal| of_instances(signal.metric()))
+        })
+    }
+
     pub(super) fn check(
         &self,
         at: Position,
@@ -79,6 +151,8 @@ impl ScalerConfig {
         sources: &BTreeSet<String>,
     ) -> Result<(), Fault> {
         self.check_target(at, mode)?;
+        let verify = self.verify.check(self.name());
+        verify.map_err(|(message, help)| (Some(at), message, Some(help)))?;
         self.check_signals(sources).map_err(|(message, help)| (Some(at), message, Some(help)))
     }
 
@@ -166,5 +240,50 @@ impl ScalerConfig {
         if let Some(log) = log {
             *log = folder.join(&*log);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_yaml;
+
+    fn named(processes: &str, signals: &str) -> bool {
+        let text = format!(
+            "spec: {{targetRef: {{name: api}}, minReplicas: 1, maxReplicas: 2, metrics: [{{name: cpu, \
+             averageUtilization: 60}}, {{type: External, external: {{metric: {{name: lag}}, target: \
+             {{type: AverageValue, averageValue: 10}}}}}}], guards: [{{signal: retries, above: 5}}]}}\n\
+             processes: {{{processes}}}\nsignals: [{signals}]\n"
+        );
+        parse_yaml::<ScalerConfig>("birl.yaml", &text).unwrap().has_named_workers()
+    }
+
+    #[test]
+    fn a_proof_is_as_it_is_written() {
+        let text = "{within: 40s, legs: {alert: 5s, platform_ready: 20s}, text: 'scaled to {replicas}', quiet: 8s}";
+        let verify: VerifyConfig = parse_yaml("birl.yaml", text).unwrap();
+        let mut expected = VerifierConfig::default();
+        let (five, twenty) = (Duration::from_secs(5), Duration::from_secs(20));
+        expected.within = [(LegName::Alert, five), (LegName::PlatformReady, twenty)].into();
+        expected.text = Some("scaled to {replicas}".to_owned());
+        expected.quiet = Duration::from_secs(8);
+        assert_eq!((verify.verifier(), verify.within), (expected, Duration::from_secs(40)));
+        let nothing: VerifyConfig = parse_yaml("birl.yaml", "{}").unwrap();
+        assert_eq!(nothing.verifier(), VerifierConfig::default());
+    }
+
+    #[test]
+    fn readings_are_matched_to_workers_where_their_names_are_known() {
+        let (told, log) = ("command: [w, '{instance}']", "{metric: cpu, field: cpu}");
+        assert!(named(told, log));
+        assert!(named("command: [w], env: {NAME: 'w-{instance}'}", log));
+        assert!(!named("command: [w]", log), "it was not told its name");
+        assert!(named("command: [w], named: true", log), "it has it from elsewhere");
+        assert!(!named("command: [w, '{instance}'], named: false", log));
+        let pods = "{metric: cpu, prometheus: {url: 'http://127.0.0.1:9090', query: cpu}}";
+        assert!(!named(told, pods), "a server has names of its own");
+        assert!(named("command: [w], named: true", pods), "unless it is said");
+        let whole = format!("{log}, {{metric: lag, disk: {{}}}}, {{metric: retries, disk: {{}}}}");
+        assert!(named(told, &whole), "what is about the whole goes by no names");
     }
 }

@@ -17,6 +17,9 @@ pub(crate) struct ProcessesConfig {
     pub(crate) command: Vec<String>,
     #[serde(default)]
     pub(crate) env: BTreeMap<String, String>,
+    /// Whether readings go by the names that birl gives the workers, so that those of others do not
+    /// count and missing ones are filled in; worked out when absent.
+    pub(crate) named: Option<bool>,
     /// Where the workers' output goes, and the line `scaled to N`.
     pub(crate) log: Option<PathBuf>,
     /// How long a worker may take to finish after SIGTERM, before SIGKILL.
@@ -58,6 +61,14 @@ pub(crate) struct KubernetesConfig {
     /// How long a change may take until all are ready; two minutes when absent.
     #[serde(default, with = "duration::optional")]
     pub(crate) deadline: Option<Duration>,
+}
+
+impl ProcessesConfig {
+    /// Whether workers are told their names where the configuration shows it.
+    pub(super) fn names_workers(&self) -> bool {
+        let mut texts = self.command.iter().chain(self.env.values());
+        texts.any(|text| text.contains("{instance}"))
+    }
 }
 
 impl CommandConfig {

@@ -224,6 +224,29 @@ fn a_signal_that_nothing_feeds_is_an_error() {
 }
 
 #[test]
+fn a_proof_that_cannot_be_is_an_error() {
+    let scaler = "scalers:\n  - spec: {targetRef: {name: api}, minReplicas: 1, maxReplicas: 2}\n";
+    let with = |verify: &str| {
+        let site = Site::new(&format!("{GOOD}{scaler}    verify: {{{verify}}}\n"));
+        site.write("rules.yaml", RULE);
+        birl().args(["run", "--check", "-c"]).arg(site.path("birl.yaml")).output().unwrap()
+    };
+    for (verify, parts) in [
+        ("legs: {alert: 1m}", ["`verify.legs.alert` is 60s", "`verify.within` longer"]),
+        ("legs: {alrt: 1s}", ["alrt", "alert"]),
+        ("legs: {alert: soon}", ["`soon` is no duration", "15s"]),
+        ("legs: {text: 5s}", ["`verify.legs.text` has no effect", "add `text:"]),
+        ("text: ''", ["`verify.text` is empty", "scaled to {replicas}"]),
+        ("within: 5s", ["no scale-in can be proven within 5s", "`verify.quiet` shorter"]),
+    ] {
+        refused(&with(verify), &parts);
+    }
+    let good =
+        with("within: 20s, legs: {alert: 5s, text: 9s}, text: 'scaled to {replicas}', quiet: 2s");
+    assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
+}
+
+#[test]
 fn the_check_flag_says_that_a_good_configuration_is_good() {
     let site = Site::new(GOOD);
     site.write("rules.yaml", RULE);

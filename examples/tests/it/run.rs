@@ -37,7 +37,10 @@ scalers:
 }
 
 fn error_line(incident: &str) -> String {
-    format!("{{\"ts\":\"{}\",\"level\":\"error\",\"incident\":\"{incident}\"}}\n", seconds_ago(0))
+    format!(
+        "{{\"ts\":\"{}\",\"level\":\"error\",\"incident\":\"{incident}\",\"trace_id\":\"4bf92f-{incident}\"}}\n",
+        seconds_ago(0)
+    )
 }
 
 #[test]
@@ -52,6 +55,9 @@ fn a_live_file_that_rotates_fires_notifies_scales_and_is_verified() {
     assert_eq!(first["alerts"][0]["labels"]["alertname"], "errors");
     assert_eq!(first["alerts"][0]["labels"]["incident"], "one");
     birl.wait_for_metric(&["autoscaler_verifications_total", "verified"], 1.0);
+    let log = birl.wait_for_log("\"scale action\"");
+    let action = log.lines().find(|line| line.contains("\"scale action\"")).unwrap();
+    assert!(action.contains(r#""trace_id":"4bf92f-one""#), "{action}");
 
     // The rest of the old file still counts, and then the new one.
     std::fs::rename(site.path("app.log"), site.path("app.log.1")).unwrap();
@@ -77,6 +83,65 @@ fn a_live_file_that_rotates_fires_notifies_scales_and_is_verified() {
         ["action=", "reason=", "status="].iter().all(|label| actions.contains(label)),
         "{actions}"
     );
+    assert_eq!(birl.stop(), Some(0));
+}
+
+/// Also where nobody is to be told: birl's own log and its counters say it.
+#[test]
+fn a_brake_that_holds_is_said_without_any_route() {
+    let site = Site::new(
+        "mode: act\nlisten: 127.0.0.1:0\ntick: 200ms\nsources: [{id: app, file: app.log, parse: json}]\n\
+         rules: [rules.yaml]\nscalers:\n  - spec: {targetRef: {name: api}, minReplicas: 1, \
+         maxReplicas: 3, brake: {maxActionsPerHour: 1}}\n    processes: {command: [sleep, '600']}\n",
+    );
+    site.write("rules.yaml", &RULES.replace("\"notify('team')\", ", ""));
+    site.write("app.log", "");
+    let birl = site.start();
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+    site.append("app.log", &error_line("one"));
+    birl.wait_for_metric(&["autoscaler_replicas", "api"], 2.0);
+    site.append("app.log", &error_line("two"));
+    let log = birl.wait_for_log("there is no `route`");
+    let line = log.lines().find(|line| line.contains("there is no `route`")).unwrap();
+    for part in ["WARN", "ScalingBraked", "brake, 1 change"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    birl.wait_for_metric(&["autoscaler_holds_total", "\"brake\""], 1.0);
+    site.append("app.log", &error_line("three"));
+    birl.wait_for_metric(&["autoscaler_holds_total", "\"brake\""], 2.0);
+    assert_eq!(birl.log().matches("ScalingBraked").count(), 1, "said once");
+    assert_eq!(birl.stop(), Some(0));
+}
+
+/// Whoever can write the log can make readings up, of workers that there are not.
+#[test]
+fn readings_of_workers_that_birl_does_not_run_do_not_count() {
+    let site = Site::new(
+        r#"
+mode: act
+listen: 127.0.0.1:0
+tick: 100ms
+sources: [{id: workers, file: workers.log, parse: json, start: beginning}]
+scalers:
+  - spec:
+      targetRef: {name: api}
+      minReplicas: 1
+      maxReplicas: 3
+      metrics: [{name: load, target: 10}]
+      coolDown: {scaleUp: 0s, scaleDown: 0s}
+    processes:
+      command: [sh, -c, 'while :; do echo "{\"instance\":\"{instance}\",\"load\":10}"; sleep 0.1; done']
+      log: workers.log
+    signals: [{metric: load, field: load}]
+    verify: {alert: false}
+"#,
+    );
+    let birl = site.start();
+    birl.wait_for_metric(&["autoscaler_holds_total", "steady"], 1.0);
+    let before = birl.metric(&["autoscaler_holds_total", "steady"]).unwrap();
+    site.append("workers.log", "{\"instance\":\"worker-9\",\"load\":1000}\n");
+    birl.wait_for_metric(&["autoscaler_holds_total", "steady"], before + 10.0);
+    assert_eq!(birl.metric(&["autoscaler_scale_actions_total"]), None, "{}", birl.log());
     assert_eq!(birl.stop(), Some(0));
 }
 

@@ -48,6 +48,12 @@ fn what_services_report_over_statsd_scales() {
     assert_eq!(of_orders("birl_scaler_signal_healthy"), Some(1.0));
     assert!(of_orders("birl_scaler_signal_age_seconds").is_some_and(|age| age < 30.0));
     birl.wait_for_metric(&["birl_scaler_signal_reads_total", "\"ok\"", "\"api\""], 1.0);
+    // What nobody watches, and what is no line, is counted too.
+    sender.send_to(b"shop.other:1|c\nnonsense", ("127.0.0.1", port)).unwrap();
+    for (outcome, least) in [("taken", 1.0), ("unwatched", 1.0), ("no_value", 1.0)] {
+        let outcome = format!("outcome=\"{outcome}\"");
+        birl.wait_for_metric(&["birl_scaler_statsd_lines_total", &outcome], least);
+    }
     assert_eq!(birl.stop(), Some(0));
 }
 

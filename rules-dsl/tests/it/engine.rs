@@ -43,6 +43,24 @@ then: "send_pagerduty('HIGH_CPU')"
     assert_eq!(fired[0].explain.to_string(), "rule test.yaml#1 fired: cpu_usage (95) > 90");
 }
 
+/// What is scaled can be traced back to the record that asked for it.
+#[test]
+fn a_firing_that_scales_carries_the_trace_of_its_record() {
+    let trace = |then: &str, value: serde_json::Value| {
+        let rule = format!("{{name: e, when: level == 'error', by: [id], then: \"{then}\"}}");
+        let mut bench = Bench::new(&rule);
+        let fired = bench.feed(0.0, json!({"level": "error", "id": 1, "trace_id": value}));
+        assert_eq!(fired.len(), 1);
+        fired[0].trace_id.as_deref().map(str::to_owned)
+    };
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    assert_eq!(trace("scale('api', '+1')", json!(id)).as_deref(), Some(id));
+    assert_eq!(trace("notify()", json!(id)), None, "nothing that needs it");
+    for none in [json!(""), json!(7), json!("x".repeat(129))] {
+        assert_eq!(trace("scale('api', '+1')", none), None);
+    }
+}
+
 #[test]
 fn a_window_rule_fires_when_the_count_is_reached_and_ends_when_it_falls() {
     let mut bench = Bench::new(SLOW);

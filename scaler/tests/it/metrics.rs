@@ -18,6 +18,10 @@ fn actions_are_counted_and_holds_are_not() {
     metrics.record_action(&decision("workers", 3, 2, at(0)), Status::Failed);
     let hold = decider(prompt()).decide(&cpu(3, 60.0, at(0)), at(0));
     metrics.record_action(&hold, Status::Success);
+    metrics.record_hold(&hold);
+    metrics.record_hold(&decision("workers", 1, 3, at(0)));
+    assert_eq!(metrics.holds(hold.reason), 1);
+    assert_eq!(metrics.holds(Reason::Intent), 0, "a change is no hold");
     assert_eq!(metrics.actions(Action::ScaleUp, Reason::Intent, Status::Success), 1);
     assert_eq!(metrics.actions(Action::ScaleDown, Reason::Intent, Status::Failed), 1);
     assert_eq!(metrics.actions_total(), 1);
@@ -37,6 +41,9 @@ fn prometheus_scrapes_them_from_a_registry_of_the_host() {
         r#"autoscaler_scale_actions_total{action="scale_up",reason="intent",status="success"} 1"#;
     assert!(text.contains(sample), "{text}");
     assert!(text.contains(r#"autoscaler_replicas{target="workers"} 3"#), "{text}");
+    metrics.record_hold(&decider(prompt()).decide(&cpu(3, 60.0, at(0)), at(0)));
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    assert!(text.contains(r#"autoscaler_holds_total{reason="steady"} 1"#), "{text}");
     assert!(text.contains("birl_scaler_dropped_total"), "{text}");
     let mut verifier = Verifier::default();
     verifier.expect(&decision("workers", 1, 3, at(0)), std::time::Duration::ZERO, at(0));

@@ -1,7 +1,7 @@
 //! Closing the loop: evidence in any order, deadlines, and what a scale-in has to show.
 
 use birl_scaler::{
-    Decision, LegName, Metrics, Replicas, Verdict, Verification, Verifier, VerifierConfig,
+    Decision, LegName, Metrics, Replicas, Status, Verdict, Verification, Verifier, VerifierConfig,
 };
 
 use crate::support::{at, decision, seconds};
@@ -79,6 +79,49 @@ fn each_missing_leg_fails_at_the_deadline_and_is_named() {
     assert_eq!(why(LegName::PlatformReady), "the platform has reported nothing");
     assert_eq!(why(LegName::Counter), "it was not seen to move");
     assert_eq!(why(LegName::Instances), "2 of 3 were heard: worker-1, worker-2");
+}
+
+/// The leg is about the counter that operators see, and not about a host that says so.
+#[test]
+fn the_counter_has_moved_only_if_it_reads_more_than_before() {
+    let run = |recorded: &[(Decision, Status)]| {
+        let (mut verifier, metrics) = (Verifier::default(), Metrics::new());
+        let decision = up();
+        metrics.record_action(&decision, Status::Success); // one of an hour ago
+        verifier.expect(&decision, seconds(30), at(0));
+        verifier.counter_reads("workers", metrics.actions_like(&decision), at(0));
+        for (decision, status) in recorded {
+            metrics.record_action(decision, *status);
+        }
+        verifier.counter_reads("workers", metrics.actions_like(&decision), at(1));
+        verifier.ready("workers", Replicas::ready(3), at(1));
+        (1..=3)
+            .for_each(|n| verifier.see_instance("workers", &format!("worker-{n}"), at(1), at(1)));
+        settled(&verifier.tick(at(30))).unwrap().verdict.clone()
+    };
+    assert_eq!(run(&[(up(), Status::Success)]), Verdict::Verified);
+    let forgotten = run(&[]);
+    assert!(
+        matches!(&forgotten, Verdict::Partial { leg: LegName::Counter, why } if why == "it was not seen to move"),
+        "{forgotten:?}"
+    );
+    assert_eq!(run(&[(up(), Status::Failed)]), forgotten, "a failed one is no success");
+    let other = decision("workers", 3, 2, at(0));
+    assert_eq!(run(&[(other, Status::Success)]), forgotten, "another kind");
+}
+
+#[test]
+fn a_counter_that_begins_anew_has_to_move_from_there() {
+    let mut verifier = Verifier::default();
+    verifier.expect(&up(), seconds(30), at(0));
+    verifier.ready("workers", Replicas::ready(3), at(1));
+    (1..=3).for_each(|n| verifier.see_instance("workers", &format!("worker-{n}"), at(1), at(1)));
+    for (second, count) in [(1, 7), (2, 0), (3, 0)] {
+        verifier.counter_reads("workers", count, at(second));
+        assert!(verifier.tick(at(second)).is_empty());
+    }
+    verifier.counter_reads("workers", 1, at(4));
+    assert_eq!(settled(&verifier.tick(at(4))).unwrap().verdict, Verdict::Verified);
 }
 
 #[test]
