@@ -276,7 +276,12 @@ impl Fleet {
                 verifier.counter_reads(target, self.metrics.actions_like(decision), now);
                 verifier.ready(target, *replicas, now);
             }
-            Err(error) => scaler.verifier.refused(decision, error, now),
+            Err(error) => {
+                // It may have come true all the same. Nothing is decided until the target says: then
+                // a change that always fails is tried as often as the target is asked, too.
+                scaler.replicas = None;
+                scaler.verifier.refused(decision, error, now);
+            }
         }
         self.decide_intents(now)
     }
