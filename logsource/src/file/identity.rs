@@ -33,6 +33,13 @@ pub(super) struct Opened<F> {
     pub(super) head: Head,
 }
 
+/// What a file was before it was cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    pub(super) head: Head,
+    pub(super) size: u64,
+}
+
 /// What a file is to another one of the same log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
@@ -55,6 +62,22 @@ impl<F: Handle> Opened<F> {
         let mut content = Content::new(file)?;
         let head = head(&mut content)?;
         Ok(Some(Self { content, stat, head }))
+    }
+
+    /// If it was cut since it was opened, knows it by what is in it now, and gives what it was
+    /// known by.
+    ///
+    /// # Errors
+    /// If it cannot be read, or not unpacked.
+    pub(super) fn renew(&mut self) -> io::Result<Option<Before>> {
+        let stat = self.content.file().stat()?;
+        if stat.size >= self.stat.size && begins_with(&mut self.content, self.head) {
+            return Ok(None);
+        }
+        let before = Before { head: self.head, size: self.stat.size };
+        self.content.restart()?;
+        (self.head, self.stat) = (head(&mut self.content)?, stat);
+        Ok(Some(before))
     }
 
     /// Whether this is the file that was read before. Device numbers may change when the machine

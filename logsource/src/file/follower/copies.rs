@@ -7,14 +7,15 @@
 //! was read, and goes on in another way than the file does now.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::siblings::Sibling;
 use super::{Follower, Reading};
 use crate::file::catalog::{Inode, Known};
 use crate::file::disk::Disk;
 use crate::file::family;
-use crate::file::identity::{Likeness, Opened};
+use crate::file::identity::{self, Likeness, Opened};
+use crate::metrics::DropReason;
 use crate::shell::now;
 
 /// A directory that was changed so lately may be changed again without its time being another.
@@ -88,7 +89,8 @@ impl<D: Disk> Follower<D> {
     }
 
     /// Opens the files that may be copies of one, which came to be then. All are open before a
-    /// first one is looked into, since names may move on meanwhile.
+    /// first one is looked into, since names may move on meanwhile. If it was renamed, those that
+    /// bore the name after it are none.
     fn open_copies(
         &self,
         inode: Inode,
@@ -98,8 +100,14 @@ impl<D: Disk> Follower<D> {
         for _ in 0..MAX_OPENINGS {
             opened.clear();
             let mut moved = false;
-            for sibling in self.siblings() {
-                if sibling.stat.inode() != inode && self.may_be_copy(&sibling, inode, born) {
+            let siblings = self.siblings();
+            let own = self.last_of(&siblings, |at| at.stat.inode() == inode);
+            let order = self.order.get();
+            for sibling in siblings {
+                if sibling.stat.inode() != inode
+                    && own.is_none_or(|own| !order.is_after(&sibling.age(), &own))
+                    && self.may_be_copy(&sibling, inode, born)
+                {
                     match self.open_sibling(&sibling) {
                         Some(file) => opened.push((sibling, file)),
                         None => moved = true,
@@ -111,6 +119,46 @@ impl<D: Disk> Follower<D> {
             }
         }
         opened
+    }
+
+    /// Takes out the copies and archives of a file of which nothing is read yet. While they were
+    /// looked for, it may have been cut: then it is known anew, and what was in it is among the
+    /// others, or lost.
+    pub(super) fn take_copies(
+        &self,
+        missed: &mut Vec<(Sibling, Opened<D::File>)>,
+        file: &mut Opened<D::File>,
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        if let Some(before) = file.renew()? {
+            let mut copies = missed.iter_mut().map(|(_, copy)| copy);
+            let is_kept = copies.any(|copy| identity::begins_with(&mut copy.content, before.head));
+            self.shared.metrics.add(crate::Count::Truncations, 1);
+            if before.head.len > 0 && !is_kept {
+                self.shared.metrics.drop_lines(DropReason::Truncated, 1);
+                self.shared.metrics.drop_bytes(DropReason::Truncated, before.size);
+            }
+        }
+        let born = file.stat.born;
+        let is_copy = |(sibling, copy): &mut (Sibling, Opened<D::File>)| {
+            sibling.stat.born.zip(born).is_none_or(|(copy, origin)| copy >= origin)
+                && copy.is_within(&mut file.content)
+        };
+        Ok(missed.extract_if(.., is_copy).collect())
+    }
+
+    /// Reads a file from an offset on, and nothing of its copies.
+    pub(super) fn push_with_copies(
+        &mut self,
+        file: Opened<D::File>,
+        offset: u64,
+        copies: Vec<(Sibling, Opened<D::File>)>,
+        now: Instant,
+    ) {
+        let inode = file.stat.inode();
+        self.push(file, offset, None, now);
+        for (sibling, copy) in copies {
+            self.note_copy(inode, &sibling, &copy);
+        }
     }
 
     /// Notes that there is nothing new in a file.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::siblings::Sibling;
 use super::{Follower, MAX_CHAIN};
 use crate::cursor::FileMark;
-use crate::file::catalog::Known;
+use crate::file::catalog::{Inode, Known};
 use crate::file::disk::Disk;
 use crate::file::identity::Opened;
 use crate::file::reading::Reading;
@@ -66,7 +66,7 @@ impl<D: Disk> Follower<D> {
                 if let (Some(carried), Some(last)) = (carried, self.chain.back_mut()) {
                     last.resume(carried);
                 }
-                self.push_copied_since(&sibling, now)?;
+                self.push_copied_since(&sibling, reading.inode(), now)?;
             }
             None => self.retired.push(account),
         }
@@ -97,12 +97,18 @@ impl<D: Disk> Follower<D> {
         }
     }
 
-    /// The copies that were made after that one, and the log written anew each time.
-    fn push_copied_since(&mut self, copy: &Sibling, now: Instant) -> io::Result<()> {
+    /// The copies that were made after that one, and the log written anew each time. If that was
+    /// renamed, what came after it is none of them.
+    fn push_copied_since(&mut self, copy: &Sibling, of: Inode, now: Instant) -> io::Result<()> {
         let later = self.missed(|siblings, it| {
             let is_it = |at: &Sibling| at.stat.inode() == copy.stat.inode();
             let since = it.last_of(siblings, is_it).unwrap_or_else(|| copy.age());
-            siblings.retain(|at| it.order.get().is_after(&at.age(), &since));
+            let until = it.last_of(siblings, |at| at.stat.inode() == of);
+            let order = it.order.get();
+            siblings.retain(|at| {
+                order.is_after(&at.age(), &since)
+                    && until.is_none_or(|until| order.is_after(&until, &at.age()))
+            });
         })?;
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
         for (_, file) in later.into_iter().take(room) {

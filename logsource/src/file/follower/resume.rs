@@ -93,25 +93,28 @@ impl<D: Disk> Follower<D> {
         }
         self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
-        let missed = self.missed_while_away(&mut found, current.as_mut())?;
+        let mut missed = self.missed_while_away(&mut found, current.as_ref())?;
+        let copies = match &mut current {
+            // Also archives, if it has been renamed since it was opened.
+            Some(file) if found.current.is_none() => self.take_copies(&mut missed, file)?,
+            _ => Vec::new(),
+        };
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
         files.extend(missed.into_iter().map(|(at, file)| (at, file, None)));
         files.extend(found.anew.into_iter().map(|(at, file)| (at, file, None)));
-        if files.len() > 1 {
-            // In the order of the names that they have now; they were listed at different times.
-            let ages: HashMap<Inode, Age> =
-                self.siblings().iter().map(|at| (at.stat.inode(), at.age())).collect();
-            self.sort(&mut files, |(at, ..)| {
-                ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age())
-            });
-        }
+        let last = self.put_in_order(&mut files, current.as_ref(), &copies)?;
+        let later = files.split_off(last);
         for (sibling, file, kept) in files {
             self.catalog.see(sibling.directory(), &sibling.stat);
-            self.go_on(file, kept, now);
+            self.go_on(file, kept, Vec::new(), now);
         }
         if let Some(file) = current {
-            self.go_on(file, found.current, now);
+            self.go_on(file, found.current, copies, now);
+        }
+        for (sibling, file, kept) in later {
+            self.catalog.see(sibling.directory(), &sibling.stat);
+            self.go_on(file, kept, Vec::new(), now);
         }
         Ok(())
     }
@@ -186,7 +189,13 @@ impl<D: Disk> Follower<D> {
         Ok(())
     }
 
-    fn go_on(&mut self, mut file: Opened<D::File>, kept: Option<Kept>, now: Instant) {
+    fn go_on(
+        &mut self,
+        mut file: Opened<D::File>,
+        kept: Option<Kept>,
+        copies: Vec<(Sibling, Opened<D::File>)>,
+        now: Instant,
+    ) {
         if let Some(kept) = &kept
             && kept.mark.finished
             && !file.reaches_beyond(&kept.mark)
@@ -194,7 +203,9 @@ impl<D: Disk> Follower<D> {
             return self.settle(&file, kept);
         }
         self.shared.metrics.add(Count::Files, 1);
-        let Some(Kept { mark, key }) = kept else { return self.push(file, 0, None, now) };
+        let Some(Kept { mark, key }) = kept else {
+            return self.push_with_copies(file, 0, copies, now);
+        };
         self.shared.metrics.add(Count::Resumed, 1);
         self.push(file, mark.offset, key.map(Err), now);
     }
@@ -347,7 +358,7 @@ impl<D: Disk> Follower<D> {
     fn missed_while_away(
         &mut self,
         found: &mut Found<D::File>,
-        mut current: Option<&mut Opened<D::File>>,
+        current: Option<&Opened<D::File>>,
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let mut ages: Vec<Age> = found.rotated.iter().map(|(at, ..)| at.age()).collect();
         self.sort(&mut ages, |age| *age);
@@ -421,12 +432,6 @@ impl<D: Disk> Follower<D> {
                 && lost.any(|kept| file.is_begun(&kept.mark))
         };
         missed.retain_mut(|(at, file)| !is_short(at, file));
-        if let Some(current) = &mut current
-            && self.disk.stat(&self.path)?.is_none_or(|at| at.inode() != current.stat.inode())
-        {
-            // It has been renamed since it was opened, and may have been compressed.
-            missed.retain_mut(|(_, file)| !file.is_within(&mut current.content));
-        }
         for (_, file, kept) in &mut found.rotated {
             missed.retain_mut(|(_, missed)| {
                 let likeness = missed.likeness_to(&mut file.content, &kept.mark);
