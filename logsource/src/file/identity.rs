@@ -168,7 +168,7 @@ impl<F: Handle> Opened<F> {
     }
 
     /// What it is to another file that is the same up to here.
-    fn beyond(&mut self, other: &mut Content<F>, from: u64) -> io::Result<Likeness> {
+    fn beyond(&mut self, other: &mut Content<impl Handle>, from: u64) -> io::Result<Likeness> {
         // Theirs first: the other one may grow meanwhile.
         let (mut theirs, mut ours) = ([0; BEYOND_BYTES], [0; BEYOND_BYTES]);
         let theirs_len = fill_some(&mut self.content, &mut theirs, from).0;
@@ -194,14 +194,14 @@ impl<F: Handle> Opened<F> {
     }
 
     /// Whether all that is in here is in another file as well, which was not cut since then.
-    pub(super) fn is_within(&mut self, other: &mut Content<F>) -> bool {
+    pub(super) fn is_within(&mut self, other: &mut Content<impl Handle>) -> bool {
         self.beyond(other, 0).is_ok_and(|likeness| likeness == Likeness::Copy)
             && self.ends_within(other)
     }
 
     /// Whether what stands at the end stands there in the other file as well. An archive's end is
     /// far to unpack.
-    fn ends_within(&mut self, other: &mut Content<F>) -> bool {
+    fn ends_within(&mut self, other: &mut Content<impl Handle>) -> bool {
         if self.content.is_packed() {
             return true;
         }

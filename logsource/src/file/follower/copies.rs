@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::siblings::Sibling;
 use super::{Follower, Reading};
 use crate::file::catalog::{Inode, Known};
+use crate::file::content::Content;
 use crate::file::disk::Disk;
 use crate::file::family;
 use crate::file::identity::{self, Likeness, Opened};
@@ -270,23 +271,26 @@ impl<D: Disk> Follower<D> {
         file: &mut Opened<D::File>,
         mark: &crate::cursor::FileMark,
     ) -> io::Result<Likeness> {
-        let original = Opened::open(&self.disk, &mark.file.path).ok().flatten();
-        let mut original = match original {
-            Some(original) if original.stat.ino == mark.file.ino => original,
-            _ => {
-                let inode = (mark.file.dev, mark.file.ino);
-                let found =
-                    self.kin_of(&mark.file.path).into_iter().find(|at| at.stat.inode() == inode);
-                match found.and_then(|at| self.open_sibling(&at)) {
-                    Some(original) => original,
-                    None => return Ok(Likeness::Other),
-                }
-            }
+        let inode = (mark.file.dev, mark.file.ino);
+        let likeness_to = |file: &mut Opened<D::File>, is_within: bool| match is_within {
+            _ if file.head.len == 0 => Likeness::Unsure,
+            true => Likeness::Copy,
+            false => Likeness::Other,
         };
-        if file.head.len == 0 {
-            return Ok(Likeness::Unsure);
+        // What is read may have no name any more, and be another than it was when it was begun.
+        if let Some(open) = self.catalog.open_file(inode) {
+            let is_within = file.is_within(&mut Content::new(open)?);
+            return Ok(likeness_to(file, is_within));
         }
-        Ok(if file.is_within(&mut original.content) { Likeness::Copy } else { Likeness::Other })
+        let original = Opened::open(&self.disk, &mark.file.path).ok().flatten();
+        let original = original.filter(|original| original.stat.ino == mark.file.ino);
+        let by_inode = || {
+            let kin = self.kin_of(&mark.file.path).into_iter();
+            kin.filter(|at| at.stat.inode() == inode).find_map(|at| self.open_sibling(&at))
+        };
+        let Some(mut original) = original.or_else(by_inode) else { return Ok(Likeness::Other) };
+        let is_within = file.is_within(&mut original.content);
+        Ok(likeness_to(file, is_within))
     }
 
     /// The files in the directory of a path whose names may be of the same log.

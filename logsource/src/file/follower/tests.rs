@@ -355,3 +355,27 @@ fn what_bore_the_name_after_a_file_was_cut_and_renamed_is_no_copy_of_it() {
     names.rename("d 1\n");
     assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1", "d 1"]);
 }
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_is_open_and_not_read_yet_is_known_for_the_origin_of_an_archive() {
+    for was_cut in [false, true] {
+        let log = Log::new();
+        log.write("", if was_cut { "a 1\n" } else { "" });
+        let catalog = Catalog::new(true);
+        let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+        follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+        let names = log.names();
+        if was_cut {
+            names.copy();
+        }
+        names.cut("b 1\n");
+        names.rename("c 1\n");
+        names.compress();
+        let mut archive = log.follower(&Real, ".1.gz", 64 << 10, &catalog);
+        assert_eq!(lines(&mut archive), [""; 0]);
+        let found = lines(&mut follower);
+        assert_eq!(found, ["a 1", "b 1", "c 1"][usize::from(!was_cut)..]);
+        assert_eq!(lines(&mut archive), [""; 0]);
+    }
+}
