@@ -110,8 +110,8 @@ impl<F: Handle> Content<F> {
 
     /// The same, as long as this is there.
     pub(super) fn share(&self) -> Weak<dyn Handle> {
-        let file: Arc<dyn Handle> = self.file.clone();
-        Arc::downgrade(&file)
+        let file: Weak<F> = Arc::downgrade(&self.file);
+        file
     }
 
     /// Whether offsets are not those of the file on disk.
