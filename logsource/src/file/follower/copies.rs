@@ -140,9 +140,14 @@ impl<D: Disk> Follower<D> {
             }
         }
         let born = file.stat.born;
+        // What came to be before, or in the same moment, and begins alike was the log before this
+        // one. Where no times of birth are known, only what is longer than a few lines tells.
         let is_copy = |(sibling, copy): &mut (Sibling, Opened<D::File>)| {
-            sibling.stat.born.zip(born).is_none_or(|(copy, origin)| copy >= origin)
-                && copy.is_within(&mut file.content)
+            let is_later = match sibling.stat.born.zip(born) {
+                Some((copy, origin)) => copy > origin,
+                None => !identity::is_short(copy.head),
+            };
+            is_later && copy.is_within(&mut file.content)
         };
         Ok(missed.extract_if(.., is_copy).collect())
     }
