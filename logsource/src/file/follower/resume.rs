@@ -12,7 +12,7 @@ use crate::Edge;
 use crate::cursor::{FileMark, Head};
 use crate::file::catalog::{Inode, Known};
 use crate::file::disk::{Disk, Handle};
-use crate::file::family::Age;
+use crate::file::family::{self, Age};
 use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::{Count, DropReason};
 
@@ -256,14 +256,19 @@ impl<D: Disk> Follower<D> {
                 found.anew.push((at, file));
             }
         }
-        let (mut kin, mut heads) = (None, HashMap::new());
+        let mut heads = HashMap::new();
+        let mut kin = if moved.is_empty() { Vec::new() } else { self.free_kin(bearer) };
         for kept in moved {
-            let kin = kin.get_or_insert_with(|| self.kin());
-            if let Some((at, file)) = self.find_kin(kin, bearer, &kept.mark) {
-                found.rotated.push((at, file, kept.clone()));
-            } else if let Some((at, file)) =
-                self.find_content(&mut siblings, kept, &mut heads, &mut found.is_unsteady)
-            {
+            let mut find_content = |files: &mut _, is_it: &dyn Fn(&Sibling) -> bool| {
+                self.find_content(files, is_it, kept, &mut heads, &mut found.is_unsteady)
+            };
+            let elsewhere = self.find_kin(&mut kin, &kept.mark);
+            let elsewhere = elsewhere.or_else(|| find_content(&mut siblings, &|_| true));
+            // What was met as `app.log.1` may have been compressed, and be `app.log.2.gz` now.
+            let is_archive =
+                |at: &Sibling| family::is_packed(&at.path) && self.catalog.get(&at.stat).is_none();
+            let elsewhere = elsewhere.or_else(|| find_content(&mut kin, &is_archive));
+            if let Some((at, file)) = elsewhere {
                 found.rotated.push((at, file, kept.clone()));
             } else if let Some(file) = &mut current
                 && found.current.is_none()
@@ -303,26 +308,32 @@ impl<D: Disk> Follower<D> {
         siblings.into_iter().map(open).collect()
     }
 
-    /// A file that is not a rotation of this name, but of what this name is a rotation of.
+    /// Files that are not rotations of this name, but of what this name is a rotation of, and that
+    /// nobody has read.
+    fn free_kin(&self, bearer: Option<Inode>) -> Vec<(Sibling, Option<Opened<D::File>>)> {
+        let kin = self.kin().into_iter();
+        kin.filter(|at| Some(at.stat.inode()) != bearer && !self.catalog.is_held(at.stat.inode()))
+            .map(|at| (at, None))
+            .collect()
+    }
+
+    /// Takes the one out that is what was read up to the mark.
     fn find_kin(
         &self,
-        kin: &[Sibling],
-        bearer: Option<Inode>,
+        kin: &mut Vec<(Sibling, Option<Opened<D::File>>)>,
         mark: &FileMark,
     ) -> Option<(Sibling, Opened<D::File>)> {
-        let at = kin.iter().find(|at| at.stat.ino == mark.file.ino)?;
-        if Some(at.stat.inode()) == bearer || self.catalog.is_held(at.stat.inode()) {
-            return None;
-        }
-        let file = self.open_sibling(at);
+        let index = kin.iter().position(|(at, _)| at.stat.ino == mark.file.ino)?;
+        let file = self.open_sibling(&kin.get(index)?.0);
         let file = file.and_then(|mut file| file.is(mark).then_some(file))?;
-        Some((Sibling { path: at.path.clone(), stat: at.stat }, file))
+        Some((kin.remove(index).0, file))
     }
 
     /// The newest file in which everything is that was read of another one: a copy or an archive.
     fn find_content(
         &self,
         siblings: &mut Vec<(Sibling, Option<Opened<D::File>>)>,
+        may_be: &dyn Fn(&Sibling) -> bool,
         kept: &Kept,
         heads: &mut HashMap<Inode, Head>,
         is_unsteady: &mut bool,
@@ -335,7 +346,9 @@ impl<D: Disk> Follower<D> {
         for index in (0..siblings.len()).rev() {
             let (at, file) = siblings.get_mut(index)?;
             let head = heads.get(&at.stat.inode());
-            if head.is_some_and(|head| identity::begin_apart(*head, kept.mark.file.head)) {
+            if !may_be(at)
+                || head.is_some_and(|head| identity::begin_apart(*head, kept.mark.file.head))
+            {
                 continue;
             }
             if file.is_none() {

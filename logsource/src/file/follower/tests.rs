@@ -379,3 +379,26 @@ fn what_is_open_and_not_read_yet_is_known_for_the_origin_of_an_archive() {
         assert_eq!(lines(&mut archive), [""; 0]);
     }
 }
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_met_under_a_rotated_name_is_gone_on_with_in_its_archive() {
+    let log = Log::new();
+    log.write("", "b 1\nb 2\n");
+    let names = log.names();
+    names.rename("c 1\n");
+    let Kept { mark, key } = log.mark(".1", 4);
+    let path = log.at(".1").as_path().into();
+    let file = Arc::new(crate::cursor::FileId { path, ..mark.file.as_ref().clone() });
+    names.compress();
+    names.rename("d 1\n");
+    std::fs::remove_file(log.at(".1")).unwrap();
+    let catalog = Catalog::new(true);
+    let mut follower = log.follower(&Real, ".1", 64 << 10, &catalog);
+    let kept = Kept { mark: FileMark { file, ..mark }, key };
+    follower.begin(Begin::After(vec![kept]), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["b 2"]);
+    let mut archive = log.follower(&Real, ".2.gz", 64 << 10, &catalog);
+    archive.begin(Begin::After(Vec::new()), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut archive), [""; 0]);
+}
