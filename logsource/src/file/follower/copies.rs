@@ -13,7 +13,7 @@ use super::siblings::Sibling;
 use super::{Follower, Reading};
 use crate::file::catalog::{Inode, Known};
 use crate::file::content::Content;
-use crate::file::disk::Disk;
+use crate::file::disk::{Disk, Handle};
 use crate::file::family;
 use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::DropReason;
@@ -38,6 +38,22 @@ pub(super) enum Origin {
     Of(Inode),
     /// It may be a copy of something, which shows later.
     Unsure,
+}
+
+/// Whether a file is a copy or an archive of another one of which nothing is read yet.
+///
+/// What came to be before that, or in the same moment, and begins alike was the log before it. Where
+/// no times of birth are known, only what is longer than a few lines tells.
+pub(super) fn is_made_of<F: Handle>(
+    at: &Sibling,
+    copy: &mut Opened<F>,
+    file: &mut Opened<F>,
+) -> bool {
+    let is_later = match at.stat.born.zip(file.stat.born) {
+        Some((copy, origin)) => copy > origin,
+        None => !identity::is_short(copy.head),
+    };
+    is_later && copy.is_within(&mut file.content)
 }
 
 impl<D: Disk> Follower<D> {
@@ -139,17 +155,7 @@ impl<D: Disk> Follower<D> {
                 self.shared.metrics.drop_bytes(DropReason::Truncated, before.size);
             }
         }
-        let born = file.stat.born;
-        // What came to be before, or in the same moment, and begins alike was the log before this
-        // one. Where no times of birth are known, only what is longer than a few lines tells.
-        let is_copy = |(sibling, copy): &mut (Sibling, Opened<D::File>)| {
-            let is_later = match sibling.stat.born.zip(born) {
-                Some((copy, origin)) => copy > origin,
-                None => !identity::is_short(copy.head),
-            };
-            is_later && copy.is_within(&mut file.content)
-        };
-        Ok(missed.extract_if(.., is_copy).collect())
+        Ok(missed.extract_if(.., |(at, copy)| is_made_of(at, copy, file)).collect())
     }
 
     /// Reads a file from an offset on, and nothing of its copies.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::copies::is_made_of;
 use super::looking::MAX_SEARCHES;
 use super::siblings::Sibling;
 use super::{Begin, Follower, Kept};
@@ -377,12 +378,10 @@ impl<D: Disk> Follower<D> {
         self.sort(&mut ages, |age| *age);
         let rotated: HashSet<Inode> =
             found.rotated.iter().map(|(at, ..)| at.stat.inode()).collect();
-        let bearer = current.as_ref().map(|file| file.stat.inode());
         let anew = found.anew.iter().map(|(at, _)| at.stat.inode());
-        let taken: Vec<(u64, u64)> =
-            found.rotated.iter().map(|(at, ..)| at.stat.inode()).chain(anew).collect();
-        let is_free =
-            |at: &Sibling| Some(at.stat.inode()) != bearer && !taken.contains(&at.stat.inode());
+        let bearer = current.as_ref().map(|file| file.stat.inode());
+        let taken: HashSet<Inode> = rotated.iter().copied().chain(anew).chain(bearer).collect();
+        let is_free = |at: &Sibling| !taken.contains(&at.stat.inode());
         if found.current.is_some() {
             return Ok(Vec::new());
         }
@@ -445,6 +444,9 @@ impl<D: Disk> Follower<D> {
                 && lost.any(|kept| file.is_begun(&kept.mark))
         };
         missed.retain_mut(|(at, file)| !is_short(at, file));
+        for (_, file) in &mut found.anew {
+            missed.retain_mut(|(at, missed)| !is_made_of(at, missed, file));
+        }
         for (_, file, kept) in &mut found.rotated {
             missed.retain_mut(|(_, missed)| {
                 let likeness = missed.likeness_to(&mut file.content, &kept.mark);

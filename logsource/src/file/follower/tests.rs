@@ -203,13 +203,19 @@ impl Names {
 
     #[cfg(feature = "compression")]
     fn compress(&self) {
+        self.pack();
+        std::fs::remove_file(self.at(1, "")).unwrap();
+    }
+
+    /// Compresses `.1`, which is there as long as that takes.
+    #[cfg(feature = "compression")]
+    fn pack(&self) {
         let (from, to) = (self.at(1, ""), self.at(1, ".gz"));
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packed.write_all(&std::fs::read(&from).unwrap()).unwrap();
         std::fs::write(&to, packed.finish().unwrap()).unwrap();
         let modified = std::fs::metadata(&from).unwrap().modified().unwrap();
         std::fs::File::options().write(true).open(&to).unwrap().set_modified(modified).unwrap();
-        std::fs::remove_file(from).unwrap();
     }
 }
 
@@ -401,4 +407,17 @@ fn what_was_met_under_a_rotated_name_is_gone_on_with_in_its_archive() {
     let mut archive = log.follower(&Real, ".2.gz", 64 << 10, &catalog);
     archive.begin(Begin::After(Vec::new()), crate::shell::ticks()).unwrap();
     assert_eq!(lines(&mut archive), [""; 0]);
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_cut_and_is_being_compressed_when_reading_begins_is_read_once() {
+    let log = Log::new();
+    log.write(".2", "a 1\na 2\n");
+    log.write(".1", "old 1\nold 2\n");
+    let marks = vec![log.mark(".2", 4), log.mark(".1", 6)];
+    std::fs::write(log.at(".1"), "new 1\n").unwrap();
+    log.write("", "c 1\n");
+    log.names().pack();
+    assert_eq!(log.lines_after(&Real, marks), ["a 2", "new 1", "c 1"]);
 }
