@@ -332,6 +332,19 @@ fn what_is_cut_and_renamed_in_the_midst_of_a_look_is_gone_on_with_in_its_copy() 
 }
 
 #[test]
+fn half_a_first_line_does_not_go_on_in_what_was_written_since_the_file_was_cut() {
+    let log = Log::new();
+    log.write("", "");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    log.write("", "a 1 ");
+    assert_eq!(lines(&mut follower), [""; 0]);
+    log.names().cut("b 1 and more\nb 2\n");
+    assert_eq!(lines(&mut follower), ["b 1 and more", "b 2"]);
+}
+
+#[test]
 fn what_is_copied_before_it_is_found_is_read_once() {
     let log = Log::new();
     log.write("", "a 1\n");
