@@ -237,10 +237,19 @@ impl<D: Disk> Follower<D> {
         let open = |at: Sibling| self.open_sibling(&at).map(|file| (at, file));
         let opened: Vec<_> = siblings.into_iter().filter_map(open).collect();
         *moved = opened.len() < asked;
+        let bearer = self.disk.stat(&self.path)?;
+        let is_older = |at: &Sibling| {
+            let births = at.stat.born.zip(bearer.and_then(|bearer| bearer.born));
+            births.is_some_and(|(born, bearer)| born < bearer) && !family::is_packed(&at.path)
+        };
         let mut missed: Vec<(Sibling, Opened<D::File>)> = Vec::new();
         for (sibling, mut file) in opened {
             if file.head.len == 0 {
-                // A copy or an archive may be about to be written: what it is shows later.
+                // A copy or an archive may be about to be written: what it is shows later. What was
+                // there before the log is neither, and who had it open may still write to it.
+                if is_older(&sibling) {
+                    missed.push((sibling, file));
+                }
                 continue;
             }
             match self.origin_of(&mut file, &sibling, usize::MAX)? {

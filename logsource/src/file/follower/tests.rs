@@ -434,3 +434,17 @@ fn what_was_cut_and_is_being_compressed_when_reading_begins_is_read_once() {
     log.names().pack();
     assert_eq!(log.lines_after(&Real, marks), ["a 2", "new 1", "c 1"]);
 }
+
+#[test]
+fn what_was_cut_and_renamed_is_read_though_it_is_written_only_after_reading_began() {
+    let log = Log::new();
+    log.write(".2", "a 1\na 2\n");
+    log.write(".1", "");
+    log.write("", "c 1\n");
+    let marks = vec![log.mark(".2", 4)];
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::After(marks), crate::shell::ticks()).unwrap();
+    log.write(".1", "b 1\n");
+    assert_eq!(lines(&mut follower), ["a 2", "b 1", "c 1"]);
+}
