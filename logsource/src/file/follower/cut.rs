@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::siblings::Sibling;
 use super::{Follower, MAX_CHAIN};
 use crate::cursor::FileMark;
-use crate::file::catalog::{Inode, Known};
+use crate::file::catalog::Known;
 use crate::file::disk::Disk;
 use crate::file::identity::Opened;
 use crate::file::reading::Reading;
@@ -66,9 +66,12 @@ impl<D: Disk> Follower<D> {
                 if let (Some(carried), Some(last)) = (carried, self.chain.back_mut()) {
                     last.resume(carried);
                 }
-                self.push_copied_since(&sibling, reading.inode(), now)?;
+                self.push_copied_since(Some(&sibling), &mut reading, now)?;
             }
-            None => self.retired.push(account),
+            None => {
+                self.retired.push(account);
+                self.push_copied_since(None, &mut reading, now)?;
+            }
         }
         self.catalog.advance(reading.own_mark());
         self.chain.push_back(reading);
@@ -97,23 +100,36 @@ impl<D: Disk> Follower<D> {
         }
     }
 
-    /// The copies that were made after that one, and the log written anew each time. If that was
-    /// renamed, what came after it is none of them.
-    fn push_copied_since(&mut self, copy: &Sibling, of: Inode, now: Instant) -> io::Result<()> {
-        let later = self.missed(|siblings, it| {
-            let is_it = |at: &Sibling| at.stat.inode() == copy.stat.inode();
-            let since = it.last_of(siblings, is_it).unwrap_or_else(|| copy.age());
-            let until = it.last_of(siblings, |at| at.stat.inode() == of);
+    /// The copies that were made after that one, and the log written anew each time; all new ones
+    /// if there is none of what was read. If the log was renamed, what came after it is none of
+    /// them, nor is a copy of what it has now.
+    fn push_copied_since(
+        &mut self,
+        copy: Option<&Sibling>,
+        reading: &mut Reading<D::File>,
+        now: Instant,
+    ) -> io::Result<()> {
+        let inode = reading.inode();
+        let mut later = self.missed(|siblings, it| {
+            let is_it = |at: &Sibling| copy.is_some_and(|it| it.stat.inode() == at.stat.inode());
+            let since = it.last_of(siblings, is_it).or_else(|| copy.map(Sibling::age));
+            let until = it.last_of(siblings, |at| at.stat.inode() == inode);
             let order = it.order.get();
             siblings.retain(|at| {
-                order.is_after(&at.age(), &since)
+                at.stat.inode() != inode
+                    && match since {
+                        Some(since) => order.is_after(&at.age(), &since),
+                        None => it.catalog.is_news(at.directory(), &at.stat),
+                    }
                     && until.is_none_or(|until| order.is_after(&until, &at.age()))
             });
         })?;
+        later.retain_mut(|(_, file)| !file.is_within(reading.content()));
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
-        for (_, file) in later.into_iter().take(room) {
+        for (sibling, file) in later.into_iter().take(room) {
             self.shared.metrics.add(Count::Rotations, 1);
             self.shared.metrics.add(Count::Files, 1);
+            self.catalog.see(sibling.directory(), &sibling.stat);
             self.push(file, 0, None, now);
         }
         Ok(())

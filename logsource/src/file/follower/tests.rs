@@ -345,6 +345,42 @@ fn half_a_first_line_does_not_go_on_in_what_was_written_since_the_file_was_cut()
 }
 
 #[test]
+fn what_was_written_between_two_cuts_comes_before_what_was_written_after_them() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    let names = log.names();
+    names.cut("b 1 and more\n");
+    names.copy();
+    names.cut("c 1 and more\n");
+    let mut found = lines(&mut follower);
+    names.rename("d 1\n");
+    found.extend(lines(&mut follower));
+    assert_eq!(found, ["b 1 and more", "c 1 and more", "d 1"]);
+}
+
+#[test]
+fn all_that_is_over_is_let_go_of_at_once() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    let now = crate::shell::ticks();
+    follower.begin(Begin::Edge(Edge::Start), now).unwrap();
+    for next in ["b 1\n", "c 1\n", "d 1\n"] {
+        lines(&mut follower);
+        log.names().rename(next);
+    }
+    assert_eq!(lines(&mut follower), ["d 1"]);
+    assert_eq!(follower.chain.len(), 4);
+    assert!(follower.step(now + 2 * ROTATE_WAIT, usize::MAX).unwrap().is_none());
+    assert_eq!(follower.chain.len(), 1);
+}
+
+#[test]
 fn what_is_copied_before_it_is_found_is_read_once() {
     let log = Log::new();
     log.write("", "a 1\n");
