@@ -37,6 +37,8 @@ struct State {
     copies: HashMap<Inode, HashSet<Inode>>,
     /// Names of which more is known now than when they were last looked at.
     news: Vec<Arc<Path>>,
+    /// The places of an earlier run in the files of each log, while reading begins.
+    claims: HashMap<(PathBuf, Vec<u8>), Vec<FileMark>>,
 }
 
 pub(super) type Inode = (u64, u64);
@@ -102,6 +104,27 @@ impl Catalog {
         name: &OsStr,
     ) -> Vec<PathBuf> {
         self.lock().listings.rotations_of(disk, directory, name, now())
+    }
+
+    /// An earlier run left this place under the name that it speaks of: who begins with another name
+    /// of the log before that leaves the file to it.
+    pub(super) fn claim(&self, mark: &FileMark) {
+        if self.is_of_pattern {
+            let log = log_of(&mark.file.path);
+            self.lock().claims.entry(log).or_default().push(mark.clone());
+        }
+    }
+
+    /// What is claimed for other names of the log that a name is of.
+    pub(super) fn claims_beside(&self, path: &Path) -> Vec<FileMark> {
+        let state = self.lock();
+        let claims = state.claims.get(&log_of(path)).into_iter().flatten();
+        claims.filter(|mark| *mark.file.path != *path).cloned().collect()
+    }
+
+    /// Every name was begun with.
+    pub(super) fn end_claims(&self) {
+        self.lock().claims = HashMap::new();
     }
 
     /// What is known of a file, unless it is another one that has its inode number now.

@@ -93,6 +93,20 @@ impl<F: Handle> Opened<F> {
             }
     }
 
+    /// Whether one of these places is in this file, or in what it is an archive of.
+    pub(super) fn is_claimed(&mut self, claims: &[FileMark]) -> bool {
+        claims.iter().any(|mark| {
+            if self.stat.ino == mark.file.ino {
+                return self.is(mark);
+            }
+            let is_told = mark.file.head.len > 0 && mark.offset > 0;
+            is_told
+                && self.content.is_packed()
+                && !self.begins_otherwise(mark.file.head)
+                && self.holds(mark)
+        })
+    }
+
     /// Whether everything that was read up to the mark is in here, so that reading may go on at
     /// its offset: in the file itself, in a copy, or in an archive of it.
     pub(super) fn holds(&mut self, mark: &FileMark) -> bool {

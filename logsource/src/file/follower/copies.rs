@@ -10,7 +10,7 @@ use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::siblings::Sibling;
-use super::{Follower, Reading};
+use super::{Follower, Kept, Reading};
 use crate::file::catalog::{Inode, Known};
 use crate::file::content::Content;
 use crate::file::disk::{Disk, Handle};
@@ -54,6 +54,27 @@ pub(super) fn is_made_of<F: Handle>(
         None => !identity::is_short(copy.head),
     };
     is_later && copy.is_within(&mut file.content)
+}
+
+/// Takes the copy out that was made of a file before it was cut, if one shows that it was: it has
+/// what was read, and more that the file does not have.
+pub(super) fn copy_before_cut<F: Handle>(
+    file: &mut Opened<F>,
+    kept: &Kept,
+    copies: &mut Vec<(Sibling, Opened<F>)>,
+) -> io::Result<Option<(Sibling, Opened<F>)>> {
+    if file.content.is_packed() || !identity::is_young(&kept.mark) {
+        return Ok(None);
+    }
+    for index in 0..copies.len() {
+        let Some((at, copy)) = copies.get_mut(index) else { break };
+        let is_later = at.stat.born.zip(file.stat.born).is_none_or(|(a, b)| a >= b)
+            && at.stat.modified <= file.stat.modified;
+        if is_later && copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
+            return Ok(Some(copies.remove(index)));
+        }
+    }
+    Ok(None)
 }
 
 impl<D: Disk> Follower<D> {

@@ -5,14 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::copies::is_made_of;
+use super::copies::{copy_before_cut, is_made_of};
 use super::looking::MAX_SEARCHES;
 use super::siblings::Sibling;
 use super::{Begin, Follower, Kept};
 use crate::Edge;
 use crate::cursor::{FileMark, Head};
 use crate::file::catalog::{Inode, Known};
-use crate::file::disk::{Disk, Handle};
+use crate::file::disk::Disk;
 use crate::file::family::{self, Age};
 use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::{Count, DropReason};
@@ -92,9 +92,16 @@ impl<D: Disk> Follower<D> {
             // Names that move on while they are looked for are not found.
             found = self.find_all(kept, current.as_mut());
         }
+        let claims = self.catalog.claims_beside(&self.path);
+        let is_marked = found.current.is_some();
+        current = current.and_then(|mut file| {
+            let is_ours = is_marked || !file.is_claimed(&claims);
+            is_ours.then_some(file)
+        });
         self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
         let mut missed = self.missed_while_away(&mut found, current.as_ref())?;
+        missed.retain_mut(|(_, file)| !file.is_claimed(&claims));
         let copies = match &mut current {
             // Also archives, if it has been renamed since it was opened.
             Some(file) if found.current.is_none() => self.take_copies(&mut missed, file)?,
@@ -476,25 +483,4 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Truncations, 1);
         }
     }
-}
-
-/// Takes the copy out that was made of a file before it was cut, if one shows that it was: it has
-/// what was read, and more that the file does not have.
-fn copy_before_cut<F: Handle>(
-    file: &mut Opened<F>,
-    kept: &Kept,
-    copies: &mut Vec<(Sibling, Opened<F>)>,
-) -> io::Result<Option<(Sibling, Opened<F>)>> {
-    if file.content.is_packed() || !identity::is_young(&kept.mark) {
-        return Ok(None);
-    }
-    for index in 0..copies.len() {
-        let Some((at, copy)) = copies.get_mut(index) else { break };
-        let is_later = at.stat.born.zip(file.stat.born).is_none_or(|(a, b)| a >= b)
-            && at.stat.modified <= file.stat.modified;
-        if is_later && copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
-            return Ok(Some(copies.remove(index)));
-        }
-    }
-    Ok(None)
 }

@@ -484,3 +484,33 @@ fn what_was_cut_and_renamed_is_read_though_it_is_written_only_after_reading_bega
     log.write(".1", "b 1\n");
     assert_eq!(lines(&mut follower), ["a 2", "b 1", "c 1"]);
 }
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_met_under_a_rotated_name_is_left_to_that_name() {
+    for is_packed in [false, true] {
+        let log = Log::new();
+        log.write(".1", "a 1\na 2\n");
+        let older = log.mark(".1", 8);
+        log.write("", "b 1\nb 2\n");
+        let names = log.names();
+        names.rename("c 1\n");
+        let Kept { mark, key } = log.mark(".1", 4);
+        let path = log.at(".1").as_path().into();
+        let file = Arc::new(crate::cursor::FileId { path, ..mark.file.as_ref().clone() });
+        let mark = FileMark { file, ..mark };
+        if is_packed {
+            names.compress();
+        }
+        let catalog = Catalog::new(true);
+        catalog.claim(&older.mark);
+        catalog.claim(&mark);
+        let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+        follower.begin(Begin::After(vec![older]), crate::shell::ticks()).unwrap();
+        let mut rotated = log.follower(&Real, ".1", 64 << 10, &catalog);
+        let kept = Kept { mark, key };
+        rotated.begin(Begin::After(vec![kept]), crate::shell::ticks()).unwrap();
+        assert_eq!(lines(&mut follower), ["c 1"]);
+        assert_eq!(lines(&mut rotated), ["b 2"]);
+    }
+}
