@@ -63,6 +63,11 @@ impl<D: Disk> Follower<D> {
                 self.shared.metrics.add(Count::Rotations, 1);
                 self.catalog.see(sibling.directory(), &sibling.stat);
                 self.push(file, mark.offset, Some(Ok(account)), now);
+                if let (0, Some(store), Some(last)) = (mark.offset, &store, self.chain.back()) {
+                    // Of the file nothing was known by which a run after this one could find it in
+                    // the copy.
+                    store.set(last.key(), &crate::Cursor::of_files(vec![last.own_mark()]));
+                }
                 if let (Some(carried), Some(last)) = (carried, self.chain.back_mut()) {
                     last.resume(carried);
                 }

@@ -514,3 +514,34 @@ fn what_was_met_under_a_rotated_name_is_left_to_that_name() {
         assert_eq!(lines(&mut rotated), ["b 2"]);
     }
 }
+
+#[test]
+fn the_copy_of_what_was_cut_before_any_of_it_was_taken_is_found_after_a_restart() {
+    let log = Log::new();
+    log.write("", "");
+    let source = FileSource::builder(log.at("")).offset_file(log.at("-places")).build().unwrap();
+    let store = Arc::clone(&source.store);
+    let shared = Shared { store: Some(Arc::clone(&store)), ..source.shared.clone() };
+    let path: Arc<Path> = log.at("").as_path().into();
+    let begin = |begin| {
+        let mut follower = Follower::new(&Real, &shared, &path, &Catalog::new(false));
+        follower.begin(begin, crate::shell::ticks()).unwrap();
+        follower
+    };
+    let mut follower = begin(Begin::Edge(Edge::Start));
+    assert_eq!(lines(&mut follower), [""; 0]);
+    let names = log.names();
+    names.cut("a 1\n");
+    names.copy();
+    names.cut("b 1\n");
+    assert!(follower.look(crate::shell::ticks()).unwrap());
+    drop(follower);
+    names.rename("c 1\n");
+    let places = store.places().unwrap();
+    let kept = places.iter().flat_map(|(key, place)| {
+        let key: Arc<str> = key.as_str().into();
+        place.files().iter().map(move |mark| Kept { mark: mark.clone(), key: Some(key.clone()) })
+    });
+    let mut follower = begin(Begin::After(kept.collect()));
+    assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1"]);
+}
