@@ -174,8 +174,11 @@ impl<D: Disk> Follower<D> {
         // Not copies or archives of what is gone on with elsewhere.
         for (_, file, kept) in &mut found.rotated {
             copies.retain_mut(|(_, copy)| {
-                let likeness = copy.likeness_to(&mut file.content, &kept.mark);
-                !matches!(likeness, Ok(Likeness::Copy | Likeness::Unsure) | Err(_))
+                copy.begins_otherwise(file.head)
+                    || !matches!(
+                        copy.likeness_to(&mut file.content, &kept.mark),
+                        Ok(Likeness::Copy | Likeness::Unsure) | Err(_)
+                    )
             });
         }
         if let (Some(file), Some(kept)) = (current, &found.current)
@@ -456,8 +459,11 @@ impl<D: Disk> Follower<D> {
         }
         for (_, file, kept) in &mut found.rotated {
             missed.retain_mut(|(_, missed)| {
-                let likeness = missed.likeness_to(&mut file.content, &kept.mark);
-                likeness.is_ok_and(|likeness| likeness != Likeness::Copy)
+                // Most are told apart by that: to unpack each for each of the others takes long.
+                missed.begins_otherwise(file.head)
+                    || missed
+                        .likeness_to(&mut file.content, &kept.mark)
+                        .is_ok_and(|likeness| likeness != Likeness::Copy)
             });
         }
         Ok(missed)
