@@ -84,7 +84,7 @@ impl Case<'_> {
             alive: Spans::alive(&self.lives, &self.records),
             able: Spans::able(&self.lives, &self.records, &self.blind),
         };
-        let deliveries = self.deliveries(&times, &mut verdict);
+        let deliveries = self.deliveries(&mut verdict);
         self.judge_lines(&deliveries, &times, &mut verdict);
         if self.scenario.ordered {
             self.judge_order(&mut verdict);
@@ -99,7 +99,7 @@ impl Case<'_> {
     }
 
     /// Every line that came, and when. What is no line is judged here.
-    fn deliveries(&self, times: &Times, verdict: &mut Verdict) -> HashMap<LineId, Vec<Delivery>> {
+    fn deliveries(&self, verdict: &mut Verdict) -> HashMap<LineId, Vec<Delivery>> {
         let settled = self.settled();
         let mut found: HashMap<LineId, Vec<Delivery>> = HashMap::new();
         for record in &self.records {
@@ -114,9 +114,7 @@ impl Case<'_> {
                                 let delivery = Delivery { run: record.run, at, settled };
                                 found.entry(*id).or_default().push(delivery);
                             }
-                            Found::Odd(bytes) if self.is_half(bytes, at, times) => {
-                                verdict.halves += 1
-                            }
+                            Found::Odd(bytes) if self.is_half(bytes, at) => verdict.halves += 1,
                             Found::Odd(bytes) => verdict.failures.push(format!(
                                 "BROKEN: run {}, at {}, from {name}: nobody wrote {}",
                                 record.run,
@@ -159,14 +157,15 @@ impl Case<'_> {
 
     /// Whether it is what a cut left of a line: of one that was written in two halves, or that was
     /// read while it was written. The beginning may be too short to tell which one that was: then it
-    /// is one that was cut off not long before.
-    fn is_half(&self, bytes: &[u8], at: Ms, times: &Times) -> bool {
+    /// is one that was cut off before.
+    fn is_half(&self, bytes: &[u8], at: Ms) -> bool {
         let bytes = bytes.trim_ascii_end();
-        let is_lately = |cut: Ms| cut <= at + 100 && times.able.between(cut, at) <= READABLE;
+        // It may come long after the cut: from a copy, say, by a reader that is far behind.
+        let is_before = |cut: Ms| cut <= at + 100;
         let is_cut_off = |writer: u32, fates: &[Option<Fate>]| {
             fates.iter().enumerate().any(|(seq, fate)| {
                 let id = LineId { writer, seq: u32::try_from(seq).unwrap_or(u32::MAX) };
-                matches!(fate, Some(Fate::Destroyed(cut, Cause::Truncated)) if is_lately(*cut))
+                matches!(fate, Some(Fate::Destroyed(cut, Cause::Truncated)) if is_before(*cut))
                     && line::begins(id, bytes)
             })
         };
