@@ -540,7 +540,10 @@ fn the_copy_of_what_was_cut_before_any_of_it_was_taken_is_found_after_a_restart(
     let places = store.places().unwrap();
     let kept = places.iter().flat_map(|(key, place)| {
         let key: Arc<str> = key.as_str().into();
-        place.files().iter().map(move |mark| Kept { mark: mark.clone(), key: Some(key.clone()) })
+        place
+            .files()
+            .iter()
+            .map(move |mark| Kept { mark: mark.clone(), key: Some(Arc::clone(&key)) })
     });
     let mut follower = begin(Begin::After(kept.collect()));
     assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1"]);
