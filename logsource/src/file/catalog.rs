@@ -4,9 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::disk::{Disk, Stat};
+use super::disk::{Disk, Handle, Stat};
 use super::listings::Listings;
 use super::{family, identity};
 use crate::cursor::{FileId, FileMark, Tail};
@@ -24,6 +24,8 @@ pub(super) struct Catalog {
 #[derive(Debug, Default)]
 struct State {
     files: HashMap<Inode, Known>,
+    /// What is held, as long as it is open: it may have no name any more.
+    open: HashMap<Inode, Weak<dyn Handle>>,
     /// What was in a directory at first, and what was found there since. What is not among it has
     /// come since.
     seen: HashMap<PathBuf, HashSet<Entry>>,
@@ -35,6 +37,8 @@ struct State {
     copies: HashMap<Inode, HashSet<Inode>>,
     /// Names of which more is known now than when they were last looked at.
     news: Vec<Arc<Path>>,
+    /// The places of an earlier run in the files of each log, while reading begins.
+    claims: HashMap<(PathBuf, Vec<u8>), Vec<FileMark>>,
 }
 
 pub(super) type Inode = (u64, u64);
@@ -102,6 +106,27 @@ impl Catalog {
         self.lock().listings.rotations_of(disk, directory, name, now())
     }
 
+    /// An earlier run left this place under the name that it speaks of: who begins with another name
+    /// of the log before that leaves the file to it.
+    pub(super) fn claim(&self, mark: &FileMark) {
+        if self.is_of_pattern {
+            let log = log_of(&mark.file.path);
+            self.lock().claims.entry(log).or_default().push(mark.clone());
+        }
+    }
+
+    /// What is claimed for other names of the log that a name is of.
+    pub(super) fn claims_beside(&self, path: &Path) -> Vec<FileMark> {
+        let state = self.lock();
+        let claims = state.claims.get(&log_of(path)).into_iter().flatten();
+        claims.filter(|mark| *mark.file.path != *path).cloned().collect()
+    }
+
+    /// Every name was begun with.
+    pub(super) fn end_claims(&self) {
+        self.lock().claims = HashMap::new();
+    }
+
     /// What is known of a file, unless it is another one that has its inode number now.
     pub(super) fn get(&self, stat: &Stat) -> Option<Known> {
         let found = self.lock().files.get(&stat.inode()).cloned()?;
@@ -121,12 +146,19 @@ impl Catalog {
     }
 
     /// Somebody reads it, from this mark on.
-    pub(super) fn hold(&self, mark: FileMark) {
+    pub(super) fn hold(&self, mark: FileMark, open: Weak<dyn Handle>) {
         let mut state = self.lock();
+        let inode = (mark.file.dev, mark.file.ino);
         if self.is_of_pattern {
             state.index(&mark.file);
+            state.open.insert(inode, open);
         }
-        state.files.insert((mark.file.dev, mark.file.ino), Known::Held(mark));
+        state.files.insert(inode, Known::Held(mark));
+    }
+
+    /// What somebody reads, whether or not it has a name.
+    pub(super) fn open_file(&self, inode: Inode) -> Option<Arc<dyn Handle>> {
+        self.lock().open.get(&inode)?.upgrade()
     }
 
     /// It was read up to this mark.
@@ -189,6 +221,7 @@ impl Catalog {
         let mut state = self.lock();
         let copies = state.end_copies(&mark);
         let inode = (mark.file.dev, mark.file.ino);
+        state.open.remove(&inode);
         if self.is_of_pattern {
             state.index(&mark.file);
         }
@@ -211,6 +244,7 @@ impl Catalog {
     pub(super) fn retain(&self, is_there: impl Fn(u64) -> bool) {
         let mut state = self.lock();
         state.files.retain(|(_, ino), known| matches!(known, Known::Held(_)) || is_there(*ino));
+        state.open.retain(|_, open| open.strong_count() > 0);
         let State { files, seen, logs, copies, .. } = &mut *state;
         for seen in seen.values_mut() {
             seen.retain(|(ino, _)| is_there(*ino));

@@ -13,6 +13,7 @@ mod zstd;
 
 use std::fmt;
 use std::io;
+use std::sync::{Arc, Weak};
 
 use super::disk::Handle;
 
@@ -22,7 +23,7 @@ const MAGIC_BYTES: usize = 10;
 /// An open file, read as what was written before it was packed.
 #[derive(Debug)]
 pub(super) struct Content<F> {
-    file: F,
+    file: Arc<F>,
     form: Form,
 }
 
@@ -55,7 +56,7 @@ impl<F: Handle> Content<F> {
     /// # Errors
     /// If they cannot be read, or if this build cannot unpack them.
     pub(super) fn new(file: F) -> io::Result<Self> {
-        let mut content = Self { file, form: Form::Unknown };
+        let mut content = Self { file: Arc::new(file), form: Form::Unknown };
         content.look()?;
         Ok(content)
     }
@@ -70,7 +71,7 @@ impl<F: Handle> Content<F> {
             Form::Unknown => Ok(0),
             Form::Plain => self.file.read_at(into, offset),
             #[cfg(feature = "compression")]
-            Form::Packed(packed) => packed.read_at(&self.file, into, offset),
+            Form::Packed(packed) => packed.read_at(&*self.file, into, offset),
         }
     }
 
@@ -107,6 +108,12 @@ impl<F: Handle> Content<F> {
         &self.file
     }
 
+    /// The same, as long as this is there.
+    pub(super) fn share(&self) -> Weak<dyn Handle> {
+        let file: Weak<F> = Arc::downgrade(&self.file);
+        file
+    }
+
     /// Whether offsets are not those of the file on disk.
     pub(super) fn is_packed(&self) -> bool {
         !matches!(self.form, Form::Unknown | Form::Plain)
@@ -135,7 +142,7 @@ impl<F: Handle> Content<F> {
         match &self.form {
             Form::Unknown | Form::Plain => Ok(0),
             #[cfg(feature = "compression")]
-            Form::Packed(packed) => packed.lag(&self.file),
+            Form::Packed(packed) => packed.lag(&*self.file),
         }
     }
 
@@ -148,7 +155,7 @@ impl<F: Handle> Content<F> {
         match &self.form {
             Form::Unknown | Form::Plain => Ok(0),
             #[cfg(feature = "compression")]
-            Form::Packed(packed) => packed.unreadable(&self.file),
+            Form::Packed(packed) => packed.unreadable(&*self.file),
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirEntryExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
@@ -135,6 +136,21 @@ impl Disk for Real {
 
     fn target(&self, path: &Path) -> Option<PathBuf> {
         if path.is_symlink() { path.canonicalize().ok() } else { None }
+    }
+}
+
+/// One that somebody else has open.
+impl Handle for Arc<dyn Handle> {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.as_ref().read_at(into, offset)
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        self.as_ref().stat()
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        self.as_ref().next_data(offset)
     }
 }
 

@@ -220,7 +220,7 @@ impl<D: Disk> Follower<D> {
         let (ino, size, key) = (file.stat.ino, file.stat.size, account.as_ref().err());
         tracing::debug!(path = %self.path.display(), ino, size, offset, ?key, "reading a file");
         let reading = Reading::new(&self.shared, &self.path, file, offset, account, now);
-        self.catalog.hold(reading.own_mark());
+        self.catalog.hold(reading.own_mark(), reading.share());
         self.chain.push_back(reading);
     }
 

@@ -33,6 +33,13 @@ pub(super) struct Opened<F> {
     pub(super) head: Head,
 }
 
+/// What a file was before it was cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    pub(super) head: Head,
+    pub(super) size: u64,
+}
+
 /// What a file is to another one of the same log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
@@ -57,6 +64,22 @@ impl<F: Handle> Opened<F> {
         Ok(Some(Self { content, stat, head }))
     }
 
+    /// If it was cut since it was opened, knows it by what is in it now, and gives what it was
+    /// known by.
+    ///
+    /// # Errors
+    /// If it cannot be read, or not unpacked.
+    pub(super) fn renew(&mut self) -> io::Result<Option<Before>> {
+        let stat = self.content.file().stat()?;
+        if stat.size >= self.stat.size && begins_with(&mut self.content, self.head) {
+            return Ok(None);
+        }
+        let before = Before { head: self.head, size: self.stat.size };
+        self.content.restart()?;
+        (self.head, self.stat) = (head(&mut self.content)?, stat);
+        Ok(Some(before))
+    }
+
     /// Whether this is the file that was read before. Device numbers may change when the machine
     /// restarts, so how it begins stands in for the device, unless it is empty.
     pub(super) fn is(&mut self, mark: &FileMark) -> bool {
@@ -68,6 +91,20 @@ impl<F: Handle> Opened<F> {
                 (true, true) => begins_with(&mut self.content, mark.file.head),
                 _ => self.holds(mark),
             }
+    }
+
+    /// Whether one of these places is in this file, or in what it is an archive of.
+    pub(super) fn is_claimed(&mut self, claims: &[FileMark]) -> bool {
+        claims.iter().any(|mark| {
+            if self.stat.ino == mark.file.ino {
+                return self.is(mark);
+            }
+            let is_told = mark.file.head.len > 0 && mark.offset > 0;
+            is_told
+                && self.content.is_packed()
+                && !self.begins_otherwise(mark.file.head)
+                && self.holds(mark)
+        })
     }
 
     /// Whether everything that was read up to the mark is in here, so that reading may go on at
@@ -145,7 +182,7 @@ impl<F: Handle> Opened<F> {
     }
 
     /// What it is to another file that is the same up to here.
-    fn beyond(&mut self, other: &mut Content<F>, from: u64) -> io::Result<Likeness> {
+    fn beyond(&mut self, other: &mut Content<impl Handle>, from: u64) -> io::Result<Likeness> {
         // Theirs first: the other one may grow meanwhile.
         let (mut theirs, mut ours) = ([0; BEYOND_BYTES], [0; BEYOND_BYTES]);
         let theirs_len = fill_some(&mut self.content, &mut theirs, from).0;
@@ -171,14 +208,14 @@ impl<F: Handle> Opened<F> {
     }
 
     /// Whether all that is in here is in another file as well, which was not cut since then.
-    pub(super) fn is_within(&mut self, other: &mut Content<F>) -> bool {
+    pub(super) fn is_within(&mut self, other: &mut Content<impl Handle>) -> bool {
         self.beyond(other, 0).is_ok_and(|likeness| likeness == Likeness::Copy)
             && self.ends_within(other)
     }
 
     /// Whether what stands at the end stands there in the other file as well. An archive's end is
     /// far to unpack.
-    fn ends_within(&mut self, other: &mut Content<F>) -> bool {
+    fn ends_within(&mut self, other: &mut Content<impl Handle>) -> bool {
         if self.content.is_packed() {
             return true;
         }

@@ -61,10 +61,9 @@ impl Start {
         Ok(Self { marks: by_path, otherwise })
     }
 
-    /// What was finished before: whatever it is called now, it is not to be read again.
-    pub(super) fn finished(&self) -> impl Iterator<Item = &FileMark> {
-        let marks = self.marks.values().flatten().map(|kept| &kept.mark);
-        marks.filter(|mark| mark.finished)
+    /// The places that an earlier run left.
+    pub(super) fn marks(&self) -> impl Iterator<Item = &FileMark> {
+        self.marks.values().flatten().map(|kept| &kept.mark)
     }
 
     /// The names to begin with: those with a mark first, so that a file that was renamed is
@@ -117,9 +116,13 @@ impl Opening {
             store.set("run", &crate::Cursor::of_files(Vec::new()));
         }
         let catalog = Catalog::new(!patterns.is_one());
-        for mark in start.finished() {
-            // How large it was is not known: it is looked at once more.
-            catalog.settle(mark.clone(), u64::MAX);
+        for mark in start.marks() {
+            catalog.claim(mark);
+            if mark.finished {
+                // Whatever it is called now, it is not to be read again. How large it was is not
+                // known: it is looked at once more.
+                catalog.settle(mark.clone(), u64::MAX);
+            }
         }
         let (mut table, mut troubles) = (Table::new(), Vec::new());
         let mut watcher = Watcher::new(watch);
@@ -133,6 +136,7 @@ impl Opening {
             }
             table.add(follower, ticks());
         }
+        catalog.end_claims();
         if let Some(store) = &shared.store {
             // Should this process be killed before anything is acknowledged, the next one begins
             // where this one did. If it cannot be written, that is told later.

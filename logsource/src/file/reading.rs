@@ -11,7 +11,7 @@ mod memory;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 pub(super) use self::account::Account;
@@ -190,6 +190,11 @@ impl<F: Handle> Reading<F> {
 
     pub(super) fn content(&mut self) -> &mut Content<F> {
         &mut self.content
+    }
+
+    /// The file, as long as this is there.
+    pub(super) fn share(&self) -> Weak<dyn Handle> {
+        self.content.share()
     }
 
     /// Whether this is the file that a name stands for.

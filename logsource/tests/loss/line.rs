@@ -51,13 +51,15 @@ pub(crate) fn parse(line: &[u8]) -> Option<LineId> {
     Some(LineId { writer, seq })
 }
 
-/// Which line these bytes are the beginning of, as far as they can tell: one that was read while it
-/// was written.
-pub(crate) fn beginning(bytes: &[u8]) -> Option<LineId> {
-    let mut words = bytes.splitn(3, |byte| *byte == b' ');
-    let writer = std::str::from_utf8(words.next()?.strip_prefix(b"w")?).ok()?.parse().ok()?;
-    let seq = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
-    let padding = words.next()?;
-    let is_whole = padding.iter().enumerate().all(|(n, byte)| *byte == b'a' + (n % 26) as u8);
-    is_whole.then_some(LineId { writer, seq })
+/// Whether these bytes are the beginning of that line, as far as they can tell, without its line end:
+/// it was read while it was written.
+pub(crate) fn begins(id: LineId, bytes: &[u8]) -> bool {
+    let start = format!("w{} {} ", id.writer, id.seq);
+    let Some(rest) = bytes.strip_prefix(start.as_bytes()) else {
+        return !bytes.is_empty() && start.as_bytes().starts_with(bytes);
+    };
+    let is_padding = |(n, byte): &(usize, &u8)| **byte == b'a' + (n % 26) as u8;
+    let padding = rest.iter().enumerate().take_while(is_padding).count();
+    let (body, sum) = bytes.split_at(start.len() + padding);
+    format!(" {:08x}", crc32fast::hash(body)).as_bytes().starts_with(sum)
 }

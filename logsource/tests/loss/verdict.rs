@@ -80,11 +80,11 @@ impl Case<'_> {
     pub(crate) fn judge(&self) -> Verdict {
         let mut verdict = Verdict { cuts: self.cuts, ..Verdict::default() };
         verdict.kills = self.lives.iter().filter(|life| life.killed).count() as u64;
-        let deliveries = self.deliveries(&mut verdict);
         let times = Times {
             alive: Spans::alive(&self.lives, &self.records),
             able: Spans::able(&self.lives, &self.records, &self.blind),
         };
+        let deliveries = self.deliveries(&mut verdict);
         self.judge_lines(&deliveries, &times, &mut verdict);
         if self.scenario.ordered {
             self.judge_order(&mut verdict);
@@ -114,7 +114,7 @@ impl Case<'_> {
                                 let delivery = Delivery { run: record.run, at, settled };
                                 found.entry(*id).or_default().push(delivery);
                             }
-                            Found::Odd(bytes) if self.is_half(bytes) => verdict.halves += 1,
+                            Found::Odd(bytes) if self.is_half(bytes, at) => verdict.halves += 1,
                             Found::Odd(bytes) => verdict.failures.push(format!(
                                 "BROKEN: run {}, at {}, from {name}: nobody wrote {}",
                                 record.run,
@@ -156,20 +156,23 @@ impl Case<'_> {
     }
 
     /// Whether it is what a cut left of a line: of one that was written in two halves, or that was
-    /// read while it was written.
-    fn is_half(&self, bytes: &[u8]) -> bool {
+    /// read while it was written. The beginning may be too short to tell which one that was: then it
+    /// is one that was cut off before.
+    fn is_half(&self, bytes: &[u8], at: Ms) -> bool {
         let bytes = bytes.trim_ascii_end();
-        self.models.iter().any(|model| model.halves.contains(bytes))
-            || line::beginning(bytes).is_some_and(|id| self.is_cut_off(id))
-    }
-
-    fn is_cut_off(&self, id: LineId) -> bool {
-        let is_cut_off = |model: &&Model| {
-            let fates = model.fates();
-            let fate = fates.get(&id.writer).and_then(|fates| *fates.get(id.seq as usize)?);
-            matches!(fate, Some(Fate::Destroyed(_, Cause::Truncated)))
+        // It may come long after the cut: from a copy, say, by a reader that is far behind.
+        let is_before = |cut: Ms| cut <= at + 100;
+        let is_cut_off = |writer: u32, fates: &[Option<Fate>]| {
+            fates.iter().enumerate().any(|(seq, fate)| {
+                let id = LineId { writer, seq: u32::try_from(seq).unwrap_or(u32::MAX) };
+                matches!(fate, Some(Fate::Destroyed(cut, Cause::Truncated)) if is_before(*cut))
+                    && line::begins(id, bytes)
+            })
         };
-        self.models.iter().any(is_cut_off)
+        self.models.iter().any(|model| {
+            model.halves.contains(bytes)
+                || model.fates().iter().any(|(writer, fates)| is_cut_off(*writer, fates))
+        })
     }
 
     fn judge_lines(

@@ -78,6 +78,7 @@ impl<D: Disk> Follower<D> {
             (Some(file), Some(closed)) => {
                 let (shared, path) = (self.shared.clone(), Arc::clone(&self.path));
                 let reading = Reading::reopen(&shared, &path, file, closed, now);
+                self.catalog.hold(reading.own_mark(), reading.share());
                 self.chain.push_back(reading);
                 Ok(true)
             }

@@ -7,14 +7,16 @@
 //! was read, and goes on in another way than the file does now.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::siblings::Sibling;
-use super::{Follower, Reading};
+use super::{Follower, Kept, Reading};
 use crate::file::catalog::{Inode, Known};
-use crate::file::disk::Disk;
+use crate::file::content::Content;
+use crate::file::disk::{Disk, Handle};
 use crate::file::family;
-use crate::file::identity::{Likeness, Opened};
+use crate::file::identity::{self, Likeness, Opened};
+use crate::metrics::DropReason;
 use crate::shell::now;
 
 /// A directory that was changed so lately may be changed again without its time being another.
@@ -36,6 +38,43 @@ pub(super) enum Origin {
     Of(Inode),
     /// It may be a copy of something, which shows later.
     Unsure,
+}
+
+/// Whether a file is a copy or an archive of another one of which nothing is read yet.
+///
+/// What came to be before that, or in the same moment, and begins alike was the log before it. Where
+/// no times of birth are known, only what is longer than a few lines tells.
+pub(super) fn is_made_of<F: Handle>(
+    at: &Sibling,
+    copy: &mut Opened<F>,
+    file: &mut Opened<F>,
+) -> bool {
+    let is_later = match at.stat.born.zip(file.stat.born) {
+        Some((copy, origin)) => copy > origin,
+        None => !identity::is_short(copy.head),
+    };
+    is_later && copy.is_within(&mut file.content)
+}
+
+/// Takes the copy out that was made of a file before it was cut, if one shows that it was: it has
+/// what was read, and more that the file does not have.
+pub(super) fn copy_before_cut<F: Handle>(
+    file: &mut Opened<F>,
+    kept: &Kept,
+    copies: &mut Vec<(Sibling, Opened<F>)>,
+) -> io::Result<Option<(Sibling, Opened<F>)>> {
+    if file.content.is_packed() || !identity::is_young(&kept.mark) {
+        return Ok(None);
+    }
+    for index in 0..copies.len() {
+        let Some((at, copy)) = copies.get_mut(index) else { break };
+        let is_later = at.stat.born.zip(file.stat.born).is_none_or(|(a, b)| a >= b)
+            && at.stat.modified <= file.stat.modified;
+        if is_later && copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
+            return Ok(Some(copies.remove(index)));
+        }
+    }
+    Ok(None)
 }
 
 impl<D: Disk> Follower<D> {
@@ -88,7 +127,8 @@ impl<D: Disk> Follower<D> {
     }
 
     /// Opens the files that may be copies of one, which came to be then. All are open before a
-    /// first one is looked into, since names may move on meanwhile.
+    /// first one is looked into, since names may move on meanwhile. If it was renamed, those that
+    /// bore the name after it are none.
     fn open_copies(
         &self,
         inode: Inode,
@@ -98,8 +138,14 @@ impl<D: Disk> Follower<D> {
         for _ in 0..MAX_OPENINGS {
             opened.clear();
             let mut moved = false;
-            for sibling in self.siblings() {
-                if sibling.stat.inode() != inode && self.may_be_copy(&sibling, inode, born) {
+            let siblings = self.siblings();
+            let own = self.last_of(&siblings, |at| at.stat.inode() == inode);
+            let order = self.order.get();
+            for sibling in siblings {
+                if sibling.stat.inode() != inode
+                    && own.is_none_or(|own| !order.is_after(&sibling.age(), &own))
+                    && self.may_be_copy(&sibling, inode, born)
+                {
                     match self.open_sibling(&sibling) {
                         Some(file) => opened.push((sibling, file)),
                         None => moved = true,
@@ -111,6 +157,41 @@ impl<D: Disk> Follower<D> {
             }
         }
         opened
+    }
+
+    /// Takes out the copies and archives of a file of which nothing is read yet. While they were
+    /// looked for, it may have been cut: then it is known anew, and what was in it is among the
+    /// others, or lost.
+    pub(super) fn take_copies(
+        &self,
+        missed: &mut Vec<(Sibling, Opened<D::File>)>,
+        file: &mut Opened<D::File>,
+    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        if let Some(before) = file.renew()? {
+            let mut copies = missed.iter_mut().map(|(_, copy)| copy);
+            let is_kept = copies.any(|copy| identity::begins_with(&mut copy.content, before.head));
+            self.shared.metrics.add(crate::Count::Truncations, 1);
+            if before.head.len > 0 && !is_kept {
+                self.shared.metrics.drop_lines(DropReason::Truncated, 1);
+                self.shared.metrics.drop_bytes(DropReason::Truncated, before.size);
+            }
+        }
+        Ok(missed.extract_if(.., |(at, copy)| is_made_of(at, copy, file)).collect())
+    }
+
+    /// Reads a file from an offset on, and nothing of its copies.
+    pub(super) fn push_with_copies(
+        &mut self,
+        file: Opened<D::File>,
+        offset: u64,
+        copies: Vec<(Sibling, Opened<D::File>)>,
+        now: Instant,
+    ) {
+        let inode = file.stat.inode();
+        self.push(file, offset, None, now);
+        for (sibling, copy) in copies {
+            self.note_copy(inode, &sibling, &copy);
+        }
     }
 
     /// Notes that there is nothing new in a file.
@@ -222,23 +303,26 @@ impl<D: Disk> Follower<D> {
         file: &mut Opened<D::File>,
         mark: &crate::cursor::FileMark,
     ) -> io::Result<Likeness> {
-        let original = Opened::open(&self.disk, &mark.file.path).ok().flatten();
-        let mut original = match original {
-            Some(original) if original.stat.ino == mark.file.ino => original,
-            _ => {
-                let inode = (mark.file.dev, mark.file.ino);
-                let found =
-                    self.kin_of(&mark.file.path).into_iter().find(|at| at.stat.inode() == inode);
-                match found.and_then(|at| self.open_sibling(&at)) {
-                    Some(original) => original,
-                    None => return Ok(Likeness::Other),
-                }
-            }
+        let inode = (mark.file.dev, mark.file.ino);
+        let likeness_to = |file: &mut Opened<D::File>, is_within: bool| match is_within {
+            _ if file.head.len == 0 => Likeness::Unsure,
+            true => Likeness::Copy,
+            false => Likeness::Other,
         };
-        if file.head.len == 0 {
-            return Ok(Likeness::Unsure);
+        // What is read may have no name any more, and be another than it was when it was begun.
+        if let Some(open) = self.catalog.open_file(inode) {
+            let is_within = file.is_within(&mut Content::new(open)?);
+            return Ok(likeness_to(file, is_within));
         }
-        Ok(if file.is_within(&mut original.content) { Likeness::Copy } else { Likeness::Other })
+        let original = Opened::open(&self.disk, &mark.file.path).ok().flatten();
+        let original = original.filter(|original| original.stat.ino == mark.file.ino);
+        let by_inode = || {
+            let kin = self.kin_of(&mark.file.path).into_iter();
+            kin.filter(|at| at.stat.inode() == inode).find_map(|at| self.open_sibling(&at))
+        };
+        let Some(mut original) = original.or_else(by_inode) else { return Ok(Likeness::Other) };
+        let is_within = file.is_within(&mut original.content);
+        Ok(likeness_to(file, is_within))
     }
 
     /// The files in the directory of a path whose names may be of the same log.

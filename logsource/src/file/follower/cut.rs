@@ -63,12 +63,20 @@ impl<D: Disk> Follower<D> {
                 self.shared.metrics.add(Count::Rotations, 1);
                 self.catalog.see(sibling.directory(), &sibling.stat);
                 self.push(file, mark.offset, Some(Ok(account)), now);
+                if let (0, Some(store), Some(last)) = (mark.offset, &store, self.chain.back()) {
+                    // Of the file nothing was known by which a run after this one could find it in
+                    // the copy.
+                    store.set(last.key(), &crate::Cursor::of_files(vec![last.own_mark()]));
+                }
                 if let (Some(carried), Some(last)) = (carried, self.chain.back_mut()) {
                     last.resume(carried);
                 }
-                self.push_copied_since(&sibling, now)?;
+                self.push_copied_since(Some(&sibling), &mut reading, now)?;
             }
-            None => self.retired.push(account),
+            None => {
+                self.retired.push(account);
+                self.push_copied_since(None, &mut reading, now)?;
+            }
         }
         self.catalog.advance(reading.own_mark());
         self.chain.push_back(reading);
@@ -97,17 +105,36 @@ impl<D: Disk> Follower<D> {
         }
     }
 
-    /// The copies that were made after that one, and the log written anew each time.
-    fn push_copied_since(&mut self, copy: &Sibling, now: Instant) -> io::Result<()> {
-        let later = self.missed(|siblings, it| {
-            let is_it = |at: &Sibling| at.stat.inode() == copy.stat.inode();
-            let since = it.last_of(siblings, is_it).unwrap_or_else(|| copy.age());
-            siblings.retain(|at| it.order.get().is_after(&at.age(), &since));
+    /// The copies that were made after that one, and the log written anew each time; all new ones
+    /// if there is none of what was read. If the log was renamed, what came after it is none of
+    /// them, nor is a copy of what it has now.
+    fn push_copied_since(
+        &mut self,
+        copy: Option<&Sibling>,
+        reading: &mut Reading<D::File>,
+        now: Instant,
+    ) -> io::Result<()> {
+        let inode = reading.inode();
+        let mut later = self.missed(|siblings, it| {
+            let is_it = |at: &Sibling| copy.is_some_and(|it| it.stat.inode() == at.stat.inode());
+            let since = it.last_of(siblings, is_it).or_else(|| copy.map(Sibling::age));
+            let until = it.last_of(siblings, |at| at.stat.inode() == inode);
+            let order = it.order.get();
+            siblings.retain(|at| {
+                at.stat.inode() != inode
+                    && match since {
+                        Some(since) => order.is_after(&at.age(), &since),
+                        None => it.catalog.is_news(at.directory(), &at.stat),
+                    }
+                    && until.is_none_or(|until| order.is_after(&until, &at.age()))
+            });
         })?;
+        later.retain_mut(|(_, file)| !file.is_within(reading.content()));
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
-        for (_, file) in later.into_iter().take(room) {
+        for (sibling, file) in later.into_iter().take(room) {
             self.shared.metrics.add(Count::Rotations, 1);
             self.shared.metrics.add(Count::Files, 1);
+            self.catalog.see(sibling.directory(), &sibling.stat);
             self.push(file, 0, None, now);
         }
         Ok(())

@@ -16,8 +16,10 @@ impl<D: Disk> Follower<D> {
     /// Lets go of the renamed files to which nobody has written for a while. What is left of a
     /// last line is a line then.
     pub(super) fn close_finished(&mut self, now: Instant) -> io::Result<Option<Batch>> {
-        let newest = self.chain.len().saturating_sub(1);
-        for index in 0..self.chain.len() {
+        let mut next = 0;
+        loop {
+            let (index, newest) = (next, self.chain.len().saturating_sub(1));
+            next += 1;
             let Some(reading) = self.chain.get_mut(index) else { break };
             // The last one is let go of only when no other has its name, and it is deleted. What
             // a pattern matched is over with its name: else every old file would stay open.
@@ -53,7 +55,7 @@ impl<D: Disk> Follower<D> {
                 && let Some(reading) = self.chain.remove(index)
             {
                 self.finish(reading);
-                return Ok(None);
+                next = index;
             }
         }
         Ok(None)

@@ -59,14 +59,8 @@ impl<D: Disk> Follower<D> {
         };
         self.nameless = false;
         if self.chain.back().is_some_and(|last| last.is(&stat)) {
-            if !was_unsure {
-                return Ok(false);
-            }
-            // What could not be told may show now; it was written before what bears the name.
-            let bearer = self.chain.pop_back();
-            let any = self.open_missed(Some(stat.inode()), now);
-            self.chain.extend(bearer);
-            return any;
+            // What could not be told may show now.
+            return if was_unsure { self.open_missed(Some(stat.inode()), now) } else { Ok(false) };
         }
         if self.chain.len() >= MAX_CHAIN {
             return Ok(false);
@@ -75,17 +69,24 @@ impl<D: Disk> Follower<D> {
             self.waits = true;
             return Ok(false);
         }
-        let Some((file, offset)) = self.news_of(&stat)? else { return Ok(false) };
+        let Some((mut file, offset)) = self.news_of(&stat)? else { return Ok(false) };
+        let mut missed = self.news(Some(file.stat.inode()))?;
+        if self.restart_if_cut(now)? {
+            return Ok(true);
+        }
         if let Some(last) = self.chain.back_mut() {
             self.shared.metrics.add(Count::Rotations, 1);
             last.touched = now;
         }
-        let missed = self.news(Some(file.stat.inode()))?;
         let bearer = self.disk.stat(&self.path)?;
         if bearer.is_none_or(|bearer| bearer.inode() != file.stat.inode()) {
             // It was renamed meanwhile, and is one of several of which the order shows now.
             return self.open_missed(None, now);
         }
+        let copies = match offset {
+            0 => self.take_copies(&mut missed, &mut file)?,
+            _ => Vec::new(),
+        };
         let is_full = self.chain.len() + missed.len() >= MAX_CHAIN;
         self.push_missed(missed, now);
         if is_full {
@@ -94,7 +95,7 @@ impl<D: Disk> Follower<D> {
         }
         self.found += 1;
         self.shared.metrics.add(Count::Files, 1);
-        self.push(file, offset, None, now);
+        self.push_with_copies(file, offset, copies, now);
         Ok(true)
     }
 
@@ -145,16 +146,35 @@ impl<D: Disk> Follower<D> {
     }
 
     /// The name may have moved on more than once since the last look: opens the files that have
-    /// come and were renamed since. Says whether there were any.
+    /// come and were renamed since. They come before the one that bears the name, if that is read.
+    /// Says whether there were any.
     pub(super) fn open_missed(
         &mut self,
         bearer: Option<(u64, u64)>,
         now: Instant,
     ) -> io::Result<bool> {
         let missed = self.news(bearer)?;
+        if self.restart_if_cut(now)? {
+            return Ok(true);
+        }
         let any = !missed.is_empty();
+        let bears = self.chain.back().is_some_and(|last| Some(last.inode()) == bearer);
+        let last = if bears { self.chain.pop_back() } else { None };
         self.push_missed(missed, now);
+        self.chain.extend(last);
         Ok(any)
+    }
+
+    /// Begins the newest file anew if it was cut, though it may have been renamed since. It is asked
+    /// once all others are found: they may be copies of what it was, which are taken for files that
+    /// nobody has read as long as the cut is not known.
+    fn restart_if_cut(&mut self, now: Instant) -> io::Result<bool> {
+        let Some(last) = self.chain.back_mut() else { return Ok(false) };
+        let is_cut = last.is_cut()?;
+        if is_cut {
+            self.restart(self.chain.len() - 1, now)?;
+        }
+        Ok(is_cut)
     }
 
     /// The files that have come and were renamed since.
@@ -217,10 +237,19 @@ impl<D: Disk> Follower<D> {
         let open = |at: Sibling| self.open_sibling(&at).map(|file| (at, file));
         let opened: Vec<_> = siblings.into_iter().filter_map(open).collect();
         *moved = opened.len() < asked;
+        let bearer = self.disk.stat(&self.path)?;
+        let is_older = |at: &Sibling| {
+            let births = at.stat.born.zip(bearer.and_then(|bearer| bearer.born));
+            births.is_some_and(|(born, bearer)| born < bearer) && !family::is_packed(&at.path)
+        };
         let mut missed: Vec<(Sibling, Opened<D::File>)> = Vec::new();
         for (sibling, mut file) in opened {
             if file.head.len == 0 {
-                // A copy or an archive may be about to be written: what it is shows later.
+                // A copy or an archive may be about to be written: what it is shows later. What was
+                // there before the log is neither, and who had it open may still write to it.
+                if is_older(&sibling) {
+                    missed.push((sibling, file));
+                }
                 continue;
             }
             match self.origin_of(&mut file, &sibling, usize::MAX)? {

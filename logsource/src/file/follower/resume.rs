@@ -5,14 +5,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::copies::{copy_before_cut, is_made_of};
 use super::looking::MAX_SEARCHES;
 use super::siblings::Sibling;
 use super::{Begin, Follower, Kept};
 use crate::Edge;
 use crate::cursor::{FileMark, Head};
 use crate::file::catalog::{Inode, Known};
-use crate::file::disk::{Disk, Handle};
-use crate::file::family::Age;
+use crate::file::disk::Disk;
+use crate::file::family::{self, Age};
 use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::{Count, DropReason};
 
@@ -91,27 +92,37 @@ impl<D: Disk> Follower<D> {
             // Names that move on while they are looked for are not found.
             found = self.find_all(kept, current.as_mut());
         }
+        let claims = self.catalog.claims_beside(&self.path);
+        let is_marked = found.current.is_some();
+        current = current.and_then(|mut file| {
+            let is_ours = is_marked || !file.is_claimed(&claims);
+            is_ours.then_some(file)
+        });
         self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
-        let missed = self.missed_while_away(&mut found, current.as_mut())?;
+        let mut missed = self.missed_while_away(&mut found, current.as_ref())?;
+        missed.retain_mut(|(_, file)| !file.is_claimed(&claims));
+        let copies = match &mut current {
+            // Also archives, if it has been renamed since it was opened.
+            Some(file) if found.current.is_none() => self.take_copies(&mut missed, file)?,
+            _ => Vec::new(),
+        };
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
         files.extend(missed.into_iter().map(|(at, file)| (at, file, None)));
         files.extend(found.anew.into_iter().map(|(at, file)| (at, file, None)));
-        if files.len() > 1 {
-            // In the order of the names that they have now; they were listed at different times.
-            let ages: HashMap<Inode, Age> =
-                self.siblings().iter().map(|at| (at.stat.inode(), at.age())).collect();
-            self.sort(&mut files, |(at, ..)| {
-                ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age())
-            });
-        }
+        let last = self.put_in_order(&mut files, current.as_ref(), &copies)?;
+        let later = files.split_off(last);
         for (sibling, file, kept) in files {
             self.catalog.see(sibling.directory(), &sibling.stat);
-            self.go_on(file, kept, now);
+            self.go_on(file, kept, Vec::new(), now);
         }
         if let Some(file) = current {
-            self.go_on(file, found.current, now);
+            self.go_on(file, found.current, copies, now);
+        }
+        for (sibling, file, kept) in later {
+            self.catalog.see(sibling.directory(), &sibling.stat);
+            self.go_on(file, kept, Vec::new(), now);
         }
         Ok(())
     }
@@ -163,8 +174,11 @@ impl<D: Disk> Follower<D> {
         // Not copies or archives of what is gone on with elsewhere.
         for (_, file, kept) in &mut found.rotated {
             copies.retain_mut(|(_, copy)| {
-                let likeness = copy.likeness_to(&mut file.content, &kept.mark);
-                !matches!(likeness, Ok(Likeness::Copy | Likeness::Unsure) | Err(_))
+                copy.begins_otherwise(file.head)
+                    || !matches!(
+                        copy.likeness_to(&mut file.content, &kept.mark),
+                        Ok(Likeness::Copy | Likeness::Unsure) | Err(_)
+                    )
             });
         }
         if let (Some(file), Some(kept)) = (current, &found.current)
@@ -186,7 +200,13 @@ impl<D: Disk> Follower<D> {
         Ok(())
     }
 
-    fn go_on(&mut self, mut file: Opened<D::File>, kept: Option<Kept>, now: Instant) {
+    fn go_on(
+        &mut self,
+        mut file: Opened<D::File>,
+        kept: Option<Kept>,
+        copies: Vec<(Sibling, Opened<D::File>)>,
+        now: Instant,
+    ) {
         if let Some(kept) = &kept
             && kept.mark.finished
             && !file.reaches_beyond(&kept.mark)
@@ -194,7 +214,9 @@ impl<D: Disk> Follower<D> {
             return self.settle(&file, kept);
         }
         self.shared.metrics.add(Count::Files, 1);
-        let Some(Kept { mark, key }) = kept else { return self.push(file, 0, None, now) };
+        let Some(Kept { mark, key }) = kept else {
+            return self.push_with_copies(file, 0, copies, now);
+        };
         self.shared.metrics.add(Count::Resumed, 1);
         self.push(file, mark.offset, key.map(Err), now);
     }
@@ -245,14 +267,19 @@ impl<D: Disk> Follower<D> {
                 found.anew.push((at, file));
             }
         }
-        let (mut kin, mut heads) = (None, HashMap::new());
+        let mut heads = HashMap::new();
+        let mut kin = if moved.is_empty() { Vec::new() } else { self.free_kin(bearer) };
         for kept in moved {
-            let kin = kin.get_or_insert_with(|| self.kin());
-            if let Some((at, file)) = self.find_kin(kin, bearer, &kept.mark) {
-                found.rotated.push((at, file, kept.clone()));
-            } else if let Some((at, file)) =
-                self.find_content(&mut siblings, kept, &mut heads, &mut found.is_unsteady)
-            {
+            let mut find_content = |files: &mut _, is_it: &dyn Fn(&Sibling) -> bool| {
+                self.find_content(files, is_it, kept, &mut heads, &mut found.is_unsteady)
+            };
+            let elsewhere = self.find_kin(&mut kin, &kept.mark);
+            let elsewhere = elsewhere.or_else(|| find_content(&mut siblings, &|_| true));
+            // What was met as `app.log.1` may have been compressed, and be `app.log.2.gz` now.
+            let is_archive =
+                |at: &Sibling| family::is_packed(&at.path) && self.catalog.get(&at.stat).is_none();
+            let elsewhere = elsewhere.or_else(|| find_content(&mut kin, &is_archive));
+            if let Some((at, file)) = elsewhere {
                 found.rotated.push((at, file, kept.clone()));
             } else if let Some(file) = &mut current
                 && found.current.is_none()
@@ -292,26 +319,32 @@ impl<D: Disk> Follower<D> {
         siblings.into_iter().map(open).collect()
     }
 
-    /// A file that is not a rotation of this name, but of what this name is a rotation of.
+    /// Files that are not rotations of this name, but of what this name is a rotation of, and that
+    /// nobody has read.
+    fn free_kin(&self, bearer: Option<Inode>) -> Vec<(Sibling, Option<Opened<D::File>>)> {
+        let kin = self.kin().into_iter();
+        kin.filter(|at| Some(at.stat.inode()) != bearer && !self.catalog.is_held(at.stat.inode()))
+            .map(|at| (at, None))
+            .collect()
+    }
+
+    /// Takes the one out that is what was read up to the mark.
     fn find_kin(
         &self,
-        kin: &[Sibling],
-        bearer: Option<Inode>,
+        kin: &mut Vec<(Sibling, Option<Opened<D::File>>)>,
         mark: &FileMark,
     ) -> Option<(Sibling, Opened<D::File>)> {
-        let at = kin.iter().find(|at| at.stat.ino == mark.file.ino)?;
-        if Some(at.stat.inode()) == bearer || self.catalog.is_held(at.stat.inode()) {
-            return None;
-        }
-        let file = self.open_sibling(at);
+        let index = kin.iter().position(|(at, _)| at.stat.ino == mark.file.ino)?;
+        let file = self.open_sibling(&kin.get(index)?.0);
         let file = file.and_then(|mut file| file.is(mark).then_some(file))?;
-        Some((Sibling { path: at.path.clone(), stat: at.stat }, file))
+        Some((kin.remove(index).0, file))
     }
 
     /// The newest file in which everything is that was read of another one: a copy or an archive.
     fn find_content(
         &self,
         siblings: &mut Vec<(Sibling, Option<Opened<D::File>>)>,
+        may_be: &dyn Fn(&Sibling) -> bool,
         kept: &Kept,
         heads: &mut HashMap<Inode, Head>,
         is_unsteady: &mut bool,
@@ -324,7 +357,9 @@ impl<D: Disk> Follower<D> {
         for index in (0..siblings.len()).rev() {
             let (at, file) = siblings.get_mut(index)?;
             let head = heads.get(&at.stat.inode());
-            if head.is_some_and(|head| identity::begin_apart(*head, kept.mark.file.head)) {
+            if !may_be(at)
+                || head.is_some_and(|head| identity::begin_apart(*head, kept.mark.file.head))
+            {
                 continue;
             }
             if file.is_none() {
@@ -347,18 +382,16 @@ impl<D: Disk> Follower<D> {
     fn missed_while_away(
         &mut self,
         found: &mut Found<D::File>,
-        mut current: Option<&mut Opened<D::File>>,
+        current: Option<&Opened<D::File>>,
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let mut ages: Vec<Age> = found.rotated.iter().map(|(at, ..)| at.age()).collect();
         self.sort(&mut ages, |age| *age);
         let rotated: HashSet<Inode> =
             found.rotated.iter().map(|(at, ..)| at.stat.inode()).collect();
-        let bearer = current.as_ref().map(|file| file.stat.inode());
         let anew = found.anew.iter().map(|(at, _)| at.stat.inode());
-        let taken: Vec<(u64, u64)> =
-            found.rotated.iter().map(|(at, ..)| at.stat.inode()).chain(anew).collect();
-        let is_free =
-            |at: &Sibling| Some(at.stat.inode()) != bearer && !taken.contains(&at.stat.inode());
+        let bearer = current.as_ref().map(|file| file.stat.inode());
+        let taken: HashSet<Inode> = rotated.iter().copied().chain(anew).chain(bearer).collect();
+        let is_free = |at: &Sibling| !taken.contains(&at.stat.inode());
         if found.current.is_some() {
             return Ok(Vec::new());
         }
@@ -421,16 +454,16 @@ impl<D: Disk> Follower<D> {
                 && lost.any(|kept| file.is_begun(&kept.mark))
         };
         missed.retain_mut(|(at, file)| !is_short(at, file));
-        if let Some(current) = &mut current
-            && self.disk.stat(&self.path)?.is_none_or(|at| at.inode() != current.stat.inode())
-        {
-            // It has been renamed since it was opened, and may have been compressed.
-            missed.retain_mut(|(_, file)| !file.is_within(&mut current.content));
+        for (_, file) in &mut found.anew {
+            missed.retain_mut(|(at, missed)| !is_made_of(at, missed, file));
         }
         for (_, file, kept) in &mut found.rotated {
             missed.retain_mut(|(_, missed)| {
-                let likeness = missed.likeness_to(&mut file.content, &kept.mark);
-                likeness.is_ok_and(|likeness| likeness != Likeness::Copy)
+                // Most are told apart by that: to unpack each for each of the others takes long.
+                missed.begins_otherwise(file.head)
+                    || missed
+                        .likeness_to(&mut file.content, &kept.mark)
+                        .is_ok_and(|likeness| likeness != Likeness::Copy)
             });
         }
         Ok(missed)
@@ -456,25 +489,4 @@ impl<D: Disk> Follower<D> {
             self.shared.metrics.add(Count::Truncations, 1);
         }
     }
-}
-
-/// Takes the copy out that was made of a file before it was cut, if one shows that it was: it has
-/// what was read, and more that the file does not have.
-fn copy_before_cut<F: Handle>(
-    file: &mut Opened<F>,
-    kept: &Kept,
-    copies: &mut Vec<(Sibling, Opened<F>)>,
-) -> io::Result<Option<(Sibling, Opened<F>)>> {
-    if file.content.is_packed() || !identity::is_young(&kept.mark) {
-        return Ok(None);
-    }
-    for index in 0..copies.len() {
-        let Some((at, copy)) = copies.get_mut(index) else { break };
-        let is_later = at.stat.born.zip(file.stat.born).is_none_or(|(a, b)| a >= b)
-            && at.stat.modified <= file.stat.modified;
-        if is_later && copy.likeness_to(&mut file.content, &kept.mark)? == Likeness::Departs {
-            return Ok(Some(copies.remove(index)));
-        }
-    }
-    Ok(None)
 }

@@ -1,13 +1,15 @@
 //! The other files of a log: what the file that bears the name was, or was copied to.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Follower;
-use crate::file::disk::{Disk, Stat};
+use crate::file::catalog::Inode;
+use crate::file::disk::{Disk, Handle, Stat};
 use crate::file::family::{self, Age, Order};
 use crate::file::identity::Opened;
 
@@ -68,6 +70,43 @@ impl<D: Disk> Follower<D> {
     pub(super) fn sort<T>(&self, files: &mut [T], age: impl Fn(&T) -> Age) {
         let order = self.order.get();
         files.sort_by(|one, two| order.compare(&age(one), &age(two)));
+    }
+
+    /// Puts files into the order of the names that they have now; they were listed at different
+    /// times. Gives how many of them come before the one that bore the name when it was opened:
+    /// it may have been renamed since then, and others after it.
+    pub(super) fn put_in_order<T>(
+        &self,
+        files: &mut [(Sibling, Opened<D::File>, T)],
+        current: Option<&Opened<D::File>>,
+        copies: &[(Sibling, Opened<D::File>)],
+    ) -> io::Result<usize> {
+        let is_bearer = |file: &&Opened<D::File>| {
+            let bearer = self.disk.stat(&self.path)?;
+            Ok::<_, io::Error>(bearer.is_some_and(|at| at.inode() == file.stat.inode()))
+        };
+        let renamed = match &current {
+            Some(file) if !files.is_empty() && !is_bearer(file)? => current,
+            _ => None,
+        };
+        if files.len() < 2 && renamed.is_none() {
+            return Ok(files.len());
+        }
+        let siblings = self.siblings();
+        let ages: HashMap<Inode, Age> =
+            siblings.iter().map(|at| (at.stat.inode(), at.age())).collect();
+        let age = |at: &Sibling| ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age());
+        self.sort(files, |(at, ..)| age(at));
+        let Some(file) = renamed else { return Ok(files.len()) };
+        // Where it is gone, what was made of it tells, else what came to be once it was over.
+        let copied = || copies.iter().map(|(at, _)| age(at)).next_back();
+        let own = ages.get(&file.stat.inode()).copied().or_else(copied);
+        let modified = file.content.file().stat()?.modified;
+        let is_later = |at: &Sibling| match own {
+            Some(own) => self.order.get().is_after(&age(at), &own),
+            None => at.stat.born.zip(modified).is_some_and(|(born, last)| born > last),
+        };
+        Ok(files.iter().position(|(at, ..)| is_later(at)).unwrap_or(files.len()))
     }
 
     /// Where the name itself is one that a rotation gives, the others of that log: what was met as

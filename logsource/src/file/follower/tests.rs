@@ -115,9 +115,11 @@ impl Log {
     }
 
     fn write(&self, suffix: &str, text: &str) {
-        // Times of birth and of writing tell which came first.
-        std::thread::sleep(Duration::from_millis(5));
-        std::fs::write(self.at(suffix), text).unwrap();
+        write(&self.at(suffix), text);
+    }
+
+    fn names(&self) -> Names {
+        Names(self.at(""))
     }
 
     /// The place of an earlier run, as far as that, in what this file is now.
@@ -130,16 +132,90 @@ impl Log {
 
     /// Every line that comes after these places.
     fn lines_after(&self, disk: &impl Disk, marks: Vec<Kept>) -> Vec<String> {
-        let source = FileSource::builder(self.at("")).build().unwrap();
-        let (shared, now) = (source.shared, crate::shell::ticks());
         let catalog = Catalog::new(false);
-        let mut follower = Follower::new(disk, &shared, &self.at("").as_path().into(), &catalog);
-        follower.begin(Begin::After(marks), now).unwrap();
-        let mut found = Vec::new();
-        while let Some(batch) = follower.step(now, usize::MAX).unwrap() {
-            found.extend(batch.entries().map(|entry| entry.text().into_owned()));
+        let mut follower = self.follower(disk, "", 64 << 10, &catalog);
+        follower.begin(Begin::After(marks), crate::shell::ticks()).unwrap();
+        lines(&mut follower)
+    }
+
+    fn follower<D: Disk>(
+        &self,
+        disk: &D,
+        suffix: &str,
+        batch_bytes: usize,
+        catalog: &Catalog,
+    ) -> Follower<D> {
+        let source = FileSource::builder(self.at(suffix)).batch_bytes(batch_bytes).build();
+        Follower::new(disk, &source.unwrap().shared, &self.at(suffix).as_path().into(), catalog)
+    }
+}
+
+/// Every line that a follower has now.
+fn lines<D: Disk>(follower: &mut Follower<D>) -> Vec<String> {
+    let mut found = Vec::new();
+    while let Some(batch) = follower.step(crate::shell::ticks(), usize::MAX).unwrap() {
+        found.extend(batch.entries().map(|entry| entry.text().into_owned()));
+    }
+    found
+}
+
+fn write(path: &Path, text: &str) {
+    // Times of birth and of writing tell which came first.
+    std::thread::sleep(Duration::from_millis(5));
+    std::fs::write(path, text).unwrap();
+}
+
+/// What is done to the names of a log, at any time.
+#[derive(Clone)]
+struct Names(PathBuf);
+
+impl Names {
+    fn at(&self, nth: usize, extension: &str) -> PathBuf {
+        let number = if nth == 0 { String::new() } else { format!(".{nth}") };
+        PathBuf::from(format!("{}{number}{extension}", self.0.display()))
+    }
+
+    /// Makes `.1` free.
+    fn shift(&self) {
+        for nth in (1..8).rev() {
+            for extension in ["", ".gz"] {
+                std::fs::rename(self.at(nth, extension), self.at(nth + 1, extension)).ok();
+            }
         }
-        found
+    }
+
+    fn rename(&self, next: &str) {
+        self.shift();
+        std::fs::rename(&self.0, self.at(1, "")).unwrap();
+        write(&self.0, next);
+    }
+
+    fn copy(&self) {
+        self.shift();
+        std::thread::sleep(Duration::from_millis(5));
+        std::fs::copy(&self.0, self.at(1, "")).unwrap();
+    }
+
+    /// Cuts the log in place, and writes it anew.
+    fn cut(&self, next: &str) {
+        write(&self.0, next);
+    }
+
+    #[cfg(feature = "compression")]
+    fn compress(&self) {
+        self.pack();
+        std::fs::remove_file(self.at(1, "")).unwrap();
+    }
+
+    /// Compresses `.1`, which is there as long as that takes.
+    #[cfg(feature = "compression")]
+    fn pack(&self) {
+        let (from, to) = (self.at(1, ""), self.at(1, ".gz"));
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(&std::fs::read(&from).unwrap()).unwrap();
+        std::fs::write(&to, packed.finish().unwrap()).unwrap();
+        let modified = std::fs::metadata(&from).unwrap().modified().unwrap();
+        std::fs::File::options().write(true).open(&to).unwrap().set_modified(modified).unwrap();
     }
 }
 
@@ -150,13 +226,8 @@ fn names_that_move_on_while_files_are_looked_for_hide_none_of_them() {
     log.write(".1", "b 1\n");
     log.write("", "c 1\n");
     let marks = vec![log.mark(".2", 4)];
-    let names = ["", ".1", ".2", ".3", ".4"].map(|suffix| log.at(suffix));
-    let rotate = move || {
-        for at in (0..4).rev() {
-            std::fs::rename(&names[at], &names[at + 1]).ok();
-        }
-        std::fs::write(&names[0], "d 1\n").unwrap();
-    };
+    let names = log.names();
+    let rotate = move || names.rename("d 1\n");
     let happens = Arc::new(Mutex::new(Some(Happening(Box::new(rotate)))));
     let disk = Moving { before: log.at(".1").as_path().into(), happens };
     assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "c 1", "d 1"]);
@@ -198,4 +269,282 @@ fn what_was_empty_when_its_place_was_kept_is_found_in_its_archive() {
     std::fs::remove_file(log.at(".2")).unwrap();
     let found = log.lines_after(&Real, vec![empty, later]);
     assert_eq!(found, ["b 1", "b 2", "c 2", "d 1"]);
+}
+
+#[test]
+fn what_is_renamed_after_it_was_opened_comes_before_what_bore_the_name_since() {
+    let log = Log::new();
+    log.write(".1", "a 1\na 2\n");
+    log.write("", "b 1\n");
+    let marks = vec![log.mark(".1", 4)];
+    let names = log.names();
+    let rotate = move || {
+        names.rename("c 1\n");
+        names.rename("d 1\n");
+    };
+    let happens = Arc::new(Mutex::new(Some(Happening(Box::new(rotate)))));
+    let disk = Moving { before: log.at(".1").as_path().into(), happens };
+    assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "c 1", "d 1"]);
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_is_cut_and_compressed_after_it_was_opened_is_read_once() {
+    let log = Log::new();
+    log.write(".1", "a 1\na 2\n");
+    log.write("", "b 1\n");
+    let marks = vec![log.mark(".1", 4)];
+    let names = log.names();
+    let rotate = move || {
+        names.copy();
+        names.cut("c 1\n");
+        names.rename("d 1\n");
+        names.compress();
+        names.rename("e 1\n");
+    };
+    let happens = Arc::new(Mutex::new(Some(Happening(Box::new(rotate)))));
+    let disk = Moving { before: log.at(".1").as_path().into(), happens };
+    let catalog = Catalog::new(true);
+    let mut follower = log.follower(&disk, "", 64 << 10, &catalog);
+    follower.begin(Begin::After(marks), crate::shell::ticks()).unwrap();
+    let mut archive = log.follower(&disk, ".2.gz", 64 << 10, &catalog);
+    archive.begin(Begin::After(Vec::new()), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 2", "b 1", "c 1", "d 1", "e 1"]);
+    assert_eq!(lines(&mut archive), [""; 0]);
+}
+
+#[test]
+fn what_is_cut_and_renamed_in_the_midst_of_a_look_is_gone_on_with_in_its_copy() {
+    let log = Log::new();
+    log.write("", "a 1\na 2\na 3\na 4\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    let batch = follower.step(crate::shell::ticks(), usize::MAX).unwrap().unwrap();
+    let mut found: Vec<_> = batch.entries().map(|entry| entry.text().into_owned()).collect();
+    assert_eq!(found, ["a 1", "a 2"]);
+    let names = log.names();
+    names.copy();
+    names.cut("b 1\n");
+    names.rename("c 1\n");
+    found.extend(lines(&mut follower));
+    assert_eq!(found, ["a 1", "a 2", "a 3", "a 4", "b 1", "c 1"]);
+}
+
+#[test]
+fn half_a_first_line_does_not_go_on_in_what_was_written_since_the_file_was_cut() {
+    let log = Log::new();
+    log.write("", "");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    log.write("", "a 1 ");
+    assert_eq!(lines(&mut follower), [""; 0]);
+    log.names().cut("b 1 and more\nb 2\n");
+    assert_eq!(lines(&mut follower), ["b 1 and more", "b 2"]);
+}
+
+#[test]
+fn what_was_written_between_two_cuts_comes_before_what_was_written_after_them() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    let names = log.names();
+    names.cut("b 1 and more\n");
+    names.copy();
+    names.cut("c 1 and more\n");
+    let mut found = lines(&mut follower);
+    names.rename("d 1\n");
+    found.extend(lines(&mut follower));
+    assert_eq!(found, ["b 1 and more", "c 1 and more", "d 1"]);
+}
+
+#[test]
+fn all_that_is_over_is_let_go_of_at_once() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    let now = crate::shell::ticks();
+    follower.begin(Begin::Edge(Edge::Start), now).unwrap();
+    for next in ["b 1\n", "c 1\n", "d 1\n"] {
+        lines(&mut follower);
+        log.names().rename(next);
+    }
+    assert_eq!(lines(&mut follower), ["d 1"]);
+    assert_eq!(follower.chain.len(), 4);
+    assert!(follower.step(now + 2 * ROTATE_WAIT, usize::MAX).unwrap().is_none());
+    assert_eq!(follower.chain.len(), 1);
+}
+
+#[test]
+fn what_is_copied_before_it_is_found_is_read_once() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    let names = log.names();
+    names.rename("b 1\n");
+    names.copy();
+    assert_eq!(lines(&mut follower), ["b 1"]);
+    names.cut("c 1\nc 2\n");
+    assert_eq!(lines(&mut follower), ["c 1", "c 2"]);
+}
+
+#[test]
+fn what_bore_the_name_after_a_file_was_cut_and_renamed_is_no_copy_of_it() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    let names = log.names();
+    names.copy();
+    names.cut("b 1\n");
+    names.rename("c 1\n");
+    names.rename("d 1\n");
+    assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1", "d 1"]);
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_is_open_and_not_read_yet_is_known_for_the_origin_of_an_archive() {
+    for was_cut in [false, true] {
+        let log = Log::new();
+        log.write("", if was_cut { "a 1\n" } else { "" });
+        let catalog = Catalog::new(true);
+        let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+        follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+        let names = log.names();
+        if was_cut {
+            names.copy();
+        }
+        names.cut("b 1\n");
+        names.rename("c 1\n");
+        names.compress();
+        let mut archive = log.follower(&Real, ".1.gz", 64 << 10, &catalog);
+        assert_eq!(lines(&mut archive), [""; 0]);
+        let found = lines(&mut follower);
+        assert_eq!(found, ["a 1", "b 1", "c 1"][usize::from(!was_cut)..]);
+        assert_eq!(lines(&mut archive), [""; 0]);
+    }
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_met_under_a_rotated_name_is_gone_on_with_in_its_archive() {
+    let log = Log::new();
+    log.write("", "b 1\nb 2\n");
+    let names = log.names();
+    names.rename("c 1\n");
+    let Kept { mark, key } = log.mark(".1", 4);
+    let path = log.at(".1").as_path().into();
+    let file = Arc::new(crate::cursor::FileId { path, ..mark.file.as_ref().clone() });
+    names.compress();
+    names.rename("d 1\n");
+    std::fs::remove_file(log.at(".1")).unwrap();
+    let catalog = Catalog::new(true);
+    let mut follower = log.follower(&Real, ".1", 64 << 10, &catalog);
+    let kept = Kept { mark: FileMark { file, ..mark }, key };
+    follower.begin(Begin::After(vec![kept]), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["b 2"]);
+    let mut archive = log.follower(&Real, ".2.gz", 64 << 10, &catalog);
+    archive.begin(Begin::After(Vec::new()), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut archive), [""; 0]);
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_cut_and_is_being_compressed_when_reading_begins_is_read_once() {
+    let log = Log::new();
+    log.write(".2", "a 1\na 2\n");
+    log.write(".1", "old 1\nold 2\n");
+    let marks = vec![log.mark(".2", 4), log.mark(".1", 6)];
+    std::fs::write(log.at(".1"), "new 1\n").unwrap();
+    log.write("", "c 1\n");
+    log.names().pack();
+    assert_eq!(log.lines_after(&Real, marks), ["a 2", "new 1", "c 1"]);
+}
+
+#[test]
+fn what_was_cut_and_renamed_is_read_though_it_is_written_only_after_reading_began() {
+    let log = Log::new();
+    log.write(".2", "a 1\na 2\n");
+    log.write(".1", "");
+    log.write("", "c 1\n");
+    let marks = vec![log.mark(".2", 4)];
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::After(marks), crate::shell::ticks()).unwrap();
+    log.write(".1", "b 1\n");
+    assert_eq!(lines(&mut follower), ["a 2", "b 1", "c 1"]);
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_met_under_a_rotated_name_is_left_to_that_name() {
+    for is_packed in [false, true] {
+        let log = Log::new();
+        log.write(".1", "a 1\na 2\n");
+        let older = log.mark(".1", 8);
+        log.write("", "b 1\nb 2\n");
+        let names = log.names();
+        names.rename("c 1\n");
+        let Kept { mark, key } = log.mark(".1", 4);
+        let path = log.at(".1").as_path().into();
+        let file = Arc::new(crate::cursor::FileId { path, ..mark.file.as_ref().clone() });
+        let mark = FileMark { file, ..mark };
+        if is_packed {
+            names.compress();
+        }
+        let catalog = Catalog::new(true);
+        catalog.claim(&older.mark);
+        catalog.claim(&mark);
+        let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+        follower.begin(Begin::After(vec![older]), crate::shell::ticks()).unwrap();
+        let mut rotated = log.follower(&Real, ".1", 64 << 10, &catalog);
+        let kept = Kept { mark, key };
+        rotated.begin(Begin::After(vec![kept]), crate::shell::ticks()).unwrap();
+        assert_eq!(lines(&mut follower), ["c 1"]);
+        assert_eq!(lines(&mut rotated), ["b 2"]);
+    }
+}
+
+#[test]
+fn the_copy_of_what_was_cut_before_any_of_it_was_taken_is_found_after_a_restart() {
+    let log = Log::new();
+    log.write("", "");
+    let source = FileSource::builder(log.at("")).offset_file(log.at("-places")).build().unwrap();
+    let store = Arc::clone(&source.store);
+    let shared = Shared { store: Some(Arc::clone(&store)), ..source.shared.clone() };
+    let path: Arc<Path> = log.at("").as_path().into();
+    let begin = |begin| {
+        let mut follower = Follower::new(&Real, &shared, &path, &Catalog::new(false));
+        follower.begin(begin, crate::shell::ticks()).unwrap();
+        follower
+    };
+    let mut follower = begin(Begin::Edge(Edge::Start));
+    assert_eq!(lines(&mut follower), [""; 0]);
+    let names = log.names();
+    names.cut("a 1\n");
+    names.copy();
+    names.cut("b 1\n");
+    assert!(follower.look(crate::shell::ticks()).unwrap());
+    drop(follower);
+    names.rename("c 1\n");
+    let places = store.places().unwrap();
+    let kept = places.iter().flat_map(|(key, place)| {
+        let key: Arc<str> = key.as_str().into();
+        place
+            .files()
+            .iter()
+            .map(move |mark| Kept { mark: mark.clone(), key: Some(Arc::clone(&key)) })
+    });
+    let mut follower = begin(Begin::After(kept.collect()));
+    assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1"]);
 }

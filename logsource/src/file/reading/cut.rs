@@ -20,8 +20,11 @@ impl<F: Handle> Reading<F> {
             return Ok(true);
         }
         self.size = stat.size;
+        // As long as nothing was taken, what is held of a first line is all that it is known by.
+        let is_held = self.memory.head_bytes() > self.id.head.len as usize;
+        let head = if is_held { self.memory.head() } else { self.id.head };
         Ok(!identity::stands(&mut self.content, self.tail)
-            || !identity::begins_with(&mut self.content, self.id.head))
+            || !identity::begins_with(&mut self.content, head))
     }
 
     /// Whether the file is shorter than what was read of it.
