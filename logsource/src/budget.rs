@@ -24,6 +24,9 @@ const MARK_PERCENT: u8 = 85;
 /// A pause is how things work; one that goes on for longer than this is worth a word.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
+/// Whoever takes entries and acknowledges nothing for longer is worth one, too.
+const LONG_UNACKED: Duration = Duration::from_secs(60);
+
 /// A bound on the memory of what was read and is not dropped yet. Clones share it: hand one to
 /// the builders of several sources, and it is the bound of all of them together.
 ///
@@ -232,21 +235,38 @@ impl Intake {
         Charge { on: Charged::Intake(Arc::clone(self)), bytes }
     }
 
-    /// A source's health, or that reading has been paused for long, if nothing else is wrong:
-    /// then somebody keeps batches.
+    /// A source's health; or if nothing else is wrong, that somebody keeps batches, so that reading
+    /// has been paused for long, or does not acknowledge them.
     pub(crate) fn health(&self, otherwise: Health, now: Instant) -> Health {
+        if otherwise.state != HealthState::Ready {
+            return otherwise;
+        }
+        let Some(reason) = self.paused(now).or_else(|| self.unacked(now)) else { return otherwise };
+        let Health { lag_bytes, lag, .. } = otherwise;
+        Health { lag_bytes, lag, ..Health::because(HealthState::Degraded, reason) }
+    }
+
+    fn paused(&self, now: Instant) -> Option<String> {
         if self.room() == Room::Free {
             // Whoever was refused last has not asked again.
-            return otherwise;
+            return None;
         }
         let paused_at = *self.paused_at.lock().unwrap_or_else(PoisonError::into_inner);
         let paused = paused_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        if otherwise.state != HealthState::Ready || paused < LONG_PAUSE {
-            return otherwise;
-        }
-        let reason = format!("reading has been paused for {} s, {self}", paused.as_secs());
-        let Health { lag_bytes, lag, .. } = otherwise;
-        Health { lag_bytes, lag, ..Health::because(HealthState::Degraded, reason) }
+        let seconds = paused.as_secs();
+        (paused >= LONG_PAUSE).then(|| format!("reading has been paused for {seconds} s, {self}"))
+    }
+
+    fn unacked(&self, now: Instant) -> Option<String> {
+        let age = self.metrics.unacked().age(now);
+        let seconds = age.as_secs();
+        (age >= LONG_UNACKED).then(|| {
+            format!(
+                "entries that were read {seconds} s ago are not acknowledged, so that they and all \
+                 after them come again after a restart; call `ack` of every batch, or `done` of \
+                 every entry's"
+            )
+        })
     }
 
     /// Notes since when nothing is let in, or that something is.
@@ -506,6 +526,22 @@ mod tests {
         assert_eq!(intake.health(Health::ready(), later).state, HealthState::Degraded);
         drop(charge);
         assert_eq!(intake.health(Health::ready(), later), Health::ready());
+    }
+
+    #[cfg(any(feature = "file", feature = "journald"))]
+    #[test]
+    fn a_consumer_that_acknowledges_nothing_is_told_after_a_while() {
+        let (intake, start) = (intake(100, None), crate::clock::ticks());
+        let book = crate::ledger::Book::new(Some(&intake.metrics), |_| {});
+        let ack = book.issue(crate::Cursor::from_text("1"));
+        let later = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(intake.health(Health::ready(), later(59)), Health::ready());
+        let health = intake.health(Health::ready(), later(70));
+        assert_eq!(health.state, HealthState::Degraded);
+        let reason = health.reason.unwrap();
+        assert!(reason.contains(" s ago are not acknowledged"), "{reason}");
+        ack.done();
+        assert_eq!(intake.health(Health::ready(), later(70)), Health::ready());
     }
 
     #[test]

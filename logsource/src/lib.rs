@@ -112,6 +112,7 @@ mod registry;
 mod shell;
 mod slab;
 mod source;
+mod unacked;
 
 pub use ack::{Ack, Delivery};
 pub use async_trait::async_trait;

@@ -97,6 +97,11 @@ impl Store {
         self.shared.metrics.set(Arc::clone(metrics)).ok();
     }
 
+    /// Whether places outlive the process.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.shared.writer.is_some()
+    }
+
     /// Every place, by key. Reads the file the first time.
     pub(crate) fn places(&self) -> Result<BTreeMap<String, Cursor>, Error> {
         if let Some(mut writer) = self.shared.writer() {

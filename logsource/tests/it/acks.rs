@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use birl_logsource::{Ack, Count, Edge, FileSource, LogSource, Position};
+use birl_logsource::{Ack, Count, Edge, FileSource, Gauge, LogSource, Position};
 use proptest::prelude::*;
 
 use crate::support::{Place, append, lines, next, until};
@@ -131,6 +131,26 @@ proptest! {
             }
             assert_eq!(found, (0..world.written).collect());
         });
+    }
+}
+
+/// Only where places are kept: elsewhere nobody need acknowledge.
+#[tokio::test]
+async fn how_long_nothing_was_acknowledged_is_told() {
+    for keeps in [true, false] {
+        let place = Place::new();
+        append(&place.log, "a line\n");
+        let builder = FileSource::builder(&place.log).id("log");
+        let builder = if keeps { builder.offset_file(&place.offsets) } else { builder };
+        let source = builder.build().unwrap();
+        let mut stream = source.tail(Position::Start);
+        let counters = source.metrics().source("log").unwrap();
+        let age = || counters.gauge(Gauge::UnackedSeconds);
+        let batch = next(&mut stream).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert_eq!(age() > 0, keeps);
+        batch.ack();
+        assert_eq!(age(), 0);
     }
 }
 
