@@ -96,7 +96,8 @@ static:
 bench:
 	$(CARGO) bench -p birl-benches
 
-# The headline numbers, each beside its limit in the same run; `make figures ARGS="file_read --size 1GiB"`.
+# The headline numbers, each beside its limit in the same run, with as much work as is promised; `make figures ARGS=--short` to see a
+# slip, `make figures ARGS="file_read --size 1GiB"` for one of them.
 figures:
 	$(CARGO) run --release -p birl-benches --bin figures -- $(ARGS)
 

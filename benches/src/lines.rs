@@ -140,12 +140,61 @@ pub fn syslog_3164(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// What containerd writes: of four lines three are whole, and one is in three parts.
+/// Pairs of LTSV, about 220 bytes.
+pub fn ltsv(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(
+        into,
+        "time:{}\tlevel:{}\tservice:shop-{}\tmethod:GET\tpath:/api/v1/items/{number}\tstatus:{}\t\
+         latency_ms:{}.{}\tclient:10.1.{}.{}\tmessage:request was handled\ttrace_id:{:016x}{:016x}",
+        time(number),
+        level(number),
+        number % 17,
+        status(number),
+        number % 900,
+        number % 10,
+        number % 250,
+        number % 241,
+        scrambled(number),
+        scrambled(scrambled(number)),
+    )
+}
+
+/// A sentence with `key=value` pairs in it, about 180 bytes.
+pub fn pairs_in_prose(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(
+        into,
+        "{} [{}] shop: a request of {} was handled, path=/api/v1/items/{number} status={} after \
+         latency_ms={} of waiting and of work, in all, for trace_id={:016x}{:016x}",
+        time(number),
+        level(number),
+        number % 17,
+        status(number),
+        number % 900,
+        scrambled(number),
+        scrambled(scrambled(number)),
+    )
+}
+
+/// What containerd writes: of four messages three are whole, and one is in three parts.
 pub fn cri(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
-    let (time, part) = (time(number), number % 6);
-    let flag = if part == 3 || part == 4 { 'P' } else { 'F' };
-    write!(into, "{time} stdout {flag} ")?;
+    let flag = if goes_on(number) { 'P' } else { 'F' };
+    write!(into, "{} stdout {flag} ", time(number))?;
     text(number, into)
+}
+
+/// The same as Docker's `json-file` has it.
+pub fn docker(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
+    into.extend_from_slice(b"{\"log\":\"");
+    text(number, into)?;
+    // Its end is written in letters, or left out.
+    into.pop();
+    let end = if goes_on(number) { "" } else { "\\n" };
+    writeln!(into, "{end}\",\"stream\":\"stdout\",\"time\":\"{}\"}}", time(number))
+}
+
+/// Whether the message of a container is not over with this line.
+fn goes_on(number: u64) -> bool {
+    matches!(number % 6, 3 | 4)
 }
 
 /// A Java program: of ten lines, six are a stack trace.

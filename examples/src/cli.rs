@@ -71,7 +71,7 @@ pub(crate) struct Tail {
     /// Where to begin in what exists already
     #[arg(long, value_enum, default_value_t = From::Start)]
     pub(crate) from: From,
-    /// How a line becomes fields: auto, json, logfmt or raw
+    /// How a line becomes fields: auto, raw, json, logfmt, ltsv, syslog, combined, nginx or apache
     #[arg(long, default_value = "auto", value_name = "FORMAT")]
     pub(crate) parse: String,
     /// A regular expression whose named groups become fields
@@ -317,4 +317,21 @@ pub(crate) enum LogFormat {
     Json,
     /// For people
     Text,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_parser() {
+        let command = Cli::command();
+        let tail = command.find_subcommand("tail").unwrap();
+        let parse = tail.get_arguments().find(|argument| argument.get_id() == "parse").unwrap();
+        let help = parse.get_help().unwrap().to_string().replace(" or ", ", ");
+        let refusal = birl_logsource::Parser::from_name("?").unwrap_err().to_string();
+        assert_eq!(help.split_once(": ").unwrap().1, refusal.split_once("parsers are ").unwrap().1);
+    }
 }

@@ -124,7 +124,7 @@ pub(crate) struct SourceConfig {
     pub(crate) command: Option<Vec<String>>,
     pub(crate) stdin: bool,
     pub(crate) journald: Option<JournaldConfig>,
-    /// `auto`, `json`, `logfmt` or `raw`.
+    /// `auto`, `raw`, `json`, `logfmt`, `ltsv`, `syslog`, `combined`, `nginx` or `apache`.
     pub(crate) parse: Option<String>,
     /// A regular expression whose named groups become fields; instead of `parse`.
     pub(crate) regex: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Error;
 use crate::budget::Room;
 
 const NANOS: u128 = 1_000_000_000;
@@ -16,6 +17,19 @@ pub(crate) struct Rate {
 impl Default for Rate {
     fn default() -> Self {
         Self { lines: 1000, bytes: 1 << 20 }
+    }
+}
+
+impl Rate {
+    /// What `build()` of every source that takes one asks.
+    ///
+    /// # Errors
+    /// If it lets nothing in.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        if self.lines == 0 || self.bytes == 0 {
+            return Err(Error::invalid("an overload rate of 0 lets nothing in, ever; allow 1"));
+        }
+        Ok(())
     }
 }
 

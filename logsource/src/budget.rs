@@ -18,16 +18,19 @@ use crate::{Health, HealthState};
 /// Set in a budget's word while somebody waits for room.
 const WAITED: u64 = 1 << 63;
 
-/// Above this much of a budget, intake pauses.
-const MARK_PERCENT: u64 = 85;
+/// Above this much of a budget, intake pauses, if nothing else was said.
+const MARK_PERCENT: u8 = 85;
 
 /// A pause is how things work; one that goes on for longer than this is worth a word.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
+/// Whoever takes entries and acknowledges nothing for longer is worth one, too.
+const LONG_UNACKED: Duration = Duration::from_secs(60);
+
 /// A bound on the memory of what was read and is not dropped yet. Clones share it: hand one to
 /// the builders of several sources, and it is the bound of all of them together.
 ///
-/// - Below 85 % of it nothing is limited.
+/// - Below a mark, 85 % of it, nothing is limited.
 /// - Above, a source that can pause does: files, journald and pipes that may block are not read
 ///   until enough batches were dropped. What cannot pause is held to a rate, and at the whole of
 ///   it refused ([`ErrorKind::WouldBlock`](crate::ErrorKind::WouldBlock)) or dropped and counted.
@@ -61,8 +64,16 @@ impl Budget {
     /// A budget of so many bytes; one of 0 lets one batch of each source be in flight.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
+        Self::with_mark(bytes, MARK_PERCENT)
+    }
+
+    /// The same with another mark than 85 %: from 1 to 100, and what is not is taken for the nearer
+    /// of them. At 100 nothing is held to a rate, and everything paused, refused or dropped only
+    /// when all of it is in flight.
+    #[must_use]
+    pub fn with_mark(bytes: usize, percent: u8) -> Self {
         let limit = u64::try_from(bytes).unwrap_or(u64::MAX).clamp(1, WAITED >> 8);
-        let mark = (limit * MARK_PERCENT / 100).max(1);
+        let mark = (limit * u64::from(percent.clamp(1, 100)) / 100).max(1);
         let (word, waiting) = (AtomicU64::new(0), Mutex::new(Vec::new()));
         Self(Arc::new(Inner { limit, mark, word, waiting }))
     }
@@ -79,7 +90,7 @@ impl Budget {
         self.0.word.load(Acquire) & !WAITED
     }
 
-    /// Whether more than 85 % of it is in flight, so that intake pauses.
+    /// Whether as much of it is in flight as its mark or more, so that intake pauses.
     #[must_use]
     pub fn is_above_mark(&self) -> bool {
         self.in_flight_bytes() >= self.0.mark
@@ -157,19 +168,20 @@ pub(crate) enum Room {
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) own_bytes: usize,
+    pub(crate) mark_percent: u8,
     pub(crate) shared: Option<Budget>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { own_bytes: 256 << 20, shared: None }
+        Self { own_bytes: 256 << 20, mark_percent: MARK_PERCENT, shared: None }
     }
 }
 
 impl Limits {
     pub(crate) fn intake(self, metrics: &Arc<SourceMetrics>) -> Arc<Intake> {
         Arc::new(Intake {
-            own: Budget::new(self.own_bytes),
+            own: Budget::with_mark(self.own_bytes, self.mark_percent),
             shared: self.shared,
             metrics: Arc::clone(metrics),
             is_paused: AtomicBool::new(false),
@@ -223,21 +235,38 @@ impl Intake {
         Charge { on: Charged::Intake(Arc::clone(self)), bytes }
     }
 
-    /// A source's health, or that reading has been paused for long, if nothing else is wrong:
-    /// then somebody keeps batches.
+    /// A source's health; or if nothing else is wrong, that somebody keeps batches, so that reading
+    /// has been paused for long, or does not acknowledge them.
     pub(crate) fn health(&self, otherwise: Health, now: Instant) -> Health {
+        if otherwise.state != HealthState::Ready {
+            return otherwise;
+        }
+        let Some(reason) = self.paused(now).or_else(|| self.unacked(now)) else { return otherwise };
+        let Health { lag_bytes, lag, .. } = otherwise;
+        Health { lag_bytes, lag, ..Health::because(HealthState::Degraded, reason) }
+    }
+
+    fn paused(&self, now: Instant) -> Option<String> {
         if self.room() == Room::Free {
             // Whoever was refused last has not asked again.
-            return otherwise;
+            return None;
         }
         let paused_at = *self.paused_at.lock().unwrap_or_else(PoisonError::into_inner);
         let paused = paused_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        if otherwise.state != HealthState::Ready || paused < LONG_PAUSE {
-            return otherwise;
-        }
-        let reason = format!("reading has been paused for {} s, {self}", paused.as_secs());
-        let Health { lag_bytes, lag, .. } = otherwise;
-        Health { lag_bytes, lag, ..Health::because(HealthState::Degraded, reason) }
+        let seconds = paused.as_secs();
+        (paused >= LONG_PAUSE).then(|| format!("reading has been paused for {seconds} s, {self}"))
+    }
+
+    fn unacked(&self, now: Instant) -> Option<String> {
+        let age = self.metrics.unacked().age(now);
+        let seconds = age.as_secs();
+        (age >= LONG_UNACKED).then(|| {
+            format!(
+                "entries that were read {seconds} s ago are not acknowledged, so that they and all \
+                 after them come again after a restart; call `ack` of every batch, or `done` of \
+                 every entry's"
+            )
+        })
     }
 
     /// Notes since when nothing is let in, or that something is.
@@ -337,7 +366,7 @@ mod loom_models {
 
     fn intake(own_bytes: usize, shared: Option<&Budget>) -> Arc<Intake> {
         let metrics = Arc::new(SourceMetrics::new(SourceKind::File));
-        Limits { own_bytes, shared: shared.cloned() }.intake(&metrics)
+        Limits { own_bytes, shared: shared.cloned(), ..Limits::default() }.intake(&metrics)
     }
 
     /// What a reader does: waits until there is room. Loom fails if nobody ever wakes it.
@@ -404,7 +433,7 @@ mod tests {
 
     fn intake(own_bytes: usize, shared: Option<&Budget>) -> Arc<Intake> {
         let metrics = Arc::new(SourceMetrics::new(SourceKind::File));
-        Limits { own_bytes, shared: shared.cloned() }.intake(&metrics)
+        Limits { own_bytes, shared: shared.cloned(), ..Limits::default() }.intake(&metrics)
     }
 
     fn rouser(counted: &Arc<Counted>) -> impl Fn() -> Weak<dyn Rouse> {
@@ -428,6 +457,21 @@ mod tests {
         assert_eq!(intake.metrics.gauge(Gauge::InFlightBytes), 101);
         drop(charges);
         assert_eq!(intake.metrics.gauge(Gauge::InFlightBytes), 0);
+    }
+
+    #[test]
+    fn the_mark_is_where_it_was_set() {
+        let shared = Budget::with_mark(1000, 40);
+        let limits = Limits { own_bytes: 100, mark_percent: 60, shared: Some(shared.clone()) };
+        let metrics = Arc::new(SourceMetrics::new(SourceKind::File));
+        let intake = limits.intake(&metrics);
+        let (_small, below) = (intake.charge(59), intake.room());
+        let (_one, above) = (intake.charge(1), intake.room());
+        assert_eq!((below, above), (Room::Free, Room::Scarce));
+        let (_others, was_above) = (Charge::of_budget(&shared, 339), shared.is_above_mark());
+        let _last = Charge::of_budget(&shared, 1);
+        assert_eq!((was_above, shared.is_above_mark()), (false, true));
+        assert_eq!([0, 101].map(|percent| Budget::with_mark(1000, percent).0.mark), [10, 1000]);
     }
 
     #[test]
@@ -482,6 +526,22 @@ mod tests {
         assert_eq!(intake.health(Health::ready(), later).state, HealthState::Degraded);
         drop(charge);
         assert_eq!(intake.health(Health::ready(), later), Health::ready());
+    }
+
+    #[cfg(any(feature = "file", feature = "journald"))]
+    #[test]
+    fn a_consumer_that_acknowledges_nothing_is_told_after_a_while() {
+        let (intake, start) = (intake(100, None), crate::clock::ticks());
+        let book = crate::ledger::Book::new(Some(&intake.metrics), |_| {});
+        let ack = book.issue(crate::Cursor::from_text("1"));
+        let later = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(intake.health(Health::ready(), later(59)), Health::ready());
+        let health = intake.health(Health::ready(), later(70));
+        assert_eq!(health.state, HealthState::Degraded);
+        let reason = health.reason.unwrap();
+        assert!(reason.contains(" s ago are not acknowledged"), "{reason}");
+        ack.done();
+        assert_eq!(intake.health(Health::ready(), later(70)), Health::ready());
     }
 
     #[test]

@@ -39,7 +39,7 @@ use self::table::Follower;
 use crate::budget::Limits;
 use crate::framing::MAX_BYTES;
 use crate::metrics::{Count, Gauge, SourceMetrics};
-use crate::shell::{Queue, Store, Tail, Wake, off_thread, ticks};
+use crate::shell::{Pace, Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
     Batch, Budget, Chunk, Cursor, Error, Framing, Health, LogSource, Metrics, Origin, Parser,
@@ -115,6 +115,7 @@ pub struct FileSourceBuilder {
     labels: BTreeMap<String, String>,
     parser: Parser,
     offset_file: Option<PathBuf>,
+    pace: Pace,
     poll_interval: Duration,
     watch: Watch,
     framing: Framing,
@@ -142,6 +143,7 @@ impl FileSource {
             labels: BTreeMap::new(),
             parser: Parser::default(),
             offset_file: None,
+            pace: Pace::default(),
             poll_interval: Duration::from_millis(250),
             watch: Watch::Auto,
             framing: Framing::new(),
@@ -220,6 +222,19 @@ impl FileSourceBuilder {
     /// `….broken`) and told as a retryable error; reading then begins as on a first run.
     pub fn offset_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.offset_file = Some(path.into());
+        self
+    }
+
+    /// How soon an acknowledged place is written, so that it survives the process; 50 ms if not set.
+    /// A commit that takes longer than this is followed by the next at once.
+    pub fn commit_within(mut self, time: Duration) -> Self {
+        self.pace.write_within = time;
+        self
+    }
+
+    /// How soon an acknowledged place is synced, so that it survives the machine; 1 s if not set.
+    pub fn sync_within(mut self, time: Duration) -> Self {
+        self.pace.sync_within = time;
         self
     }
 
@@ -310,6 +325,12 @@ impl FileSourceBuilder {
         self
     }
 
+    /// Another mark than 85 %, as for [`Budget::with_mark`].
+    pub fn mark_percent(mut self, percent: u8) -> Self {
+        self.limits.mark_percent = percent;
+        self
+    }
+
     /// The counters to count with; ones of its own if not set.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -329,10 +350,11 @@ impl FileSourceBuilder {
         if !(1..=MAX_BYTES).contains(&self.batch_bytes) {
             return Err(Error::invalid("a batch can have from 1 byte to 256 MiB"));
         }
+        self.pace.check()?;
         if self.poll_interval.is_zero() {
             return Err(Error::invalid("the poll interval cannot be zero"));
         }
-        let store = Store::new(self.offset_file);
+        let store = Store::new(self.offset_file, self.pace);
         store.check()?;
         let id = self.id.unwrap_or_else(|| {
             self.include.first().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()

@@ -8,7 +8,7 @@ mod query;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
@@ -16,7 +16,7 @@ use futures_core::stream::BoxStream;
 use self::child::Follower;
 use self::query::Query;
 use crate::budget::{Intake, Limits};
-use crate::shell::{Queue, Store, Tail, Wake, off_thread, ticks};
+use crate::shell::{Pace, Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
     Batch, Budget, Chunk, Error, Health, HealthState, LogSource, Metrics, Origin, Parser, Position,
@@ -59,6 +59,7 @@ pub struct JournaldSourceBuilder {
     labels: BTreeMap<String, String>,
     parser: Parser,
     offset_file: Option<PathBuf>,
+    pace: Pace,
     limits: Limits,
     metrics: Metrics,
 }
@@ -72,6 +73,7 @@ impl JournaldSource {
             labels: BTreeMap::new(),
             parser: Parser::default(),
             offset_file: None,
+            pace: Pace::default(),
             limits: Limits::default(),
             metrics: Metrics::default(),
         }
@@ -177,6 +179,19 @@ impl JournaldSourceBuilder {
         self
     }
 
+    /// How soon an acknowledged place is written, so that it survives the process; 50 ms if not set.
+    /// A commit that takes longer than this is followed by the next at once.
+    pub fn commit_within(mut self, time: Duration) -> Self {
+        self.pace.write_within = time;
+        self
+    }
+
+    /// How soon an acknowledged place is synced, so that it survives the machine; 1 s if not set.
+    pub fn sync_within(mut self, time: Duration) -> Self {
+        self.pace.sync_within = time;
+        self
+    }
+
     /// A budget to share with other sources, beside its own; none if not set.
     pub fn budget(mut self, shared: &Budget) -> Self {
         self.limits.shared = Some(shared.clone());
@@ -187,6 +202,12 @@ impl JournaldSourceBuilder {
     /// 85 % of it the journal is not read.
     pub fn max_in_flight_bytes(mut self, bytes: usize) -> Self {
         self.limits.own_bytes = bytes;
+        self
+    }
+
+    /// Another mark than 85 %, as for [`Budget::with_mark`].
+    pub fn mark_percent(mut self, percent: u8) -> Self {
+        self.limits.mark_percent = percent;
         self
     }
 
@@ -202,7 +223,8 @@ impl JournaldSourceBuilder {
     /// If a setting cannot be, or the offset file cannot be written.
     pub fn build(self) -> Result<JournaldSource, Error> {
         self.query.check()?;
-        let store = Store::new(self.offset_file);
+        self.pace.check()?;
+        let store = Store::new(self.offset_file, self.pace);
         store.check()?;
         let id = self.id.unwrap_or_else(|| "journald".to_owned());
         let counters = self.metrics.register(&id, SourceKind::Journald);

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use crate::clock::ticks;
+use crate::metrics::SourceMetrics;
 use crate::{Ack, Cursor};
 
 /// A batch's place in the ledger of the file or journal that it came from.
@@ -36,16 +39,32 @@ impl Drop for Slot {
 pub(crate) struct Book {
     ledger: Mutex<Ledger>,
     moved: Box<dyn Fn(&Cursor) + Send + Sync>,
+    watched: Option<Watched>,
 }
 
+/// Who is told since when something is open in a book, and the book's number there.
+struct Watched(Arc<SourceMetrics>, u64);
+
 impl Book {
-    pub(crate) fn new(moved: impl Fn(&Cursor) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { ledger: Mutex::default(), moved: Box::new(moved) })
+    /// With counters, those tell how long something has not been acknowledged.
+    pub(crate) fn new(
+        counters: Option<&Arc<SourceMetrics>>,
+        moved: impl Fn(&Cursor) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let watched = counters.map(|counters| {
+            let number = counters.unacked().enter();
+            Watched(Arc::clone(counters), number)
+        });
+        Arc::new(Self { ledger: Mutex::default(), moved: Box::new(moved), watched })
     }
 
     /// The acknowledgement of a batch that ends there.
     pub(crate) fn issue(self: &Arc<Self>, end: Cursor) -> Ack {
-        let ticket = lock(&self.ledger).issue(end);
+        let mut ledger = lock(&self.ledger);
+        let before = ledger.oldest();
+        let ticket = ledger.issue(end, ticks());
+        self.note(before, &ledger);
+        drop(ledger);
         Ack::in_ledger(Slot { book: Arc::clone(self), ticket, settled: false })
     }
 
@@ -65,9 +84,25 @@ impl Book {
     /// The lock is held while telling, so that places are told in their order.
     fn update(&self, change: impl FnOnce(&mut Ledger) -> Option<Cursor>) {
         let mut ledger = lock(&self.ledger);
+        let before = ledger.oldest();
         if let Some(place) = change(&mut ledger) {
             (self.moved)(&place);
         }
+        self.note(before, &ledger);
+    }
+
+    fn note(&self, before: Option<Instant>, ledger: &Ledger) {
+        if let Some(Watched(counters, number)) = &self.watched
+            && ledger.oldest() != before
+        {
+            counters.unacked().note(*number, ledger.oldest());
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.unacked().note(self.1, None);
     }
 }
 
@@ -91,19 +126,25 @@ struct Ledger {
 
 #[derive(Debug)]
 struct Entry {
+    issued_at: Instant,
     end: Cursor,
     partly: Option<Cursor>,
     done: bool,
 }
 
 impl Ledger {
-    fn issue(&mut self, end: Cursor) -> u64 {
+    fn issue(&mut self, end: Cursor, now: Instant) -> u64 {
         let ticket = self.next;
         self.next += 1;
         if !self.frozen {
-            self.slots.push_back(Entry { end, partly: None, done: false });
+            self.slots.push_back(Entry { issued_at: now, end, partly: None, done: false });
         }
         ticket
+    }
+
+    /// When the first batch was issued that holds the place back.
+    fn oldest(&self) -> Option<Instant> {
+        self.slots.front().map(|entry| entry.issued_at)
     }
 
     /// Marks a batch whole; gives the new place if that moved it.
@@ -150,6 +191,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -198,6 +241,7 @@ mod tests {
         fn places_move_over_contiguous_acks_alone(steps in steps()) {
             let (mut ledger, mut naive, mut committed) =
                 (Ledger::default(), Naive::default(), None);
+            let now = ticks();
             for step in steps {
                 let open = |naive: &Naive, n: usize| {
                     naive.0.get(n).is_some_and(|(state, _)| *state == 'w')
@@ -206,7 +250,7 @@ mod tests {
                     Step::Issue => {
                         let n = naive.0.len();
                         naive.0.push(('w', false));
-                        prop_assert_eq!(ledger.issue(place(10 * n + 10)), n as u64);
+                        prop_assert_eq!(ledger.issue(place(10 * n + 10), now), n as u64);
                         None
                     }
                     Step::Done(n) if open(&naive, n) => {
@@ -235,14 +279,36 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_behind_a_lost_batch() {
-        let mut ledger = Ledger::default();
-        let tickets: Vec<u64> = (0..3).map(|n| ledger.issue(place(n))).collect();
+        let (mut ledger, now) = (Ledger::default(), ticks());
+        let tickets: Vec<u64> = (0..3).map(|n| ledger.issue(place(n), now)).collect();
         ledger.lost(tickets[1]);
         for n in 3..1000 {
-            let ticket = ledger.issue(place(n));
+            let ticket = ledger.issue(place(n), now);
             assert_eq!(ledger.done(ticket), None);
         }
         assert_eq!(ledger.slots.len(), 2);
         assert_eq!(ledger.done(tickets[0]), Some(place(0)));
+    }
+
+    /// What counts is the oldest batch of all books, and one that was dropped is never acknowledged.
+    #[test]
+    fn how_long_something_is_not_acknowledged_is_known() {
+        let counters = Arc::new(SourceMetrics::new(crate::SourceKind::File));
+        let book = || Book::new(Some(&counters), |_| {});
+        let (one, other, now) = (book(), book(), ticks() + Duration::from_secs(30));
+        let is_open = || counters.unacked().age(now) > Duration::from_secs(20);
+        let acks = [one.issue(place(1)), other.issue(place(1)), one.issue(place(2))];
+        let open = acks.map(|ack| {
+            assert!(is_open());
+            ack.done();
+            is_open()
+        });
+        assert_eq!(open, [true, true, false]);
+        drop(one.issue(place(3)));
+        one.issue(place(4)).done();
+        other.issue(place(2)).done();
+        assert!(is_open());
+        drop(one);
+        assert!(!is_open());
     }
 }

@@ -55,10 +55,10 @@
 //!
 //! What is bounded is memory, in bytes: that of the batches which were read and not yet dropped,
 //! for each source by itself (`max_in_flight_bytes`, 256 MiB) and for several together
-//! ([`Budget`]). Up to 85 % of it nothing is limited. Above, files, the journal and pipes that may
+//! ([`Budget`]). Up to a mark, 85 % of it, nothing is limited. Above, files, the journal and pipes that may
 //! block are read no further until batches were dropped, which holds their writers back or costs
 //! them nothing; health says so if that lasts for ten seconds. A producer that cannot pause is
-//! let in at a rate of 1000 lines a second, and where that is used up gets
+//! let in at a rate of 1000 lines a second (`overload_rate`), and where that is used up gets
 //! [`ErrorKind::WouldBlock`], with nothing taken ([`Pusher::try_push`]), or is dropped and counted
 //! ([`Overflow`]). One batch of each source is always let in, so nothing waits for itself. To keep
 //! a line for long without its batch, copy it out with [`EntryRef::to_entry`].
@@ -112,6 +112,7 @@ mod registry;
 mod shell;
 mod slab;
 mod source;
+mod unacked;
 
 pub use ack::{Ack, Delivery};
 pub use async_trait::async_trait;

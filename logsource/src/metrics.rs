@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::SourceKind;
+use crate::clock::ticks;
 use crate::refusals::{Refusals, Refused};
+use crate::unacked::Unacked;
 
 /// The counters of any number of sources. Clones share them; hand one to every source's builder.
 ///
@@ -90,6 +92,7 @@ pub struct SourceMetrics {
     dropped_bytes: [AtomicU64; DropReason::ALL.len()],
     gauges: [AtomicU64; Gauge::ALL.len()],
     refusals: Mutex<Refusals>,
+    unacked: Unacked,
 }
 
 /// What is counted, beside drops.
@@ -205,19 +208,25 @@ pub enum Gauge {
     HeldBytes,
     /// Memory of batches that are read and not yet dropped, in bytes.
     InFlightBytes,
+    /// How long the oldest entries that were read and not acknowledged have been so, in seconds, in a
+    /// source that keeps places: it grows where a consumer acknowledges nothing, and where a batch
+    /// was dropped instead, since what was read since comes again after a restart. 0 if all is
+    /// acknowledged.
+    UnackedSeconds,
     /// 1 if files are polled, since events cannot be had for some of them.
     Polling,
 }
 
 impl Gauge {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::LagBytes,
         Self::LagSeconds,
         Self::OpenFiles,
         Self::WatchedFiles,
         Self::HeldBytes,
         Self::InFlightBytes,
+        Self::UnackedSeconds,
         Self::Polling,
     ];
 
@@ -231,6 +240,7 @@ impl Gauge {
             Self::WatchedFiles => "watched_files",
             Self::HeldBytes => "held_bytes",
             Self::InFlightBytes => "in_flight_bytes",
+            Self::UnackedSeconds => "unacked_seconds",
             Self::Polling => "polling",
         }
     }
@@ -283,6 +293,7 @@ impl SourceMetrics {
             dropped_bytes: Default::default(),
             gauges: Default::default(),
             refusals: Mutex::default(),
+            unacked: Unacked::default(),
         }
     }
 
@@ -330,7 +341,16 @@ impl SourceMetrics {
     /// What goes up and down.
     #[must_use]
     pub fn gauge(&self, gauge: Gauge) -> u64 {
-        self.gauges[gauge as usize].load(Relaxed)
+        let set = self.gauges[gauge as usize].load(Relaxed);
+        match gauge {
+            // It grows by itself.
+            Gauge::UnackedSeconds => set.max(self.unacked.age(ticks()).as_secs()),
+            _ => set,
+        }
+    }
+
+    pub(crate) fn unacked(&self) -> &Unacked {
+        &self.unacked
     }
 
     /// How many bytes were written and not yet read when the source last looked.

@@ -12,8 +12,8 @@ pub use reader::{StdinSource, StdinSourceBuilder};
 /// A file needs no such policy: there the file is the buffer.
 ///
 /// Where more than 85 % of a [`Budget`](crate::Budget) is in flight, a pipe that blocks is not read
-/// either; the two others go on with 1000 lines and 1 MiB a second, drop what is above that, and
-/// count it as [rate-limited](crate::DropReason::RateLimited).
+/// either; the two others go on with 1000 lines and 1 MiB a second (`overload_rate`), drop what is
+/// above that, and count it as [rate-limited](crate::DropReason::RateLimited).
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Overflow {

@@ -114,8 +114,7 @@ impl PushSourceBuilder {
         self
     }
 
-    /// What [`Pusher::try_push`] lets in each second while more than 85 % of a budget is in
-    /// flight, with a burst of one second's worth; 1000 lines and 1 MiB if not set.
+    /// What [`Pusher::try_push`] lets in each second while a budget is filled above its mark, with a burst of one second's worth; 1000 lines and 1 MiB if not set.
     pub fn overload_rate(mut self, lines: u32, bytes: u32) -> Self {
         self.rate = Rate { lines, bytes };
         self
@@ -133,6 +132,12 @@ impl PushSourceBuilder {
         self
     }
 
+    /// Its mark, as for [`Budget::with_mark`]; 85 if not set.
+    pub fn mark_percent(mut self, percent: u8) -> Self {
+        self.limits.mark_percent = percent;
+        self
+    }
+
     /// The counters to count with; ones of its own if not set.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -147,9 +152,7 @@ impl PushSourceBuilder {
         if !(1..=256 << 20).contains(&self.max_line_bytes) {
             return Err(Error::invalid("a line can have from 1 byte to 256 MiB"));
         }
-        if self.rate.lines == 0 || self.rate.bytes == 0 {
-            return Err(Error::invalid("an overload rate of 0 lets nothing in, ever; allow 1"));
-        }
+        self.rate.check()?;
         let kind = SourceKind::Push;
         let counters = self.metrics.register(&self.id, kind);
         let feed = Feed::new(self.limits.intake(&counters), self.max_line_bytes, self.rate);

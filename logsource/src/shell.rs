@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub(crate) use queue::{Pushed, Queue, Tail};
 #[cfg(any(feature = "file", feature = "journald"))]
-pub(crate) use store::Store;
+pub(crate) use store::{Pace, Store};
 #[cfg(all(fuzzing, feature = "file"))]
 pub use store::reread_offsets;
 pub(crate) use wake::{Wake, wait};

@@ -1,5 +1,5 @@
-//! How much work the figures are: as much as shows a slip within a minute or two, or as much as is
-//! promised.
+//! How much work the figures are: as much as is promised, or as much as shows a slip within a minute
+//! or two.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// For every day.
+    /// With `--short`, while something is being changed.
     pub(crate) const SHORT: Self = Self {
         size: 256 << 20,
         backlog: 1_000_000_000,
@@ -28,7 +28,7 @@ impl Scale {
         interval: Duration::from_secs(10),
     };
 
-    /// What the promises are about.
+    /// What the promises are about, and what is measured unless less is asked for.
     pub(crate) const FULL: Self = Self {
         size: 2 << 30,
         backlog: 10_000_000_000,

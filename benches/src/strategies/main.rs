@@ -39,15 +39,17 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let folder = tempfile::tempdir()?;
     let mut table = String::from(
-        "| strategy | bytes a line | MB/s | allocations a line | peak RSS, MB |\n\
-         | --- | ---: | ---: | ---: | ---: |\n",
+        "| strategy | bytes a line | MB/s | CPU, ns a line | allocations a line | peak RSS, MB |\n\
+         | --- | ---: | ---: | ---: | ---: | ---: |\n",
     );
     print!("{table}");
     for (index, strategy) in strategy::ALL.iter().enumerate() {
-        let Measured { speed, allocations, peak, line } =
+        let Measured { speed, cpu, allocations, peak, line } =
             measure(index, folder.path(), args.mebibytes << 20)?;
         let name = strategy.name;
-        let row = format!("| {name} | {line:.0} | {speed:.0} | {allocations:.2} | {peak:.1} |");
+        let row = format!(
+            "| {name} | {line:.0} | {speed:.0} | {cpu:.0} | {allocations:.2} | {peak:.1} |"
+        );
         println!("{row}");
         writeln!(table, "{row}")?;
     }

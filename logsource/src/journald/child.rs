@@ -78,7 +78,8 @@ impl Follower {
             Begin::End | Begin::Since(_) => {}
         }
         let store = Arc::clone(&self.store);
-        let book = Book::new(move |place| store.set(KEY, place));
+        let counters = self.store.is_on_disk().then_some(&self.counters);
+        let book = Book::new(counters, move |place| store.set(KEY, place));
         let mut session = Session { queue, book, begin, progress: false, has_run: false };
         let mut backoff = BACKOFF.0;
         let mut told = String::new();

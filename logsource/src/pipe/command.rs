@@ -12,6 +12,7 @@ use futures_core::stream::BoxStream;
 
 use super::Overflow;
 use super::pump::{Input, Pump, Settings, Stopped, abandoned};
+use crate::admission::Rate;
 use crate::budget::Limits;
 use crate::cursor::Place;
 use crate::metrics::Count;
@@ -64,6 +65,7 @@ pub struct CommandSourceBuilder {
     framing: Framing,
     buffer_bytes: usize,
     overflow: Overflow,
+    rate: Rate,
     limits: Limits,
     metrics: Metrics,
 }
@@ -86,6 +88,7 @@ impl CommandSource {
             framing: Framing::new(),
             buffer_bytes: 1 << 20,
             overflow: Overflow::default(),
+            rate: Rate::default(),
             limits: Limits::default(),
             metrics: Metrics::default(),
         }
@@ -186,6 +189,19 @@ impl CommandSourceBuilder {
         self
     }
 
+    /// Another mark than 85 %, as for [`Budget::with_mark`].
+    pub fn mark_percent(mut self, percent: u8) -> Self {
+        self.limits.mark_percent = percent;
+        self
+    }
+
+    /// What is taken each second while a budget is filled above its mark, with a burst of one
+    /// second's worth, unless the overflow is [`Overflow::Block`]; 1000 lines and 1 MiB if not set.
+    pub fn overload_rate(mut self, lines: u32, bytes: u32) -> Self {
+        self.rate = Rate { lines, bytes };
+        self
+    }
+
     /// The counters to count with; ones of its own if not set.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -200,7 +216,7 @@ impl CommandSourceBuilder {
         if self.line.first().is_none_or(|program| program.is_empty()) {
             return Err(Error::invalid("there is no command to run; name a program"));
         }
-        super::reader::check(&self.framing, self.buffer_bytes)?;
+        super::reader::check(&self.framing, self.buffer_bytes, self.rate)?;
         let id = self.id.unwrap_or_else(|| {
             let words: Vec<_> = self.line.iter().map(|word| word.to_string_lossy()).collect();
             format!("stdout:{}", words.join(" "))
@@ -214,6 +230,7 @@ impl CommandSourceBuilder {
             framing: self.framing,
             buffer_bytes: self.buffer_bytes,
             overflow: self.overflow,
+            rate: self.rate,
         };
         let health = Health::because(HealthState::Waiting, "the command is not running");
         Ok(CommandSource {

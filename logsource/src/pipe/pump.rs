@@ -61,6 +61,7 @@ pub(super) struct Settings {
     pub(super) framing: Framing,
     pub(super) buffer_bytes: usize,
     pub(super) overflow: Overflow,
+    pub(super) rate: Rate,
     pub(super) intake: Arc<Intake>,
 }
 
@@ -100,7 +101,7 @@ impl Pump {
     pub(super) fn new(settings: Settings, input: Input, skip: u64) -> Self {
         let mut framer = Framer::new(Arc::clone(&settings.pool), &settings.framing);
         framer.begin(skip);
-        let admission = Admission::new(Rate::default());
+        let admission = Admission::new(settings.rate);
         let (read, taken, from) = (0, skip, skip);
         Self { settings, input, framer, admission, read, taken, skip, from, at_eof: false }
     }

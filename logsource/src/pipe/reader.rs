@@ -11,6 +11,7 @@ use futures_core::stream::BoxStream;
 
 use super::Overflow;
 use super::pump::{Input, Pump, Settings, Stopped, abandoned, weight};
+use crate::admission::Rate;
 use crate::budget::Limits;
 use crate::cursor::Place;
 use crate::framing::MAX_BYTES;
@@ -56,6 +57,7 @@ pub struct StdinSourceBuilder {
     framing: Framing,
     buffer_bytes: usize,
     overflow: Overflow,
+    rate: Rate,
     limits: Limits,
     metrics: Metrics,
 }
@@ -97,6 +99,7 @@ impl StdinSourceBuilder {
             framing: Framing::new(),
             buffer_bytes: 1 << 20,
             overflow: Overflow::default(),
+            rate: Rate::default(),
             limits: Limits::default(),
             metrics: Metrics::default(),
         }
@@ -157,6 +160,19 @@ impl StdinSourceBuilder {
         self
     }
 
+    /// Another mark than 85 %, as for [`Budget::with_mark`].
+    pub fn mark_percent(mut self, percent: u8) -> Self {
+        self.limits.mark_percent = percent;
+        self
+    }
+
+    /// What is taken each second while a budget is filled above its mark, with a burst of one
+    /// second's worth, unless the overflow is [`Overflow::Block`]; 1000 lines and 1 MiB if not set.
+    pub fn overload_rate(mut self, lines: u32, bytes: u32) -> Self {
+        self.rate = Rate { lines, bytes };
+        self
+    }
+
     /// The counters to count with; ones of its own if not set.
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
@@ -168,7 +184,7 @@ impl StdinSourceBuilder {
     /// # Errors
     /// If standard input cannot be opened, or a size cannot be.
     pub fn build(self) -> Result<StdinSource, Error> {
-        check(&self.framing, self.buffer_bytes)?;
+        check(&self.framing, self.buffer_bytes, self.rate)?;
         let metrics = self.metrics.register(&self.id, SourceKind::Stdout);
         let settings = Settings {
             intake: self.limits.intake(&metrics),
@@ -178,6 +194,7 @@ impl StdinSourceBuilder {
             framing: self.framing,
             buffer_bytes: self.buffer_bytes,
             overflow: self.overflow,
+            rate: self.rate,
         };
         let pump = Some(Pump::new(settings.clone(), self.input?, 0));
         let (held, counters) = (VecDeque::new(), Arc::clone(&settings.metrics));
@@ -187,8 +204,9 @@ impl StdinSourceBuilder {
 }
 
 /// Bounds that both pipe sources share.
-pub(super) fn check(framing: &Framing, buffer: usize) -> Result<(), Error> {
+pub(super) fn check(framing: &Framing, buffer: usize, rate: Rate) -> Result<(), Error> {
     framing.check()?;
+    rate.check()?;
     if (1..=MAX_BYTES).contains(&buffer) {
         return Ok(());
     }

@@ -338,7 +338,7 @@ mod tests {
 
     fn channel(own_bytes: usize, max_line: usize) -> Arc<Channel> {
         let counters = Arc::new(SourceMetrics::new(SourceKind::Push));
-        let intake = Limits { own_bytes, shared: None }.intake(&counters);
+        let intake = Limits { own_bytes, ..Limits::default() }.intake(&counters);
         let channel = Channel::new("app", Feed::new(intake, max_line, Rate::default()), counters);
         channel.with(Feed::add_pusher);
         channel

@@ -1,8 +1,8 @@
 //! The offset file: how far each thing has been acknowledged.
 //!
 //! Places move in memory. A thread appends those that moved to the file at most 50 ms later, all
-//! of them with one write, and syncs it at most a second later; a commit that was slower than 50 ms
-//! is followed by the next at once. The file begins with everything that was known (a snapshot),
+//! of them with one write, and syncs it at most a second later ([`Pace`]); a commit that was slower
+//! than 50 ms is followed by the next at once. The file begins with everything that was known (a snapshot),
 //! and is begun anew, beside the old one and then renamed over it, when it has grown too long, when
 //! a process writes its first place, and after any failure: what was appended then may be torn.
 //!
@@ -31,6 +31,7 @@ use self::disk::{Disk, Locked, Os};
 pub use self::format::reread_offsets;
 use self::places::Places;
 use self::recovery::Trouble;
+pub(crate) use self::schedule::Pace;
 use self::schedule::{Due, Schedule};
 use self::writer::Writer;
 use crate::metrics::{Count, SourceMetrics};
@@ -76,13 +77,14 @@ struct State {
 }
 
 impl Store {
-    pub(crate) fn new(path: Option<PathBuf>) -> Arc<Self> {
-        Self::on(path, Box::new(Os::default()))
+    pub(crate) fn new(path: Option<PathBuf>, pace: Pace) -> Arc<Self> {
+        Self::on(path, Box::new(Os::default()), pace)
     }
 
-    fn on(path: Option<PathBuf>, disk: Box<dyn Disk>) -> Arc<Self> {
+    fn on(path: Option<PathBuf>, disk: Box<dyn Disk>, pace: Pace) -> Arc<Self> {
+        let state = State { schedule: Schedule::new(pace), ..State::default() };
         let shared = Shared {
-            state: Mutex::default(),
+            state: Mutex::new(state),
             work: Condvar::new(),
             writer: path.map(|path| Mutex::new(Writer::new(path, disk))),
             metrics: OnceLock::new(),
@@ -93,6 +95,11 @@ impl Store {
     /// Counts [`Count::Commits`] from here on.
     pub(crate) fn counted_by(&self, metrics: &Arc<SourceMetrics>) {
         self.shared.metrics.set(Arc::clone(metrics)).ok();
+    }
+
+    /// Whether places outlive the process.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.shared.writer.is_some()
     }
 
     /// Every place, by key. Reads the file the first time.

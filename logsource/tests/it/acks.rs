@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
-use birl_logsource::{Ack, Edge, FileSource, LogSource, Position};
+use birl_logsource::{Ack, Count, Edge, FileSource, Gauge, LogSource, Position};
 use proptest::prelude::*;
 
-use crate::support::{Place, append, next};
+use crate::support::{Place, append, lines, next, until};
 
 const RESUME: Position = Position::Resume { otherwise: Edge::Start };
 
@@ -131,4 +132,51 @@ proptest! {
             assert_eq!(found, (0..world.written).collect());
         });
     }
+}
+
+/// Only where places are kept: elsewhere nobody need acknowledge.
+#[tokio::test]
+async fn how_long_nothing_was_acknowledged_is_told() {
+    for keeps in [true, false] {
+        let place = Place::new();
+        append(&place.log, "a line\n");
+        let builder = FileSource::builder(&place.log).id("log");
+        let builder = if keeps { builder.offset_file(&place.offsets) } else { builder };
+        let source = builder.build().unwrap();
+        let mut stream = source.tail(Position::Start);
+        let counters = source.metrics().source("log").unwrap();
+        let age = || counters.gauge(Gauge::UnackedSeconds);
+        let batch = next(&mut stream).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert_eq!(age() > 0, keeps);
+        batch.ack();
+        assert_eq!(age(), 0);
+    }
+}
+
+/// Places are written when that was asked for, and when the stream is dropped in any case.
+#[tokio::test]
+async fn places_wait_for_as_long_as_was_asked_for() {
+    for (within, waits) in [(Duration::from_secs(60), true), (Duration::from_millis(1), false)] {
+        let place = Place::new();
+        let builder = FileSource::builder(&place.log).id("log").offset_file(&place.offsets);
+        let source = builder.commit_within(within).sync_within(within).build().unwrap();
+        append(&place.log, "a line\n");
+        let mut stream = source.tail(RESUME);
+        let counters = source.metrics().source("log").unwrap();
+        assert_eq!(lines(&mut stream, 1).await, ["a line"]);
+        let acked =
+            || fs::read_to_string(&place.offsets).unwrap_or_default().contains(r#""offset":7"#);
+        if waits {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert!(!acked());
+        } else {
+            until("it is written", async || acked()).await;
+        }
+        let before = counters.get(Count::Commits);
+        drop(stream);
+        assert!(acked() && counters.get(Count::Commits) >= before + u64::from(waits));
+    }
+    let refused = FileSource::builder("a.log").commit_within(Duration::ZERO).build();
+    assert!(refused.unwrap_err().to_string().contains("commit_within"));
 }

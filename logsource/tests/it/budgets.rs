@@ -37,6 +37,25 @@ async fn what_may_drop_is_held_to_a_rate_and_counted() {
     }
 }
 
+/// As much as was asked for: nothing is held to a rate before all of the budget is in flight, or next
+/// to nothing is let in above the mark.
+#[tokio::test]
+async fn the_rate_of_what_may_drop_is_as_it_was_set() {
+    for (rate, fills) in [(u32::MAX, true), (1, false)] {
+        let source = writer(100_000).max_in_flight_bytes(4 * MIB).buffer_bytes(64 * MIB);
+        let source = source.overflow(Overflow::DropNewest).mark_percent(50);
+        let source = source.overload_rate(rate, rate).build().unwrap();
+        let _stream = source.tail(Position::Start);
+        let counters = counters(source.metrics());
+        until("it is read", async || counters.get(Count::Lines) == 100_001).await;
+        let in_flight = counters.gauge(Gauge::InFlightBytes);
+        let between = 2 * MIB as u64..3 * MIB as u64;
+        assert_eq!((in_flight >= 4 * MIB as u64, between.contains(&in_flight)), (fills, !fills));
+        assert!(counters.dropped(DropReason::RateLimited) > 0);
+    }
+    assert!(writer(1).overload_rate(0, 1).build().is_err());
+}
+
 /// A command that writes so many lines of 100 bytes.
 fn writer(lines: usize) -> CommandSourceBuilder {
     let script = format!("yes '{}' | head -n {lines}; echo end", "=".repeat(99));

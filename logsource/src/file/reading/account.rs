@@ -19,8 +19,10 @@ impl Account {
     pub(in crate::file) fn open(shared: &Shared, key: Arc<str>, from: &Cursor) -> Self {
         let Some(store) = &shared.store else { return Self { book: None, key } };
         store.set(&key, from);
+        // Where nothing is kept, nobody need acknowledge.
+        let counters = store.is_on_disk().then_some(&shared.metrics);
         let (store, told) = (Arc::clone(store), Arc::clone(&key));
-        Self { book: Some(Book::new(move |place| store.set(&told, place))), key }
+        Self { book: Some(Book::new(counters, move |place| store.set(&told, place))), key }
     }
 
     /// Whether every batch is acknowledged.

@@ -2,15 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-/// How long after a place moved it is written at the latest: from then on it survives the process.
-const WRITE_WITHIN: Duration = Duration::from_millis(50);
+use crate::Error;
 
-/// How long after a place moved it is synced at the latest: from then on it survives the machine.
-const SYNC_WITHIN: Duration = Duration::from_secs(1);
+/// How soon places are safe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// How long after a place moved it is written at the latest: from then on it survives the
+    /// process. A commit that takes longer triggers an early flush: whatever moved meanwhile is
+    /// written and synced at once, for the time that a slow disk takes is added to what is at risk.
+    pub(crate) write_within: Duration,
+    /// How long after a place moved it is synced at the latest: from then on it survives the
+    /// machine.
+    pub(crate) sync_within: Duration,
+}
 
-/// A commit that takes longer than this triggers an early flush: whatever moved meanwhile is
-/// written and synced at once, for the time that a slow disk takes is added to what is at risk.
-const SLOW: Duration = Duration::from_millis(50);
+/// What either may be.
+const POSSIBLE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
 
 /// How long after a failure it is tried again: from this, doubled up to that.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -28,8 +35,30 @@ pub(super) enum Due {
     Sync,
 }
 
+impl Default for Pace {
+    fn default() -> Self {
+        Self { write_within: Duration::from_millis(50), sync_within: Duration::from_secs(1) }
+    }
+}
+
+impl Pace {
+    /// # Errors
+    /// If one of them cannot be.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        let (least, most) = POSSIBLE;
+        let all = [("commit_within", self.write_within), ("sync_within", self.sync_within)];
+        match all.into_iter().find(|(_, time)| !(least..=most).contains(time)) {
+            None => Ok(()),
+            Some((name, time)) => Err(Error::invalid(format!(
+                "`{name}` can be from {least:?} to {most:?}, and is {time:?}"
+            ))),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
+    pace: Pace,
     /// When the oldest place moved that is not written.
     unwritten: Option<Instant>,
     /// When the oldest place moved that is written, and not synced.
@@ -44,6 +73,10 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
     /// Whether a place that moves now is the first.
     pub(super) fn is_first(&self) -> bool {
         self.unwritten.is_none()
@@ -65,8 +98,8 @@ impl Schedule {
             return if again <= now { Due::Sync } else { Due::At(again) };
         }
         let within = |wait| if self.is_slow { Duration::ZERO } else { wait };
-        let sync = oldest + within(SYNC_WITHIN);
-        let write = self.unwritten.map_or(sync, |since| since + within(WRITE_WITHIN));
+        let sync = oldest + within(self.pace.sync_within);
+        let write = self.unwritten.map_or(sync, |since| since + within(self.pace.write_within));
         match () {
             () if sync <= now => Due::Sync,
             () if write <= now => Due::Write,
@@ -78,7 +111,7 @@ impl Schedule {
     /// be told, and then to wait until it is due, is to be woken twice for each write.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
         let may_wait = self.retry.is_none() && !self.is_slow;
-        (self.is_busy && may_wait).then(|| now + WRITE_WITHIN)
+        (self.is_busy && may_wait).then(|| now + self.pace.write_within)
     }
 
     /// Whether there is something to write at such a look, though it is not due.
@@ -89,15 +122,15 @@ impl Schedule {
     /// What moved until now is taken to be written.
     pub(super) fn taken(&mut self) {
         let Some(unwritten) = self.unwritten.take() else { return };
-        let is_soon = |at: Instant| unwritten.saturating_duration_since(at) < WRITE_WITHIN;
-        self.is_busy = self.written_at.is_some_and(is_soon);
+        let pause = self.written_at.map(|at| unwritten.saturating_duration_since(at));
+        self.is_busy = pause.is_some_and(|pause| pause < self.pace.write_within);
         self.unsynced.get_or_insert(unwritten);
     }
 
     /// What was taken is written by now, and synced too if that is said.
     pub(super) fn written(&mut self, is_synced: bool, now: Instant, took: Duration) {
         self.retry = None;
-        self.is_slow = took > SLOW;
+        self.is_slow = took > self.pace.write_within;
         self.written_at = Some(now);
         if is_synced {
             self.unsynced = None;
@@ -138,6 +171,26 @@ mod tests {
         schedule.taken();
         schedule.written(true, start + 1001 * MS, MS);
         assert_eq!((schedule.due(start + 2000 * MS), schedule.oldest()), (Due::Nothing, None));
+    }
+
+    #[test]
+    fn places_are_written_and_synced_as_soon_as_was_asked_for() {
+        let start = crate::shell::ticks();
+        let mut schedule = Schedule::new(Pace { write_within: 7 * MS, sync_within: 20 * MS });
+        schedule.moved(start);
+        assert_eq!(schedule.due(start), Due::At(start + 7 * MS));
+        schedule.taken();
+        schedule.written(false, start + 7 * MS, 2 * MS);
+        assert_eq!(schedule.due(start + 8 * MS), Due::At(start + 20 * MS));
+        // A commit that takes longer than places may wait is slow.
+        schedule.moved(start + 10 * MS);
+        schedule.taken();
+        schedule.written(false, start + 18 * MS, 8 * MS);
+        assert_eq!(schedule.due(start + 18 * MS), Due::Sync);
+        let checked = |write_within| Pace { write_within, ..Pace::default() }.check();
+        let refusal = checked(Duration::ZERO).unwrap_err().to_string();
+        assert!(refusal.contains("`commit_within` can be from 1ms to 60s"), "{refusal}");
+        assert!(checked(MS).is_ok() && checked(61_000 * MS).is_err());
     }
 
     #[test]

@@ -15,11 +15,11 @@ fn at(n: u64) -> Cursor {
 }
 
 fn on(disk: &Simulated) -> Arc<Store> {
-    Store::on(Some(PATH.into()), Box::new(disk.again()))
+    Store::on(Some(PATH.into()), Box::new(disk.again()), Pace::default())
 }
 
 fn opened(path: &Path) -> Arc<Store> {
-    Store::new(Some(path.to_owned()))
+    Store::new(Some(path.to_owned()), Pace::default())
 }
 
 fn numbers(store: &Store) -> Result<BTreeMap<String, u64>, Error> {
