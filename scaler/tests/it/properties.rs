@@ -1,5 +1,6 @@
 //! What holds for every input, checked against random ones and a naive twin.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use birl_scaler::{
@@ -210,7 +211,7 @@ proptest! {
             3 => MetricSpec::value("load", target),
             _ => MetricSpec::per_replica("load", target),
         }];
-        let name = spec.metrics[0].name.clone();
+        let name = Arc::clone(&spec.metrics[0].name);
         let is = |bits: u16, n: usize| bits >> n & 1 == 1;
         let whole = kind >= 3;
         let to = |more: bool| {
