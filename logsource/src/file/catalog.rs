@@ -1,8 +1,10 @@
 //! What a source knows of the files that its followers meet: read now, finished, copies of those, or
 //! not to be read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -29,8 +31,10 @@ struct State {
     /// What was in a directory at first, and what was found there since. What is not among it has
     /// come since.
     seen: HashMap<PathBuf, HashSet<Entry>>,
-    /// The files of each log, by what their names have in common.
-    logs: HashMap<(PathBuf, Vec<u8>), HashSet<Inode>>,
+    /// The files by their names, and by what the names of one log have in common: under the hashes
+    /// of these, which others may have too.
+    names: BTreeSet<(u64, Inode)>,
+    hasher: RandomState,
     /// The rotated files of each directory.
     listings: Listings,
     /// The copies of what is held.
@@ -40,6 +44,14 @@ struct State {
 }
 
 pub(super) type Inode = (u64, u64);
+
+/// What a file is looked up by.
+#[derive(Debug, Clone, Copy, Hash)]
+enum By {
+    Name,
+    /// What its name has in common with those of its log.
+    Root,
+}
 
 /// A directory's entry: the inode number, and the time of birth, since numbers come again.
 type Entry = (u64, Option<u64>);
@@ -151,15 +163,16 @@ impl Catalog {
     /// What may be what a file of this name was made of.
     pub(super) fn origins(&self, path: &Path) -> Vec<Known> {
         let state = self.lock();
-        let inodes = state.logs.get(&log_of(path)).into_iter().flatten();
-        let known = inodes.filter_map(|inode| state.files.get(inode));
-        let name = path.file_name().unwrap_or_default();
+        let (directory, name) = split(path);
         let is_origin = |known: &&Known| match known {
             Known::Held(mark) | Known::Finished { mark, .. } => {
-                family::may_derive(name, mark.file.path.file_name().unwrap_or_default())
+                let (other, from) = split(&mark.file.path);
+                directory == other && family::may_derive(name, from)
             }
             _ => false,
         };
+        let candidates = state.candidates(path).into_iter();
+        let known = candidates.filter_map(|inode| state.files.get(&inode));
         known.filter(is_origin).cloned().collect()
     }
 
@@ -222,14 +235,11 @@ impl Catalog {
         let mut state = self.lock();
         state.files.retain(|(_, ino), known| matches!(known, Known::Held(_)) || is_there(*ino));
         state.open.retain(|_, open| open.strong_count() > 0);
-        let State { files, seen, logs, copies, .. } = &mut *state;
+        let State { files, seen, names, copies, .. } = &mut *state;
         for seen in seen.values_mut() {
             seen.retain(|(ino, _)| is_there(*ino));
         }
-        logs.retain(|_, inodes| {
-            inodes.retain(|inode| files.contains_key(inode));
-            !inodes.is_empty()
-        });
+        names.retain(|(_, inode)| files.contains_key(inode));
         copies.retain(|origin, _| files.contains_key(origin));
     }
 
@@ -240,7 +250,27 @@ impl Catalog {
 
 impl State {
     fn index(&mut self, file: &FileId) {
-        self.logs.entry(log_of(&file.path)).or_default().insert((file.dev, file.ino));
+        let (directory, name) = split(&file.path);
+        let inode = (file.dev, file.ino);
+        self.names.insert((self.hash(directory, By::Name, name.as_bytes()), inode));
+        self.names.insert((self.hash(directory, By::Root, &family::root(name)), inode));
+    }
+
+    fn hash(&self, directory: &Path, by: By, name: &[u8]) -> u64 {
+        self.hasher.hash_one((directory.as_os_str(), by, name))
+    }
+
+    /// The files among which is all that one of this name may have been made of, and few others: of
+    /// many with a number in their names, each would be gone through for each of them.
+    fn candidates(&self, path: &Path) -> BTreeSet<Inode> {
+        let (directory, name) = split(path);
+        let bases = family::bases(name).into_iter().map(|base| (By::Name, base));
+        // A compressed one may have been renamed as well: it may be made of any of its log.
+        let root = family::is_packed(path).then(|| (By::Root, family::root(name)));
+        let hashes = bases.chain(root).map(|(by, name)| self.hash(directory, by, &name));
+        let (first, last) = ((0, 0), (u64::MAX, u64::MAX));
+        let entries = hashes.flat_map(|hash| self.names.range((hash, first)..=(hash, last)));
+        entries.map(|(_, inode)| *inode).collect()
     }
 
     /// What was a copy of what is held is finished where that ended.
@@ -266,7 +296,62 @@ impl State {
     }
 }
 
-fn log_of(path: &Path) -> (PathBuf, Vec<u8>) {
-    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-    (directory, family::root(path.file_name().unwrap_or_default()))
+fn split(path: &Path) -> (&Path, &OsStr) {
+    (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cursor::Head;
+
+    fn held(paths: impl IntoIterator<Item = String>) -> Catalog {
+        let catalog = Catalog::new(true);
+        for (ino, path) in (1..).zip(paths) {
+            let head = Head { len: 1, crc: 1 };
+            let file = FileId { path: Path::new(&path).into(), dev: 1, ino, born: None, head };
+            let tail = Tail::default();
+            let mark = FileMark { file: Arc::new(file), offset: 1, tail, finished: false };
+            catalog.hold(mark, Weak::<std::fs::File>::new());
+        }
+        catalog
+    }
+
+    fn origins(catalog: &Catalog, path: &str) -> Vec<String> {
+        let path_of = |known: Known| match known {
+            Known::Held(mark) => mark.file.path.display().to_string(),
+            other => format!("{other:?}"),
+        };
+        catalog.origins(Path::new(path)).into_iter().map(path_of).collect()
+    }
+
+    #[test]
+    fn a_file_may_be_made_of_what_its_name_says_alone() {
+        let names = ["d/app.log", "d/app.log.1", "d/app.log.2.gz", "d/app-7.log", "e/app.log"];
+        let catalog = held(names.map(str::to_owned));
+        assert_eq!(origins(&catalog, "d/app.log"), [""; 0]);
+        assert_eq!(origins(&catalog, "d/app.log.1"), ["d/app.log"]);
+        assert_eq!(origins(&catalog, "d/app.log.1.2"), ["d/app.log", "d/app.log.1"]);
+        assert_eq!(origins(&catalog, "d/app-8.log"), ["d/app.log"]);
+        assert_eq!(origins(&catalog, "e/app.log.old"), ["e/app.log"]);
+        assert_eq!(origins(&catalog, "f/app.log.1"), [""; 0]);
+        // Compressed, it may have been renamed as well.
+        let archive = origins(&catalog, "d/app.log.3.gz");
+        assert_eq!(archive, ["d/app.log", "d/app.log.1", "d/app.log.2.gz", "d/app-7.log"]);
+        // What is nowhere any more is no origin.
+        catalog.lock().files.clear();
+        catalog.retain(|_| false);
+        assert!(catalog.lock().names.is_empty());
+    }
+
+    #[test]
+    fn numbered_files_are_not_gone_through_for_each_of_them() {
+        for name in ["app-{}.log", "service.{}", "app.log-{}", "app.log.{}"] {
+            let path = |n: usize| format!("logs/{}", name.replace("{}", &format!("{n:06}")));
+            let catalog = held((0..1000).map(path));
+            let looked_at = |n| catalog.lock().candidates(Path::new(&path(n))).len();
+            let most = (0..1000).map(looked_at).max();
+            assert_eq!(most, Some(0), "{name}");
+        }
+    }
 }
