@@ -150,6 +150,11 @@ impl Catalog {
         self.lock().open.get(&inode)?.upgrade()
     }
 
+    /// It is closed for now.
+    pub(super) fn let_go(&self, inode: Inode) {
+        self.lock().open.remove(&inode);
+    }
+
     /// It was read up to this mark.
     pub(super) fn advance(&self, mark: FileMark) {
         if !self.is_of_pattern {
