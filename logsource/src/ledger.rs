@@ -137,6 +137,10 @@ impl Ledger {
         let ticket = self.next;
         self.next += 1;
         if !self.frozen {
+            if self.slots.is_empty() {
+                // Of a file that is seldom written there is one at a time.
+                self.slots.reserve_exact(1);
+            }
             self.slots.push_back(Entry { issued_at: now, end, partly: None, done: false });
         }
         ticket
@@ -154,6 +158,10 @@ impl Ledger {
         while self.slots.front().is_some_and(|entry| entry.done) {
             self.first += 1;
             place = self.slots.pop_front().map(|entry| entry.end);
+        }
+        if self.slots.is_empty() && self.slots.capacity() == 1 {
+            // Most of many files are idle.
+            self.slots = VecDeque::new();
         }
         let partly = self.slots.front().and_then(|entry| entry.partly.clone());
         if place.is_some() { partly.or(place) } else { None }

@@ -36,6 +36,9 @@ pub trait LogSource: Debug + Send + Sync + 'static {
     ///
     /// A slow consumer holds the source back; a few batches are read ahead. Dropping the stream
     /// stops its thread, and waits until its offsets are on disk (milliseconds).
+    ///
+    /// What is there is found before this returns, so that what is written after that is new. For
+    /// a pattern of many files that takes a while on the calling thread: see the source.
     fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>>;
 
     /// How it is doing.

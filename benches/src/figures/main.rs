@@ -17,6 +17,7 @@ mod firing_to_scale;
 mod idle_files;
 mod loop_latency;
 mod machine;
+mod many_files;
 mod monotonic;
 mod mutes;
 mod one_pass;
@@ -42,11 +43,12 @@ use crate::setup::{Setup, bytes};
 
 type Measure = fn(&Setup) -> anyhow::Result<Vec<Figure>>;
 
-const ALL: [(&str, Measure); 29] = [
+const ALL: [(&str, Measure); 30] = [
     ("file_read", file_read::measure),
     ("file_json", file_fields::json),
     ("file_regex", file_fields::regex),
     ("idle_files", |setup| idle_files::measure(setup.scale)),
+    ("many_files", |_| many_files::measure()),
     ("append_latency", |setup| append_latency::measure(setup.scale)),
     ("steady_10mb", |setup| steady::measure(setup.scale)),
     ("backlog_rss", backlog::measure),

@@ -1,15 +1,17 @@
 //! What a source knows of the files that its followers meet: read now, finished, copies of those, or
 //! not to be read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::disk::{Disk, Handle, Stat};
 use super::listings::Listings;
 use super::{family, identity};
-use crate::cursor::{FileId, FileMark, Tail};
+use crate::cursor::{FileId, FileMark, Head, Tail};
 use crate::shell::now;
 
 /// Shared by the followers of a source. A pattern may match a file under its old name and under
@@ -29,8 +31,10 @@ struct State {
     /// What was in a directory at first, and what was found there since. What is not among it has
     /// come since.
     seen: HashMap<PathBuf, HashSet<Entry>>,
-    /// The files of each log, by what their names have in common.
-    logs: HashMap<(PathBuf, Vec<u8>), HashSet<Inode>>,
+    /// The files by their names, and by what the names of one log have in common: under the hashes
+    /// of these, which others may have too.
+    names: BTreeSet<(u64, Inode)>,
+    hasher: RandomState,
     /// The rotated files of each directory.
     listings: Listings,
     /// The copies of what is held.
@@ -42,6 +46,18 @@ struct State {
 }
 
 pub(super) type Inode = (u64, u64);
+
+/// What a file is looked up by.
+#[derive(Debug, Clone, Copy, Hash)]
+enum By {
+    Name,
+    /// What its name has in common with those of its log: an archive of which the beginning is known,
+    Archive,
+    /// the same, if it begins so,
+    Head(u32),
+    /// or any other file.
+    Other,
+}
 
 /// A directory's entry: the inode number, and the time of birth, since numbers come again.
 type Entry = (u64, Option<u64>);
@@ -161,6 +177,11 @@ impl Catalog {
         self.lock().open.get(&inode)?.upgrade()
     }
 
+    /// It is closed for now.
+    pub(super) fn let_go(&self, inode: Inode) {
+        self.lock().open.remove(&inode);
+    }
+
     /// It was read up to this mark.
     pub(super) fn advance(&self, mark: FileMark) {
         if !self.is_of_pattern {
@@ -171,18 +192,19 @@ impl Catalog {
         }
     }
 
-    /// What may be what a file of this name was made of.
-    pub(super) fn origins(&self, path: &Path) -> Vec<Known> {
+    /// What may be what a file of this name, which begins so, was made of.
+    pub(super) fn origins(&self, path: &Path, head: Head) -> Vec<Known> {
         let state = self.lock();
-        let inodes = state.logs.get(&log_of(path)).into_iter().flatten();
-        let known = inodes.filter_map(|inode| state.files.get(inode));
-        let name = path.file_name().unwrap_or_default();
+        let (directory, name) = split(path);
         let is_origin = |known: &&Known| match known {
             Known::Held(mark) | Known::Finished { mark, .. } => {
-                family::may_derive(name, mark.file.path.file_name().unwrap_or_default())
+                let (other, from) = split(&mark.file.path);
+                directory == other && family::may_derive(name, from)
             }
             _ => false,
         };
+        let candidates = state.candidates(path, head).into_iter();
+        let known = candidates.filter_map(|inode| state.files.get(&inode));
         known.filter(is_origin).cloned().collect()
     }
 
@@ -245,14 +267,11 @@ impl Catalog {
         let mut state = self.lock();
         state.files.retain(|(_, ino), known| matches!(known, Known::Held(_)) || is_there(*ino));
         state.open.retain(|_, open| open.strong_count() > 0);
-        let State { files, seen, logs, copies, .. } = &mut *state;
+        let State { files, seen, names, copies, .. } = &mut *state;
         for seen in seen.values_mut() {
             seen.retain(|(ino, _)| is_there(*ino));
         }
-        logs.retain(|_, inodes| {
-            inodes.retain(|inode| files.contains_key(inode));
-            !inodes.is_empty()
-        });
+        names.retain(|(_, inode)| files.contains_key(inode));
         copies.retain(|origin, _| files.contains_key(origin));
     }
 
@@ -263,7 +282,39 @@ impl Catalog {
 
 impl State {
     fn index(&mut self, file: &FileId) {
-        self.logs.entry(log_of(&file.path)).or_default().insert((file.dev, file.ino));
+        let (directory, name) = split(&file.path);
+        let (inode, root) = ((file.dev, file.ino), family::root(name));
+        let is_known = family::is_packed(&file.path) && !identity::is_short(file.head);
+        let by_root: &[By] =
+            if is_known { &[By::Archive, By::Head(file.head.crc)] } else { &[By::Other] };
+        let hashes = by_root.iter().map(|by| self.hash(directory, *by, &root));
+        let hashes: Vec<u64> =
+            hashes.chain([self.hash(directory, By::Name, name.as_bytes())]).collect();
+        self.names.extend(hashes.into_iter().map(|hash| (hash, inode)));
+    }
+
+    fn hash(&self, directory: &Path, by: By, name: &[u8]) -> u64 {
+        self.hasher.hash_one((directory.as_os_str(), by, name))
+    }
+
+    /// The files among which is all that one of this name may have been made of, and few others: of
+    /// many with a number in their names, each would be gone through for each of them.
+    fn candidates(&self, path: &Path, head: Head) -> BTreeSet<Inode> {
+        let (directory, name) = split(path);
+        let mut keys: Vec<_> =
+            family::bases(name).into_iter().map(|base| (By::Name, base)).collect();
+        if family::is_packed(path) {
+            // It may have been renamed as well: it may be made of any of its log. Another archive
+            // is not written any more, so that one that begins otherwise is none of them.
+            let root = family::root(name);
+            let is_known = !identity::is_short(head);
+            let archives = if is_known { By::Head(head.crc) } else { By::Archive };
+            keys.extend([(archives, root.clone()), (By::Other, root)]);
+        }
+        let hashes = keys.iter().map(|(by, name)| self.hash(directory, *by, name));
+        let (first, last) = ((0, 0), (u64::MAX, u64::MAX));
+        let entries = hashes.flat_map(|hash| self.names.range((hash, first)..=(hash, last)));
+        entries.map(|(_, inode)| *inode).collect()
     }
 
     /// What was a copy of what is held is finished where that ended.
@@ -289,7 +340,78 @@ impl State {
     }
 }
 
-fn log_of(path: &Path) -> (PathBuf, Vec<u8>) {
-    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-    (directory, family::root(path.file_name().unwrap_or_default()))
+fn split(path: &Path) -> (&Path, &OsStr) {
+    (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Head = Head { len: 1, crc: 1 };
+
+    /// Files, and how each begins.
+    fn held(files: impl IntoIterator<Item = (String, Head)>) -> Catalog {
+        let catalog = Catalog::new(true);
+        for (ino, (path, head)) in (1..).zip(files) {
+            let file = FileId { path: Path::new(&path).into(), dev: 1, ino, born: None, head };
+            let tail = Tail::default();
+            let mark = FileMark { file: Arc::new(file), offset: 1, tail, finished: false };
+            catalog.hold(mark, Weak::<std::fs::File>::new());
+        }
+        catalog
+    }
+
+    fn long(crc: u32) -> Head {
+        Head { len: u32::try_from(identity::HEAD_BYTES).unwrap(), crc }
+    }
+
+    fn origins(catalog: &Catalog, path: &str, head: Head) -> Vec<String> {
+        let path_of = |known: Known| match known {
+            Known::Held(mark) => mark.file.path.display().to_string(),
+            other => format!("{other:?}"),
+        };
+        catalog.origins(Path::new(path), head).into_iter().map(path_of).collect()
+    }
+
+    #[test]
+    fn a_file_may_be_made_of_what_its_name_says_alone() {
+        let names = ["d/app.log", "d/app.log.1", "d/app.log.2.gz", "d/app-7.log", "e/app.log"];
+        let catalog = held(names.map(|name| (name.to_owned(), SHORT)));
+        assert_eq!(origins(&catalog, "d/app.log", SHORT), [""; 0]);
+        assert_eq!(origins(&catalog, "d/app.log.1", SHORT), ["d/app.log"]);
+        assert_eq!(origins(&catalog, "d/app.log.1.2", SHORT), ["d/app.log", "d/app.log.1"]);
+        assert_eq!(origins(&catalog, "d/app-8.log", SHORT), ["d/app.log"]);
+        assert_eq!(origins(&catalog, "e/app.log.old", SHORT), ["e/app.log"]);
+        assert_eq!(origins(&catalog, "f/app.log.1", SHORT), [""; 0]);
+        // Compressed, it may have been renamed as well.
+        for head in [SHORT, long(7)] {
+            let archive = origins(&catalog, "d/app.log.3.gz", head);
+            assert_eq!(archive, ["d/app.log", "d/app.log.1", "d/app.log.2.gz", "d/app-7.log"]);
+        }
+        // What is nowhere any more is no origin.
+        catalog.lock().files.clear();
+        catalog.retain(|_| false);
+        assert!(catalog.lock().names.is_empty());
+    }
+
+    #[test]
+    fn an_archive_may_be_made_of_another_one_that_begins_so() {
+        let names = ["d/a.log.1.gz", "d/a.log.2.gz", "d/a.log.3"];
+        let catalog = held(names.map(str::to_owned).into_iter().zip([7, 8, 9].map(long)));
+        assert_eq!(origins(&catalog, "d/a.log.4.zst", long(8)), ["d/a.log.2.gz", "d/a.log.3"]);
+        // As long as there is little in it, nothing tells.
+        assert_eq!(origins(&catalog, "d/a.log.4.zst", SHORT), names);
+    }
+
+    #[test]
+    fn numbered_files_are_not_gone_through_for_each_of_them() {
+        for name in ["app-{}.log", "service.{}", "app.log-{}", "app.log.{}", "app.log-{}.gz"] {
+            let path = |n: u32| format!("logs/{}", name.replace("{}", &format!("{n:06}")));
+            let catalog = held((0..1000).map(|n| (path(n), long(n))));
+            let looked_at = |n| catalog.lock().candidates(Path::new(&path(n)), long(n)).len();
+            let most = (0..1000).map(looked_at).max();
+            assert!(most <= Some(1), "{name}: {most:?}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What the follower asks of a file system.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -10,7 +11,7 @@ use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
-/// A directory with more entries than this is not searched for renamed files.
+/// Of a directory with more entries than this, no more are looked at for renamed files.
 const MAX_ENTRIES: usize = 100_000;
 
 /// A file system.
@@ -45,6 +46,25 @@ pub(super) trait Handle: Debug + Send + Sync + 'static {
     /// The next offset, from this one on, at which something was ever written; `None` if there is
     /// only a hole up to the end.
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
+}
+
+/// The inode numbers that are in some directories. None if one of them cannot be listed, or not all
+/// that is in it: what is not among the others may be there.
+pub(super) fn inodes<'a>(
+    disk: &impl Disk,
+    directories: impl Iterator<Item = &'a Path>,
+) -> Option<HashSet<u64>> {
+    let mut found = HashSet::new();
+    for directory in directories {
+        match disk.list(directory) {
+            Ok(entries) if entries.len() < MAX_ENTRIES => {
+                found.extend(entries.into_iter().map(|(_, ino)| ino));
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            _ => return None,
+        }
+    }
+    Some(found)
 }
 
 /// What a file system knows of a file.
@@ -176,5 +196,56 @@ impl Handle for File {
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(offset)),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Directories that are called how many files they have.
+    #[derive(Debug, Clone)]
+    struct Numbered;
+
+    impl Disk for Numbered {
+        type File = File;
+
+        fn open(&self, _: &Path) -> io::Result<Option<File>> {
+            Ok(None)
+        }
+
+        fn stat(&self, _: &Path) -> io::Result<Option<Stat>> {
+            Ok(None)
+        }
+
+        fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+            let most = match directory.to_str() {
+                Some("gone") => return Err(io::ErrorKind::NotFound.into()),
+                Some("locked") => return Err(io::ErrorKind::PermissionDenied.into()),
+                number => number.and_then(|number| number.parse().ok()).unwrap_or(0),
+            };
+            let files = (1..=most).take(MAX_ENTRIES);
+            Ok(files.map(|ino| (PathBuf::new(), ino)).collect())
+        }
+
+        fn remove(&self, _: &Path) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn target(&self, _: &Path) -> Option<PathBuf> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_may_be_in_a_directory_beyond_what_was_listed_is_not_taken_for_gone() {
+        let count = |directories: &[&str]| {
+            let paths = directories.iter().map(Path::new);
+            inodes(&Numbered, paths).map(|found| found.len())
+        };
+        assert_eq!(count(&["3", "gone", "5"]), Some(5));
+        assert_eq!(count(&["3", "locked"]), None);
+        let most = (MAX_ENTRIES + 1).to_string();
+        assert_eq!(count(&["3", &most]), None);
     }
 }

@@ -221,6 +221,10 @@ impl<D: Disk> Follower<D> {
         tracing::debug!(path = %self.path.display(), ino, size, offset, ?key, "reading a file");
         let reading = Reading::new(&self.shared, &self.path, file, offset, account, now);
         self.catalog.hold(reading.own_mark(), reading.share());
+        if self.chain.is_empty() {
+            // Mostly it is the only one, and a large one.
+            self.chain.reserve_exact(1);
+        }
         self.chain.push_back(reading);
     }
 

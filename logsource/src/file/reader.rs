@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::catalog::Catalog;
 use super::discovery::{Idle, Nap, Pace, Patterns, Seen, Walk, Watcher};
-use super::disk::{Disk, Real};
+use super::disk::{self, Disk, Real};
 use super::health::Status;
 use super::opening::Opening;
 use super::reading::Shared;
@@ -421,15 +421,7 @@ impl<'a> Reader<'a> {
 
     /// Forgets the places of files that are nowhere any more.
     fn forget(&self) {
-        let mut there = HashSet::new();
-        for directory in self.watcher.directories() {
-            match Real.list(directory) {
-                Ok(entries) => there.extend(entries.into_iter().map(|(_, ino)| ino)),
-                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
-                // What cannot be listed may hold any of them.
-                Err(_) => return,
-            }
-        }
+        let Some(there) = disk::inodes(&Real, self.watcher.directories()) else { return };
         self.catalog.retain(|ino| there.contains(&ino));
         if let Some(store) = &self.settings.shared.store {
             store.retain(|place| {

@@ -17,7 +17,7 @@ pub(super) type Follower = super::follower::Follower<Real>;
 /// nothing.
 #[derive(Debug)]
 pub(super) struct Table {
-    files: HashMap<Arc<Path>, Entry>,
+    files: HashMap<Arc<Path>, Box<Entry>>,
     /// Those to be read, each once, in turn.
     ready: VecDeque<Arc<Path>>,
     /// Those that were touched since it was last asked.
@@ -37,7 +37,7 @@ pub(super) struct Table {
 
 #[derive(Debug)]
 struct Entry {
-    follower: Box<Follower>,
+    follower: Follower,
     is_ready: bool,
     /// Something other than that it was written may have happened to it since it was last read to
     /// its end.
@@ -93,7 +93,7 @@ impl Table {
     pub(super) fn add(&mut self, follower: Follower, now: Instant) {
         let path = Arc::clone(follower.path());
         let entry = Entry {
-            follower: Box::new(follower),
+            follower,
             is_ready: false,
             is_strange: true,
             waits: false,
@@ -105,7 +105,7 @@ impl Table {
             lag: 0,
         };
         self.remove(&path);
-        self.files.insert(Arc::clone(&path), entry);
+        self.files.insert(Arc::clone(&path), Box::new(entry));
         self.touch(&path);
     }
 
@@ -120,13 +120,13 @@ impl Table {
     }
 
     pub(super) fn follower(&mut self, path: &Path) -> Option<&mut Follower> {
-        self.files.get_mut(path).map(|entry| &mut *entry.follower)
+        self.files.get_mut(path).map(|entry| &mut entry.follower)
     }
 
     /// The same, and whether all that can have happened to the file since it was last read to its
     /// end is that it was written.
     pub(super) fn next_read(&mut self, path: &Path) -> Option<(&mut Follower, bool)> {
-        self.files.get_mut(path).map(|entry| (&mut *entry.follower, !entry.is_strange))
+        self.files.get_mut(path).map(|entry| (&mut entry.follower, !entry.is_strange))
     }
 
     /// Something may have happened to a file. Says whether it is one of these.

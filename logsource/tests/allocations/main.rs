@@ -44,6 +44,10 @@ const PER_BATCH: u64 = 8;
 /// The reader is at most this many batches ahead: two in the queue, and the one that finds no room.
 const AHEAD: u64 = 3;
 
+/// Bytes that a file takes that is followed, was read to its end, and is closed: its name, its place,
+/// and what tells it from others.
+const CLOSED: usize = 2500;
+
 /// Held for as long as a test counts.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -274,6 +278,39 @@ fn a_kept_line_keeps_no_slab() {
             }
         }
     });
+}
+
+#[test]
+fn a_file_that_was_read_and_is_closed_takes_little_memory() {
+    const FILES: usize = 500;
+    let _alone = alone();
+    let held = |files: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..files {
+            let path = dir.path().join(format!("app-{n:06}.log"));
+            std::fs::write(path, format!("line {n}\n")).unwrap();
+        }
+        let builder = FileSource::builder(dir.path().join("*.log")).id("logs");
+        let builder = builder.offset_file(dir.path().join("offsets")).max_open_files(16);
+        let source = builder.build().unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let before = counting::live();
+        let mut stream = source.tail(Position::Start);
+        for _ in 0..files {
+            next(&runtime, &mut stream).ack();
+        }
+        // What a commit or a look at the directory takes is given back.
+        let moments = (0..40).map(|_| {
+            runtime.block_on(async { sleep(Duration::from_millis(50)).await });
+            counting::live().saturating_sub(before)
+        });
+        moments.min().unwrap()
+    };
+    // What is set up once belongs to neither.
+    held(1);
+    let (few, many) = (held(FILES), held(5 * FILES));
+    let each = many.saturating_sub(few) / (4 * FILES);
+    assert!(each < CLOSED, "{each} bytes a file: {few} for {FILES}, {many} for five times as many");
 }
 
 #[test]

@@ -156,6 +156,16 @@ impl FarEnd {
         Thread(all.find(is_it).expect("there is no such thread"))
     }
 
+    /// How much processor time its threads have used.
+    pub(crate) fn cpu(&self) -> Duration {
+        let all = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let of_one = |thread: fs::DirEntry| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+        };
+        all.filter_map(|thread| of_one(thread.ok()?)).sum()
+    }
+
     /// How many files it has open.
     pub(crate) fn open_files(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()

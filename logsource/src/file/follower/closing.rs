@@ -40,7 +40,10 @@ impl<D: Disk> Follower<D> {
         if self.may_close()
             && let Some(reading) = self.chain.pop_back()
         {
+            self.catalog.let_go(reading.inode());
             self.closed = Some(reading.close());
+            // There may be very many that are closed.
+            self.chain.shrink_to_fit();
         }
     }
 
@@ -79,6 +82,7 @@ impl<D: Disk> Follower<D> {
                 let (shared, path) = (self.shared.clone(), Arc::clone(&self.path));
                 let reading = Reading::reopen(&shared, &path, file, closed, now);
                 self.catalog.hold(reading.own_mark(), reading.share());
+                self.chain.reserve_exact(1);
                 self.chain.push_back(reading);
                 Ok(true)
             }

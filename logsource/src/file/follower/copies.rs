@@ -259,7 +259,7 @@ impl<D: Disk> Follower<D> {
         if !self.catalog.is_of_pattern() {
             return Ok(false);
         }
-        for known in self.catalog.origins(&self.path) {
+        for known in self.catalog.origins(&self.path, file.head) {
             let (Known::Held(mark) | Known::Finished { mark, .. }) = &known else { continue };
             let inode = (mark.file.dev, mark.file.ino);
             if inode == file.stat.inode() {

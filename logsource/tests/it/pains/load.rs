@@ -74,6 +74,40 @@ async fn pain_16_many_old_files_are_not_read_again() {
 }
 
 #[test]
+fn pain_16_a_start_over_four_times_as_many_files_takes_four_times_as_long() {
+    const FILES: u32 = 500;
+    // By their names, each may be what another one was rotated to.
+    let started = |files: u32| {
+        let home = Home::new();
+        fs::create_dir(home.at("logs")).unwrap();
+        let log = |n: u32| home.at(&format!("logs/app-{n:06}.log"));
+        for n in 0..files {
+            fs::write(log(n), format!("{SAY}old {n}\n")).unwrap();
+        }
+        let start = || FarEnd::following(&home, &home.at("logs/*.log"), &[]);
+        let mut far_end = start();
+        for _ in 0..files {
+            far_end.answer("old");
+        }
+        let first = far_end.cpu();
+        // Until all places are written down.
+        for _ in 0..10 {
+            far_end.answer("health");
+        }
+        drop(far_end);
+        append(&log(0), format!("{SAY}new\n"));
+        let mut far_end = start();
+        far_end.answer("new");
+        [first, far_end.cpu()]
+    };
+    let (few, many) = (started(FILES), started(4 * FILES));
+    for (few, many) in few.into_iter().zip(many) {
+        // Were each compared with all others, it would be sixteen times.
+        assert!(many < few * 8, "{FILES} files: {few:?}, four times as many: {many:?}");
+    }
+}
+
+#[test]
 fn pain_17_finished_files_do_not_slow_the_live_one() {
     const FILES: u64 = 3000;
     let home = Home::new();
