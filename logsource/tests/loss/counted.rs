@@ -23,9 +23,6 @@ const NOTED: Ms = 150;
 /// neither there any more nor told of.
 const BEGINS: Ms = 300;
 
-/// Times are taken after what they tell of.
-const SLACK: Ms = 100;
-
 /// Lines of one content that were destroyed before anybody could read them.
 pub(crate) struct Loss<'a> {
     pub(crate) model: &'a Model,
@@ -81,7 +78,7 @@ impl Rises {
     /// The first one in a span of time; it is nobody else's then if it is taken.
     fn find(&mut self, from: Ms, until: Ms, take: bool) -> Option<Ms> {
         let mut rises = self.0.iter_mut();
-        let is_in = |at: Ms| (from.saturating_sub(SLACK)..=until).contains(&at);
+        let is_in = |at: Ms| (from..=until).contains(&at);
         let (at, taken) = rises.find(|(at, taken)| is_in(*at) && !(take && *taken))?;
         *taken |= take;
         Some(*at)
