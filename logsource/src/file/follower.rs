@@ -1,5 +1,6 @@
 //! One name, followed through every file that bears it: rename, truncate, remove, create.
 
+mod births;
 mod carry;
 mod closing;
 mod copies;
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::births::Births;
 use self::carry::HandedOver;
 use self::copies::Looked;
 use self::finishing::ROTATE_WAIT;
@@ -79,9 +81,8 @@ pub(super) struct Follower<D: Disk> {
     closed: Option<Closed>,
     /// There is something to read, and there was no room for an open file.
     waits: bool,
-    /// How many files were told to have come to the name, and how many were found.
-    births: u64,
-    found: u64,
+    /// Files that came to the name.
+    births: Births,
     /// How the rotated files are ordered, as far as the last look at all of them showed.
     order: Cell<Order>,
 }
@@ -106,8 +107,7 @@ impl<D: Disk> Follower<D> {
             unsure: false,
             closed: None,
             waits: false,
-            births: 0,
-            found: 0,
+            births: Births::default(),
             order: Cell::new(Order::Time),
         };
         for directory in follower.directories() {
@@ -156,9 +156,7 @@ impl<D: Disk> Follower<D> {
                 return Ok(Some(batch));
             }
             if !self.look_at_name(now, false)? {
-                if self.births > 0 {
-                    self.count_unseen()?;
-                }
+                self.count_unseen()?;
                 self.close_quiet(now);
                 return Ok(None);
             }
@@ -253,7 +251,7 @@ impl<D: Disk> Follower<D> {
     /// Whether the last batch took all that was there, and nothing is waited for but that more is
     /// written or that the name is another file's; nor is there another file that waits for room.
     pub(super) fn is_read_to_end(&self) -> bool {
-        let waits = self.is_busy() || self.unsure || self.pending.is_some() || self.births > 0;
+        let waits = self.is_busy() || self.unsure || self.pending.is_some() || self.births.is_new();
         let is_over = self.retired.is_empty() && self.rest.is_empty() && !waits;
         let is_kept = self.shared.keeping.remove_after.is_none() && !self.shared.open.is_full();
         is_over && is_kept && self.chain.back().is_some_and(Reading::is_rested)

@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
         // What came while it began may have been opened before it was told of.
         for path in seen.born.drain(..).filter(|_| self.is_begun) {
             if let Some(follower) = self.table.follower(&path) {
-                follower.is_born();
+                follower.is_born(now);
             }
         }
         if !seen.changed.is_empty() {

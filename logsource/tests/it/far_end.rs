@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use birl_logsource::{DropReason, Edge, FileSource, LogSource, Position};
+use birl_logsource::{Count, DropReason, Edge, FileSource, Gauge, LogSource, Position};
 use futures_util::StreamExt;
 use tempfile::TempDir;
 use tokio::time::MissedTickBehavior;
@@ -76,6 +76,10 @@ pub(crate) struct Told {
     pub(crate) memory: u64,
     /// Files that were gone before they could be opened.
     pub(crate) rotated_away: u64,
+    /// How often everything was looked at anew, since events were lost.
+    pub(crate) rescans: u64,
+    /// 1 if it polls.
+    pub(crate) polling: u64,
 }
 
 impl Home {
@@ -139,6 +143,16 @@ impl FarEnd {
         assert!(command.status().is_ok_and(|status| status.success()), "{words:?} failed");
     }
 
+    /// Stops it for as long as it is not told to go on, and waits until it has stopped.
+    pub(crate) fn stop(&self) {
+        self.act(&["kill", "-STOP"]);
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let is_stopped = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
+        let wait = || std::thread::sleep(Duration::from_millis(5));
+        let stopped = (0..4000).any(|_| is_stopped() || (wait(), false).1);
+        assert!(stopped, "it does not stop");
+    }
+
     /// Waits for something that takes a moment; fails the test if it never happens.
     pub(crate) fn wait_for(&mut self, what: &str, check: impl Fn() -> bool) {
         // It says how it is every now and then: that is the clock, and nothing piles up.
@@ -182,8 +196,9 @@ impl FarEnd {
         let told = self.answer("told");
         let numbers: Vec<u64> = told.split(' ').map(|number| number.parse().unwrap()).collect();
         assert!(self.child.wait().unwrap().success());
-        let [lines, checksum, cut_bytes, memory, rotated_away] = numbers[..].try_into().unwrap();
-        Told { lines, checksum, cut_bytes, memory, rotated_away }
+        let [lines, checksum, cut_bytes, memory, rotated_away, rescans, polling] =
+            numbers[..].try_into().unwrap();
+        Told { lines, checksum, cut_bytes, memory, rotated_away, rescans, polling }
     }
 }
 
@@ -216,7 +231,8 @@ async fn follow() {
         let item = tokio::select! {
             item = stream.next() => item.unwrap(),
             _ = tick.tick() => {
-                println!("health {:?}", source.health_check().await.unwrap().state);
+                let health = source.health_check().await.unwrap();
+                println!("health {:?} {}", health.state, health.reason.unwrap_or_default());
                 continue;
             }
         };
@@ -243,7 +259,8 @@ async fn follow() {
     let cut = metrics.dropped_bytes(DropReason::LineTooLong);
     let (memory, away) =
         (most_memory(Path::new("/proc/self/status")), metrics.dropped(DropReason::RotatedAway));
-    println!("told {count} {sum} {cut} {memory} {away}");
+    let (rescans, polling) = (metrics.get(Count::Rescans), metrics.gauge(Gauge::Polling));
+    println!("told {count} {sum} {cut} {memory} {away} {rescans} {polling}");
 }
 
 fn most_memory(status: &Path) -> u64 {

@@ -169,9 +169,10 @@ impl Log {
             Cut::Regrow => self.regrow(dice)?,
             Cut::Recreate => {
                 let mut state = self.lock();
+                let at = now();
                 fs::remove_file(self.path(0, ""))?;
                 let body = state.files[state.current];
-                state.model.end(body, now(), Cause::Removed);
+                state.model.end(body, at, Cause::Removed);
                 state.reopen_at = 0;
                 self.create(&mut state, "created anew");
             }
@@ -187,6 +188,13 @@ impl Log {
         let body = state.model.add(how.to_owned(), ino, now(), &self.name);
         state.files.push(body);
         state.current = state.files.len() - 1;
+        if self.scenario.signed {
+            let seq = state.model.written.get(&state.extra).map_or(0, Vec::len);
+            let id = LineId { writer: state.extra, seq: u32::try_from(seq).unwrap_or(0) };
+            let text = line::make(id, &mut Dice::new(seq as u64, "created"));
+            (&file).write_all(text.as_bytes()).expect("cannot write a log");
+            state.model.wrote(body, id, now());
+        }
         self.begin(file);
     }
 
@@ -201,9 +209,10 @@ impl Log {
         if state.chain.len() >= self.scenario.keep
             && let Some((file, extension)) = state.chain.pop()
         {
+            let at = now();
             fs::remove_file(self.path(state.chain.len() + 1, extension))?;
             let body = state.files[file];
-            state.model.end(body, now(), Cause::Removed);
+            state.model.end(body, at, Cause::Removed);
         }
         for index in (0..state.chain.len()).rev() {
             let (file, extension) = state.chain[index];
@@ -258,8 +267,9 @@ impl Log {
         let mut state = self.lock();
         let body = state.files[state.chain[0].0];
         let copy = state.model.copy(body, "an archive", ino, now(), &name_of(&to));
+        let at = now();
         fs::remove_file(&from)?;
-        state.model.end(body, now(), Cause::Removed);
+        state.model.end(body, at, Cause::Removed);
         state.files.push(copy);
         state.chain[0] = (state.files.len() - 1, extension);
         Ok(())
@@ -296,9 +306,10 @@ impl Log {
 
     fn truncate(&self, state: &mut State, how: &str) {
         let file = OpenOptions::new().append(true).open(self.path(0, "")).expect("no log");
+        let at = now();
         file.set_len(0).expect("cannot truncate");
         let (old, current) = (state.files[state.current], state.current);
-        state.model.end(old, now(), Cause::Truncated);
+        state.model.end(old, at, Cause::Truncated);
         let ino = state.model.bodies[old].ino;
         state.files[current] = state.model.add(how.to_owned(), ino, now(), &self.name);
         self.begin(file);

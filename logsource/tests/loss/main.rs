@@ -7,12 +7,13 @@
 //!
 //! - What is still on disk under a name of the log has come. So has what was destroyed after a
 //!   reader had had time enough to read it.
-//! - What was destroyed before anybody could read it is counted, with its cause.
+//! - What was destroyed before anybody could read it is counted, with its cause: a file for a file
+//!   where the reader could tell them apart, and nothing is counted that did not happen.
 //! - What came twice was not acknowledged when the reader was killed, or so lately that its place
 //!   was not yet on disk.
 //! - Every line is whole, was written by somebody, and comes in its writer's order within a life.
 //!
-//! `make loss` plays every scenario, with 20 kills; `make soak` plays on until there are 200. The
+//! `make loss` plays every scenario, once without a kill, and with 20 kills; `make soak` plays on until there are 200. The
 //! seed is printed, and with it the same is done again, though at the speed of the machine:
 //! `make loss SEED=… SCENARIO=… KILLS=…`. When something fails, its folder is kept: the files, and
 //! the reader's ledger. `cargo test` plays one short scenario.
@@ -26,6 +27,7 @@
 )]
 
 mod clock;
+mod counted;
 mod dice;
 mod ledger;
 mod line;
@@ -56,6 +58,8 @@ struct Asked {
     seed: u64,
     scenarios: Vec<Scenario>,
     kills: u32,
+    /// Every scenario is played without a kill as well.
+    calm: bool,
     jobs: usize,
     keep: bool,
     write: Option<PathBuf>,
@@ -106,6 +110,7 @@ fn ask(args: &[String]) -> Result<Option<Asked>, String> {
         seed: clock::now(),
         scenarios: scenario::ALL.to_vec(),
         kills: 2,
+        calm: true,
         jobs: 2,
         keep: false,
         write: None,
@@ -147,12 +152,13 @@ fn ask(args: &[String]) -> Result<Option<Asked>, String> {
         }
     }
     if is_plain {
+        asked.calm = false;
         asked.scenarios.retain(|scenario| scenario.name == "rename");
     }
     Ok(Some(asked))
 }
 
-/// Every scenario once, and again until there are enough kills.
+/// Every scenario once without a kill, once with some, and again until there are enough kills.
 fn plays(asked: &Asked) -> Vec<Play> {
     let scenarios = asked.scenarios.len();
     let enough = usize::try_from(asked.kills.div_ceil(KILLS_PER_PLAY)).unwrap_or(1);
@@ -166,7 +172,9 @@ fn plays(asked: &Asked) -> Vec<Play> {
         seed: asked.seed + (index / scenarios) as u64,
         kills: share(index),
     };
-    (0..count).map(play).collect()
+    let calm = |scenario: &Scenario| Play { scenario: *scenario, seed: asked.seed, kills: 0 };
+    let calm = asked.scenarios.iter().filter(|_| asked.calm).map(calm);
+    calm.chain((0..if asked.kills > 0 { count } else { 0 }).map(play)).collect()
 }
 
 fn play_all(asked: &Asked, plays: &[Play]) -> Vec<Verdict> {
@@ -190,7 +198,7 @@ fn play_all(asked: &Asked, plays: &[Play]) -> Vec<Verdict> {
 fn play_one(asked: &Asked, play: Play) -> Verdict {
     let Play { scenario, seed, kills } = play;
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!(
-        "loss-{}-{}-{seed}",
+        "loss-{}-{}-{seed}-{kills}",
         std::process::id(),
         scenario.name
     ));
@@ -249,14 +257,17 @@ impl Verdict {
         let word = if self.failures.is_empty() { "ok    " } else { "FAILED" };
         format!(
             "{word} {:3} kills, {:4} rotations, {:7} lines written, {:7} came, {:5} of them again, \
-             {:5} destroyed unread, {:2} halves",
+             {:5} destroyed unread, {:2} halves; read in {:4} ms, kept in {:3} ms, counted in {:4} ms",
             self.kills,
             self.cuts,
             self.written,
             self.delivered,
             self.duplicates,
             self.destroyed,
-            self.halves
+            self.halves,
+            self.read_in,
+            self.kept_in,
+            self.counted_in
         )
     }
 
@@ -268,6 +279,9 @@ impl Verdict {
         self.duplicates += other.duplicates;
         self.destroyed += other.destroyed;
         self.halves += other.halves;
+        self.read_in = self.read_in.max(other.read_in);
+        self.kept_in = self.kept_in.max(other.kept_in);
+        self.counted_in = self.counted_in.max(other.counted_in);
         self.failures.extend(other.failures.iter().cloned());
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Cause {
 pub(crate) struct Body {
     /// How it came to be.
     pub(crate) origin: String,
+    /// What it is a copy of.
+    pub(crate) copy_of: Option<BodyId>,
     pub(crate) ino: u64,
     pub(crate) names: Vec<(Ms, String)>,
     pub(crate) runs: Vec<Run>,
@@ -63,7 +65,8 @@ pub(crate) enum Fate {
 impl Model {
     pub(crate) fn add(&mut self, origin: String, ino: u64, now: Ms, name: &str) -> BodyId {
         let names = vec![(now, name.to_owned())];
-        self.bodies.push(Body { origin, ino, names, runs: Vec::new(), gone: None });
+        let (copy_of, runs, gone) = (None, Vec::new(), None);
+        self.bodies.push(Body { origin, copy_of, ino, names, runs, gone });
         self.bodies.len() - 1
     }
 
@@ -71,6 +74,7 @@ impl Model {
     pub(crate) fn copy(&mut self, of: BodyId, how: &str, ino: u64, now: Ms, name: &str) -> BodyId {
         let copy = self.add(format!("{how} of body {of}"), ino, now, name);
         self.bodies[copy].runs = self.bodies[of].runs.clone();
+        self.bodies[copy].copy_of = Some(of);
         copy
     }
 

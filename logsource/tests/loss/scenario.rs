@@ -43,6 +43,8 @@ pub(crate) struct Scenario {
     pub(crate) keep: usize,
     /// Every new file begins with the same long line.
     pub(crate) header: bool,
+    /// Every new file has a line of its own at once, so that none can be lost without a line.
+    pub(crate) signed: bool,
     /// Writers go on with the renamed file for a while, and write half a line now and then.
     pub(crate) untidy: bool,
     /// The consumer takes nothing for so long, once, in milliseconds.
@@ -62,6 +64,7 @@ const PLAIN: Scenario = Scenario {
     every: (50, 1000),
     keep: 200,
     header: false,
+    signed: false,
     untidy: true,
     stall: 0,
     overflow: false,
@@ -71,7 +74,7 @@ const PLAIN: Scenario = Scenario {
 /// Every scenario. `make loss SCENARIO=…` runs one.
 pub(crate) const ALL: &[Scenario] = &[
     Scenario { name: "rename", ..PLAIN },
-    Scenario { name: "churn", every: (50, 60), keep: 3, ..PLAIN },
+    Scenario { name: "churn", every: (50, 60), keep: 3, signed: true, ..PLAIN },
     Scenario { name: "copytruncate", cuts: &[Cut::CopyTruncate], ..PLAIN },
     Scenario { name: "header", cuts: &[Cut::CopyTruncate], header: true, ..PLAIN },
     Scenario { name: "gzip", cuts: &[Cut::Gzip], every: (150, 1000), ..PLAIN },

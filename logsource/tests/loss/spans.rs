@@ -7,8 +7,9 @@ use crate::ledger::{Event, Record};
 use crate::model::Ms;
 use crate::verdict::Life;
 
-/// A reader says something all the time. When it was silent for so long, it had no turn.
-const SILENCE: Ms = 300;
+/// A reader says something every 50 ms. Of a longer silence so much was its own time at most: for the
+/// rest it had no turn.
+const TURN: Ms = 60;
 
 /// From when to when, in order.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +25,8 @@ impl Spans {
             times.sort_unstable();
             let Some(mut last) = times.first().copied() else { continue };
             for at in times.into_iter().chain([life.until]) {
-                if at - last.min(at) <= SILENCE && at > last {
-                    spans.push((last, at));
+                if at > last {
+                    spans.push((last.max(at.saturating_sub(TURN)), at));
                 }
                 last = last.max(at);
             }
@@ -61,7 +62,7 @@ impl Spans {
         spans
     }
 
-    fn remove(&mut self, from: Ms, until: Ms) {
+    pub(crate) fn remove(&mut self, from: Ms, until: Ms) {
         let cut = |(a, b): (Ms, Ms)| [(a, b.min(from)), (a.max(until), b)];
         let spans = std::mem::take(&mut self.0);
         self.0 = spans.into_iter().flat_map(cut).filter(|(a, b)| a < b).collect();

@@ -21,6 +21,9 @@ use crate::verdict::{Case, Life, Verdict};
 /// How long a reader may take to begin, to end, and to do nothing while there is something to do.
 const PATIENCE: Ms = 20_000;
 
+/// How long a play without a kill takes at least.
+const CALM: Ms = 5_000;
+
 /// How long everything that was written may take to come in the end.
 const DRAIN: Ms = 60_000;
 
@@ -113,6 +116,7 @@ impl Stage {
     /// Lives of the reader, each but the last ended by a SIGKILL.
     fn act(&mut self, kills: u32) {
         let mut killed = 0;
+        let calm = if kills == 0 { CALM } else { 0 };
         let stalled_life = self.dice.between(0, kills.into());
         let mut stalled = self.scenario.stall == 0;
         while killed <= kills {
@@ -136,7 +140,7 @@ impl Stage {
                 3..=7 => self.dice.between(200, 1500),
                 _ => self.dice.between(1500, 3000),
             };
-            sleep(life);
+            sleep(life.max(calm));
             if last {
                 return;
             }
@@ -234,14 +238,18 @@ impl Stage {
     /// More happens in the directory than the queue of inotify holds, while nobody empties it.
     fn overflow(&mut self) {
         let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
-        let limit: u32 = limit.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(16384);
+        let limit: usize = limit.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(16384);
         let Some(pid) = self.reader.as_ref().map(Pid::from_child) else { return };
         let from = now();
         kill_process(pid, Signal::STOP).expect("cannot stop the reader");
+        // It goes on until it has its turn to hear of it.
+        let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+        let is_stopped = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
+        assert!(wait(PATIENCE, is_stopped), "the reader does not stop");
         let names = ["junk-a", "junk-b"].map(|name| self.folder.join("logs").join(name));
         let mut files = names.each_ref().map(|name| File::create(name).expect("cannot create"));
         // Events that are equal and follow each other are one.
-        for n in 0..limit.min(200_000) as usize + 100 {
+        for n in 0..limit + 100 {
             files[n % 2].write_all(b"x").expect("cannot write");
         }
         names.iter().for_each(|name| fs::remove_file(name).expect("cannot remove"));

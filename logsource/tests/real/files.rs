@@ -22,10 +22,16 @@ fn pain_13_no_watches_are_left() {
         let wrapper = ["unshare", "--user", "--map-root-user", "sh", "-c", &script, "sh"];
         let mut far_end = FarEnd::start(&home, &wrapper);
         far_end.answer("first");
+        // It is told that it polls, of what, and why.
+        let reason = far_end.answer("health Degraded");
+        let log = home.log();
+        let directory = log.parent().unwrap().to_str().unwrap();
+        assert!(reason.contains(directory) && reason.contains("is polled"), "{limit}: {reason}");
         append(&home.log(), "1\n");
         fs::rename(home.log(), home.at("app.log.1")).unwrap();
         append(&home.log(), &format!("2\n{END}\n"));
-        assert_eq!(far_end.told().lines, 3, "{limit}");
+        let told = far_end.told();
+        assert_eq!((told.lines, told.polling), (3, 1), "{limit}");
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Follower;
-use super::siblings::Sibling;
 use crate::cursor::FileMark;
 use crate::file::disk::{Disk, Stat};
 use crate::file::identity::Opened;
@@ -175,32 +174,5 @@ impl<D: Disk> Follower<D> {
         let copies = self.catalog.finish(mark, u64::MAX);
         self.keep(copies);
         self.retired.push(reading.into_account());
-    }
-
-    /// A file was told to have come to the name.
-    pub(in crate::file) fn is_born(&mut self) {
-        self.births += 1;
-    }
-
-    /// Counts the files that came to the name and were gone before anybody saw them.
-    pub(super) fn count_unseen(&mut self) -> io::Result<()> {
-        // No events, no count: where they are lost, files are found all the same.
-        let (births, found) = (std::mem::take(&mut self.births), std::mem::take(&mut self.found));
-        if births <= found {
-            return Ok(());
-        }
-        // Those that are there and were not opened, as they are empty, say, are not lost.
-        let is_unknown = |stat: &Stat| self.catalog.get(stat).is_none();
-        let is_waiting =
-            |at: &Sibling| is_unknown(&at.stat) && self.catalog.is_news(at.directory(), &at.stat);
-        let waiting = self.siblings().iter().filter(|at| is_waiting(at)).count() as u64
-            + u64::from(self.disk.stat(&self.path)?.is_some_and(|stat| is_unknown(&stat)));
-        let unseen = births.saturating_sub(found + waiting);
-        if unseen > 0 {
-            let path = self.path.display();
-            tracing::warn!(%path, unseen, "files were rotated away before they could be opened");
-            self.shared.metrics.drop_lines(DropReason::RotatedAway, unseen);
-        }
-        Ok(())
     }
 }

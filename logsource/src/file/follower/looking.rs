@@ -93,7 +93,7 @@ impl<D: Disk> Follower<D> {
             // It comes after those that wait for room.
             return Ok(true);
         }
-        self.found += 1;
+        self.births.find(now);
         self.shared.metrics.add(Count::Files, 1);
         self.push_with_copies(file, offset, copies, now);
         Ok(true)
@@ -194,7 +194,7 @@ impl<D: Disk> Follower<D> {
         // Those that find no room are news again when there is.
         let room = MAX_CHAIN.saturating_sub(self.chain.len());
         for (sibling, file) in missed.into_iter().take(room) {
-            self.found += 1;
+            self.births.find(now);
             self.catalog.see(sibling.directory(), &sibling.stat);
             self.shared.metrics.add(Count::Rotations, 1);
             self.shared.metrics.add(Count::Files, 1);

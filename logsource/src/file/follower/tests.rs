@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::file::disk::Real;
 use crate::framing::pieces;
-use crate::{FileSource, Framing, LongLines};
+use crate::{DropReason, FileSource, Framing, LongLines};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -483,6 +483,29 @@ fn what_was_cut_and_renamed_is_read_though_it_is_written_only_after_reading_bega
     follower.begin(Begin::After(marks), crate::shell::ticks()).unwrap();
     log.write(".1", "b 1\n");
     assert_eq!(lines(&mut follower), ["a 2", "b 1", "c 1"]);
+}
+
+#[test]
+fn a_file_that_is_gone_is_counted_though_another_one_waits() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    // An archive of which nothing is there yet. It may be the file that is missing.
+    log.write(".1.gz", "");
+    for text in ["gone\n", "b 1\n"] {
+        std::fs::remove_file(log.at("")).unwrap();
+        log.write("", text);
+        follower.is_born(crate::shell::ticks());
+    }
+    assert_eq!(lines(&mut follower), ["b 1"]);
+    let metrics = Arc::clone(&follower.shared.metrics);
+    assert_eq!(metrics.dropped(DropReason::RotatedAway), 0);
+    std::fs::remove_file(log.at(".1.gz")).unwrap();
+    assert_eq!(lines(&mut follower), [""; 0]);
+    assert_eq!(metrics.dropped(DropReason::RotatedAway), 1);
 }
 
 #[cfg(feature = "compression")]

@@ -168,33 +168,48 @@ async fn pain_07_a_log_that_came_and_was_rotated_while_stopped() {
 
 #[tokio::test]
 async fn pain_09_rotated_at_any_byte() {
+    // A thousand rotations: fifty of each log.
+    const LOGS: usize = 20;
+    const LINES: usize = 3000;
     let log = Log::new();
-    let mut run = log.run();
-    let (path, rotated) = (log.path().to_owned(), log.place.dir.path().to_owned());
+    let path = |of: usize| log.at(&format!("app-{of}.log"));
+    let mut files: Vec<_> = (0..LOGS).map(|of| append(&path(of), "")).collect();
+    let builder = FileSource::builder(log.at("app-*.log")).id("log");
+    let mut run = Run::of(builder.offset_file(&log.place.offsets));
+    let place = log.place.dir.path().to_owned();
     let writer = std::thread::spawn(move || {
         let mut random = 20_261_123_u64;
-        let mut file = append(&path, "");
-        for n in 0..1200 {
-            let record = format!("{{\"n\":{n},\"text\":\"{}\"}}\n", "x".repeat(n % 97));
+        for n in 0..LINES {
+            let (of, count) = (n % LOGS, n / LOGS);
+            let path = place.join(format!("app-{of}.log"));
+            let record =
+                format!("{{\"log\":{of},\"n\":{count},\"text\":\"{}\"}}\n", "x".repeat(n % 97));
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let cut = (random >> 33) as usize % record.len();
             let (before, after) = record.split_at(cut);
-            file.write_all(before.as_bytes()).unwrap();
+            files[of].write_all(before.as_bytes()).unwrap();
             // The writer learns of it after its line is whole, as programs do.
-            let is_rotated = n % 30 == 29;
+            let is_rotated = count % 3 == 2;
             if is_rotated {
-                fs::rename(&path, rotated.join(format!("app.log-{}", 20_260_000 + n))).unwrap();
+                let rotated = format!("app-{of}.log-{}", 20_260_000 + count);
+                fs::rename(&path, place.join(rotated)).unwrap();
             }
-            file.write_all(after.as_bytes()).unwrap();
+            files[of].write_all(after.as_bytes()).unwrap();
             if is_rotated {
-                file = append(&path, "");
+                files[of] = append(&path, "");
             }
         }
     });
-    let found = run.lines(1200).await;
+    let found = run.lines(LINES).await;
     writer.join().unwrap();
-    for (n, line) in found.iter().enumerate() {
-        assert!(line.starts_with(&format!("{{\"n\":{n},")) && line.ends_with("\"}"), "{n}: {line}");
+    for of in 0..LOGS {
+        let start = format!("{{\"log\":{of},");
+        let lines = found.iter().filter(|line| line.starts_with(&start));
+        let expected = |n: usize| format!("{start}\"n\":{n},");
+        for (n, line) in lines.clone().enumerate() {
+            assert!(line.starts_with(&expected(n)) && line.ends_with("\"}"), "{of}, {n}: {line}");
+        }
+        assert_eq!(lines.count(), LINES / LOGS, "{of}");
     }
 }
 
