@@ -41,8 +41,8 @@ struct State {
     copies: HashMap<Inode, HashSet<Inode>>,
     /// Names of which more is known now than when they were last looked at.
     news: Vec<Arc<Path>>,
-    /// The places of an earlier run in the files of each log, while reading begins.
-    claims: HashMap<(PathBuf, Vec<u8>), Vec<FileMark>>,
+    /// The places of an earlier run in the files of each log, by inode number, while reading begins.
+    claims: HashMap<(PathBuf, Vec<u8>), HashMap<u64, Vec<FileMark>>>,
 }
 
 pub(super) type Inode = (u64, u64);
@@ -127,15 +127,23 @@ impl Catalog {
     pub(super) fn claim(&self, mark: &FileMark) {
         if self.is_of_pattern {
             let log = log_of(&mark.file.path);
-            self.lock().claims.entry(log).or_default().push(mark.clone());
+            let mut state = self.lock();
+            let claims = state.claims.entry(log).or_default();
+            claims.entry(mark.file.ino).or_default().push(mark.clone());
         }
     }
 
-    /// What is claimed for other names of the log that a name is of.
-    pub(super) fn claims_beside(&self, path: &Path) -> Vec<FileMark> {
+    /// What is claimed for other names of the log that a name is of: what is in the file of that
+    /// inode number, or all of it. Of many files with a number in their names that is much.
+    pub(super) fn claims_beside(&self, path: &Path, ino: Option<u64>) -> Vec<FileMark> {
         let state = self.lock();
-        let claims = state.claims.get(&log_of(path)).into_iter().flatten();
-        claims.filter(|mark| *mark.file.path != *path).cloned().collect()
+        let Some(claims) = state.claims.get(&log_of(path)) else { return Vec::new() };
+        let of_one = |ino| claims.get(&ino).into_iter().flatten();
+        let beside = |mark: &&FileMark| *mark.file.path != *path;
+        match ino {
+            Some(ino) => of_one(ino).filter(beside).cloned().collect(),
+            None => claims.values().flatten().filter(beside).cloned().collect(),
+        }
     }
 
     /// Every name was begun with.
@@ -338,6 +346,11 @@ impl State {
         }
         ended
     }
+}
+
+fn log_of(path: &Path) -> (PathBuf, Vec<u8>) {
+    let (directory, name) = split(path);
+    (directory.to_owned(), family::root(name))
 }
 
 fn split(path: &Path) -> (&Path, &OsStr) {

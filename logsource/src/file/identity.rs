@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::catalog::Catalog;
 use super::content::Content;
 use super::disk::{Disk, Handle, Stat};
 use crate::cursor::{FileId, FileMark, Head, Tail};
@@ -93,18 +94,21 @@ impl<F: Handle> Opened<F> {
             }
     }
 
-    /// Whether one of these places is in this file, or in what it is an archive of.
-    pub(super) fn is_claimed(&mut self, claims: &[FileMark]) -> bool {
-        claims.iter().any(|mark| {
-            if self.stat.ino == mark.file.ino {
-                return self.is(mark);
-            }
-            let is_told = mark.file.head.len > 0 && mark.offset > 0;
-            is_told
-                && self.content.is_packed()
-                && !self.begins_otherwise(mark.file.head)
-                && self.holds(mark)
-        })
+    /// Whether a place that an earlier run left under another name of the log is in this file, or in
+    /// what it is an archive of.
+    pub(super) fn is_claimed(&mut self, catalog: &Catalog, path: &Path) -> bool {
+        let ino = self.stat.ino;
+        if catalog.claims_beside(path, Some(ino)).iter().any(|mark| self.is(mark)) {
+            return true;
+        }
+        self.content.is_packed()
+            && catalog.claims_beside(path, None).iter().any(|mark| {
+                let is_told = mark.file.head.len > 0 && mark.offset > 0;
+                is_told
+                    && mark.file.ino != ino
+                    && !self.begins_otherwise(mark.file.head)
+                    && self.holds(mark)
+            })
     }
 
     /// Whether everything that was read up to the mark is in here, so that reading may go on at

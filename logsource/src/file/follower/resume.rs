@@ -92,16 +92,15 @@ impl<D: Disk> Follower<D> {
             // Names that move on while they are looked for are not found.
             found = self.find_all(kept, current.as_mut());
         }
-        let claims = self.catalog.claims_beside(&self.path);
         let is_marked = found.current.is_some();
         current = current.and_then(|mut file| {
-            let is_ours = is_marked || !file.is_claimed(&claims);
+            let is_ours = is_marked || !file.is_claimed(&self.catalog, &self.path);
             is_ours.then_some(file)
         });
         self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
         let mut missed = self.missed_while_away(&mut found, current.as_ref())?;
-        missed.retain_mut(|(_, file)| !file.is_claimed(&claims));
+        missed.retain_mut(|(_, file)| !file.is_claimed(&self.catalog, &self.path));
         let copies = match &mut current {
             // Also archives, if it has been renamed since it was opened.
             Some(file) if found.current.is_none() => self.take_copies(&mut missed, file)?,
