@@ -9,10 +9,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 pub(crate) use queue::{Pushed, Queue, Tail};
-#[cfg(any(feature = "file", feature = "journald"))]
-pub(crate) use store::{Pace, Store};
 #[cfg(all(fuzzing, feature = "file"))]
 pub use store::reread_offsets;
+#[cfg(any(feature = "file", feature = "journald"))]
+pub(crate) use store::{Pace, Store};
 pub(crate) use wake::{Wake, wait};
 
 use self::queue::Finishing;

@@ -36,8 +36,7 @@ const RAW: Strategy = Strategy {
 
 const JSON: Strategy = Strategy { line: lines::json, parser: || Ok(Parser::json()), ..RAW };
 const LOGFMT: Strategy = Strategy { line: lines::logfmt, parser: || Ok(Parser::logfmt()), ..RAW };
-const REGEX: Strategy =
-    Strategy { line: lines::combined, parser: || Parser::regex(ACCESS), ..RAW };
+const REGEX: Strategy = Strategy { line: lines::combined, parser: || Parser::regex(ACCESS), ..RAW };
 const ACCESS_LOG: Strategy =
     Strategy { line: lines::combined, parser: || Ok(Parser::combined()), ..RAW };
 
@@ -65,16 +64,8 @@ const SYSLOG: Read = Read::Some(&["severity", "appname", "message"]);
 const REQUEST: Read = Read::Some(&["client", "path", "status"]);
 
 /// Those of [`ACCESS_FIELDS`], by the names of the access log.
-const ALL_OF_REQUEST: Read = Read::Some(&[
-    "client",
-    "user",
-    "timestamp",
-    "method",
-    "path",
-    "status",
-    "size",
-    "referrer",
-]);
+const ALL_OF_REQUEST: Read =
+    Read::Some(&["client", "user", "timestamp", "method", "path", "status", "size", "referrer"]);
 
 pub(crate) const ALL: &[Strategy] = &[
     RAW,
