@@ -140,7 +140,7 @@ pub fn syslog_3164(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// Pairs of LTSV, about 220 bytes.
+/// Pairs of LTSV, about 210 bytes.
 pub fn ltsv(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
     writeln!(
         into,
@@ -159,7 +159,7 @@ pub fn ltsv(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
     )
 }
 
-/// A sentence with `key=value` pairs in it, about 180 bytes.
+/// A sentence with `key=value` pairs in it, about 200 bytes.
 pub fn pairs_in_prose(number: u64, into: &mut Vec<u8>) -> io::Result<()> {
     writeln!(
         into,

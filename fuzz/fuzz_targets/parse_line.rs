@@ -1,10 +1,13 @@
-//! A line of a log: every parser takes any bytes, and an extractor finds what the parser finds.
+//! A line of a log: every parser takes any bytes, and an extractor finds what the parser finds. And the
+//! path of a log, whose labels are parts of it.
 #![no_main]
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
-use birl_logsource::{Delimited, Extractor, KeyValue, Parser, Value};
+use birl_logsource::{Delimited, Extractor, KeyValue, Parser, Value, kubernetes_labels};
 use libfuzzer_sys::fuzz_target;
 
 /// Paths that the formats have, and some that meet by chance.
@@ -26,6 +29,8 @@ fn parsers() -> impl Iterator<Item = (Parser, Extractor)> {
         Parser::json().timestamp_field("ts"),
         Parser::logfmt(),
         Parser::key_value(semicolons).unwrap(),
+        Parser::key_value(KeyValue::new().skip_bare_words()).unwrap(),
+        Parser::from_name("ltsv").unwrap(),
         Parser::regex("^(?P<a>[^ ]*) (?P<b>.*?)(?P<ts>[^ ]*Z)?$").unwrap(),
         Parser::delimited(columns.clone()).unwrap(),
         Parser::delimited(columns.delimiter("::").quote(None).rest()).unwrap(),
@@ -47,6 +52,10 @@ fn parsers() -> impl Iterator<Item = (Parser, Extractor)> {
 }
 
 fuzz_target!(|line: &[u8]| {
+    for (name, value) in kubernetes_labels(OsStr::from_bytes(line)).unwrap_or_default() {
+        let is_part = line.windows(value.len().max(1)).any(|part| part == value.as_bytes());
+        assert!(is_part && !value.contains('/'), "{name}: {value:?} of {}", line.escape_ascii());
+    }
     let reference = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_420_800);
     PARSERS.with_borrow_mut(|parsers| {
         for (parser, extractor) in parsers {
