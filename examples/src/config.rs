@@ -22,7 +22,7 @@ use birl_router::{
     Config as RouterConfig, FlapConfig, HealthConfig, InhibitRuleConfig, Position, ReceiverConfig,
     RouteConfig, SlaTiers, TimeIntervalConfig, TopologyConfig,
 };
-use birl_scaler::Tick;
+use birl_scaler::{GlobalBrake, Tick};
 use serde::Deserialize;
 
 #[cfg(feature = "etcd")]
@@ -95,12 +95,33 @@ pub(crate) struct Config {
     pub(crate) notify_on_unmute: bool,
     #[serde(default)]
     pub(crate) scalers: Vec<Spanned<ScalerConfig>>,
+    /// What all scalers together may do, beside the brake that each has.
+    pub(crate) brake: Option<BrakeConfig>,
     /// Where services report over StatsD; nowhere when absent.
     pub(crate) statsd: Option<StatsdListen>,
     /// Where decisions are kept; in the state directory when absent.
     pub(crate) decision_log: Option<Spanned<DecisionLogConfig>>,
     /// Where OpenTelemetry spans are sent; nowhere when absent.
     pub(crate) otlp: Option<OtlpListen>,
+}
+
+/// What all scalers together may do.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BrakeConfig {
+    /// The most applied changes in any hour.
+    max_actions_per_hour: u32,
+    /// Nothing is changed while this is set.
+    #[serde(default)]
+    kill_switch: bool,
+}
+
+impl BrakeConfig {
+    pub(crate) fn build(self) -> GlobalBrake {
+        let brake = GlobalBrake::new(self.max_actions_per_hour);
+        brake.set_kill_switch(self.kill_switch);
+        brake
+    }
 }
 
 /// Whether decisions are carried out.

@@ -28,7 +28,7 @@ use super::sizes::Sizes;
 use super::story::Story;
 use super::targets::Targets;
 use super::{Core, Live};
-use crate::config::{Config, Mode, SourceConfig, Start};
+use crate::config::{BrakeConfig, Config, Mode, SourceConfig, Start};
 use crate::failure::Failure;
 
 /// How often rule files are looked at; an edit is live well within a second.
@@ -86,8 +86,12 @@ pub(crate) fn build(config: Config) -> Result<Built, Failure> {
     let mut fleet = Fleet::new(scale_metrics.clone(), tick, log);
     let sizes = Sizes::in_folder(&config.state_dir);
     let mut targets = Targets::default();
+    let brake = config.brake.map(BrakeConfig::build);
     for (scaler, mut decider) in config.scalers.iter().zip(deciders) {
         let scaler = &scaler.value;
+        if let Some(brake) = &brake {
+            decider = decider.with_global_brake(brake.clone());
+        }
         if scaler.has_sole_owner() {
             // Nobody else sets its size: none of them is no pause by hand.
             decider = decider.with_sole_owner();

@@ -113,6 +113,37 @@ fn a_brake_that_holds_is_said_without_any_route() {
     assert_eq!(birl.stop(), Some(0));
 }
 
+/// The brake that all scalers share, and its kill switch.
+#[test]
+fn a_shared_brake_holds_all_scalers_together() {
+    for (brake, size) in
+        [("{max_actions_per_hour: 1}", 2.0), ("{max_actions_per_hour: 9, kill_switch: true}", 1.0)]
+    {
+        let scaler = |name| {
+            format!(
+                "  - spec: {{targetRef: {{name: {name}}}, minReplicas: 1, maxReplicas: 3}}\n    \
+                 processes: {{command: [sleep, '600']}}\n"
+            )
+        };
+        let site = Site::new(&format!(
+            "mode: act\nlisten: 127.0.0.1:0\ntick: 200ms\nsources: [{{id: app, file: app.log, parse: json}}]\n\
+             rules: [rules.yaml]\nbrake: {brake}\nscalers:\n{}{}",
+            scaler("api"),
+            scaler("web"),
+        ));
+        site.write("rules.yaml", &RULES.replace("\"notify('team')\", ", ""));
+        site.write("app.log", "");
+        let birl = site.start();
+        birl.wait_for_metric(&["autoscaler_replicas", "api"], 1.0);
+        site.append("app.log", &error_line("one"));
+        birl.wait_for_metric(&["autoscaler_replicas", "api"], size);
+        site.append("app.log", &error_line("two"));
+        let reason = if size > 1.0 { "\"brake\"" } else { "\"kill_switch\"" };
+        birl.wait_for_metric(&["autoscaler_holds_total", reason], 1.0);
+        assert_eq!(birl.stop(), Some(0));
+    }
+}
+
 /// Whoever can write the log can make readings up, of workers that there are not.
 #[test]
 fn readings_of_workers_that_birl_does_not_run_do_not_count() {
