@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use super::Follower;
 use crate::file::catalog::Inode;
-use crate::file::disk::{Disk, Handle, Stat};
+use crate::file::disk::{Disk, Stat};
 use crate::file::family::{self, Age, Order};
 use crate::file::identity::Opened;
 
@@ -98,13 +98,17 @@ impl<D: Disk> Follower<D> {
         let age = |at: &Sibling| ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age());
         self.sort(files, |(at, ..)| age(at));
         let Some(file) = renamed else { return Ok(files.len()) };
-        // Where it is gone, what was made of it tells, else what came to be once it was over.
+        // Where it is gone, what was made of it tells, else what came to be since it was opened: who
+        // had it open then may have gone on with it. Of an archive, when it was made tells nothing.
         let copied = || copies.iter().map(|(at, _)| age(at)).next_back();
         let own = ages.get(&file.stat.inode()).copied().or_else(copied);
-        let modified = file.content.file().stat()?.modified;
+        let is_since = |time: Option<SystemTime>| {
+            time.zip(file.stat.modified).is_some_and(|(time, last)| time > last)
+        };
         let is_later = |at: &Sibling| match own {
             Some(own) => self.order.get().is_after(&age(at), &own),
-            None => at.stat.born.zip(modified).is_some_and(|(born, last)| born > last),
+            None if family::is_packed(&at.path) => is_since(at.stat.modified),
+            None => is_since(at.stat.born),
         };
         Ok(files.iter().position(|(at, ..)| is_later(at)).unwrap_or(files.len()))
     }

@@ -287,6 +287,32 @@ fn what_is_renamed_after_it_was_opened_comes_before_what_bore_the_name_since() {
     assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "c 1", "d 1"]);
 }
 
+#[test]
+fn what_is_removed_and_written_on_after_it_was_opened_comes_before_what_bore_the_name_since() {
+    for is_packed in [false, cfg!(feature = "compression")] {
+        let log = Log::new();
+        log.write(".1", "a 1\na 2\n");
+        log.write("", "b 1\n");
+        let marks = vec![log.mark(".1", 4)];
+        let names = log.names();
+        let recreate = move || {
+            let mut late = OpenOptions::new().append(true).open(&names.0).unwrap();
+            std::fs::remove_file(&names.0).unwrap();
+            write(&names.0, "c 1\n");
+            std::thread::sleep(Duration::from_millis(5));
+            late.write_all(b"b 2\n").unwrap();
+            names.rename("d 1\n");
+            #[cfg(feature = "compression")]
+            if is_packed {
+                names.compress();
+            }
+        };
+        let happens = Arc::new(Mutex::new(Some(Happening(Box::new(recreate)))));
+        let disk = Moving { before: log.at(".1").as_path().into(), happens };
+        assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "b 2", "c 1", "d 1"]);
+    }
+}
+
 #[cfg(feature = "compression")]
 #[test]
 fn what_is_cut_and_compressed_after_it_was_opened_is_read_once() {
