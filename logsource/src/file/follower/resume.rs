@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::copies::{copy_before_cut, is_made_of};
-use super::looking::MAX_SEARCHES;
-use super::siblings::Sibling;
+use super::siblings::{MAX_SEARCHES, Sibling};
 use super::{Begin, Follower, Kept};
 use crate::Edge;
 use crate::cursor::{FileMark, Head};
@@ -306,17 +305,16 @@ impl<D: Disk> Follower<D> {
         if kept.is_empty() {
             return Vec::new();
         }
-        let mut siblings = self.siblings();
-        siblings
-            .retain(|at| Some(at.stat.inode()) != bearer && !self.catalog.is_held(at.stat.inode()));
         let inodes: HashSet<u64> = kept.iter().map(|kept| kept.mark.file.ino).collect();
-        let open = |at: Sibling| {
-            let is_wanted = inodes.contains(&at.stat.ino);
-            let file = is_wanted.then(|| self.open_sibling(&at)).flatten();
-            *is_unsteady |= is_wanted && file.is_none();
-            (at, file)
-        };
-        siblings.into_iter().map(open).collect()
+        let is_wanted = |at: &Sibling| inodes.contains(&at.stat.ino);
+        let siblings = self.open_steadily(is_wanted, |it| {
+            let mut siblings = it.siblings();
+            let is_bearer = |at: &Sibling| Some(at.stat.inode()) == bearer;
+            siblings.retain(|at| !is_bearer(at) && !it.catalog.is_held(at.stat.inode()));
+            siblings
+        });
+        *is_unsteady |= siblings.iter().any(|(at, file)| is_wanted(at) && file.is_none());
+        siblings
     }
 
     /// Files that are not rotations of this name, but of what this name is a rotation of, and that

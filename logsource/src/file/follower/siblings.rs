@@ -16,6 +16,9 @@ use crate::file::identity::Opened;
 /// So often a directory is listed until nothing is renamed meanwhile.
 const MAX_LISTINGS: usize = 4;
 
+/// So often files are looked for while names move on.
+pub(super) const MAX_SEARCHES: usize = 64;
+
 /// Another file of the same log.
 #[derive(Debug)]
 pub(super) struct Sibling {
@@ -148,6 +151,34 @@ impl<D: Disk> Follower<D> {
     pub(super) fn open_sibling(&self, sibling: &Sibling) -> Option<Opened<D::File>> {
         let file = Opened::open(&self.disk, &sibling.path).ok().flatten();
         file.filter(|file| file.stat.inode() == sibling.stat.inode())
+    }
+
+    /// Opens those of some files that are wanted. If names move on meanwhile, they are listed again,
+    /// and only what is not open yet, or has changed since, is opened: to open many takes longer
+    /// than it takes until the next name moves on.
+    pub(super) fn open_steadily(
+        &self,
+        is_wanted: impl Fn(&Sibling) -> bool,
+        list: impl Fn(&Self) -> Vec<Sibling>,
+    ) -> Vec<(Sibling, Option<Opened<D::File>>)> {
+        let mut found: Vec<(Sibling, Option<Opened<D::File>>)> = Vec::new();
+        for _ in 0..MAX_SEARCHES {
+            let before = found.drain(..).filter_map(|(_, file)| file);
+            let mut open: HashMap<Inode, _> = before.map(|it| (it.stat.inode(), it)).collect();
+            let mut moved = false;
+            for at in list(self) {
+                let is_wanted = is_wanted(&at);
+                let before =
+                    open.remove(&at.stat.inode()).filter(|it: &Opened<_>| it.stat == at.stat);
+                let file = before.or_else(|| is_wanted.then(|| self.open_sibling(&at)).flatten());
+                moved |= is_wanted && file.is_none();
+                found.push((at, file));
+            }
+            if !moved {
+                break;
+            }
+        }
+        found
     }
 
     pub(super) fn list_siblings(&self) -> Vec<Sibling> {
