@@ -35,6 +35,7 @@ mod reader;
 mod scenario;
 mod spans;
 mod stage;
+mod turns;
 mod verdict;
 
 use std::collections::BTreeMap;
