@@ -390,9 +390,6 @@ impl<D: Disk> Follower<D> {
         let bearer = current.as_ref().map(|file| file.stat.inode());
         let taken: HashSet<Inode> = rotated.iter().copied().chain(anew).chain(bearer).collect();
         let is_free = |at: &Sibling| !taken.contains(&at.stat.inode());
-        if found.current.is_some() {
-            return Ok(Vec::new());
-        }
         // Of what was empty nothing can be found, though it may have been filled, and renamed or
         // compressed, before its place was written down.
         let empty: Vec<u64> = found
@@ -406,7 +403,15 @@ impl<D: Disk> Follower<D> {
             let (born, modified) = (identity::birth(&at.stat), identity::modified(&at.stat));
             empty.iter().any(|then| is_after(born, *then) && is_after(modified, *then))
         };
-        let missed = if let Some(since) = ages.last() {
+        let missed = if found.current.is_some() {
+            // Nothing came to the name since then.
+            if empty.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.missed(|siblings, _| {
+                siblings.retain(|at| is_free(at) && family::is_packed(&at.path) && was_empty(at));
+            })?
+        } else if let Some(since) = ages.last() {
             self.shared.metrics.add(Count::Rotations, 1);
             let written = self.shared.store.as_ref().and_then(|store| store.written_at());
             let is_new = |at: &Sibling| written.is_some() && at.stat.modified >= written;

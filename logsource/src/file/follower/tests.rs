@@ -271,6 +271,19 @@ fn what_was_empty_when_its_place_was_kept_is_found_in_its_archive() {
     assert_eq!(found, ["b 1", "b 2", "c 2", "d 1"]);
 }
 
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_empty_is_found_in_its_archive_though_the_log_is_the_same_file_as_before() {
+    let log = Log::new();
+    log.write(".1", "");
+    let empty = log.mark(".1", 0);
+    log.write(".1", "b 1\nb 2\n");
+    log.write("", "c 1\nc 2\n");
+    let current = log.mark("", 4);
+    log.names().compress();
+    assert_eq!(log.lines_after(&Real, vec![empty, current]), ["b 1", "b 2", "c 2"]);
+}
+
 #[test]
 fn what_is_renamed_after_it_was_opened_comes_before_what_bore_the_name_since() {
     let log = Log::new();
