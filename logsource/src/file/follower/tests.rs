@@ -450,6 +450,30 @@ fn what_bore_the_name_after_a_file_was_cut_and_renamed_is_no_copy_of_it() {
     assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1", "d 1"]);
 }
 
+#[test]
+fn what_was_copied_and_cut_before_any_of_it_was_read_comes_first_though_the_file_is_renamed() {
+    for has_next in [true, false] {
+        let log = Log::new();
+        log.write("", "");
+        let catalog = Catalog::new(false);
+        let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+        follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+        assert_eq!(lines(&mut follower), [""; 0]);
+        let names = log.names();
+        for next in ["a 1\n", "b 1 and more\n"] {
+            names.cut(next);
+            names.copy();
+        }
+        names.cut("c 1 and much more\n");
+        names.rename("d 1\n");
+        if !has_next {
+            std::fs::remove_file(log.at("")).unwrap();
+        }
+        let all = ["a 1", "b 1 and more", "c 1 and much more", "d 1"];
+        assert_eq!(lines(&mut follower), all[..3 + usize::from(has_next)]);
+    }
+}
+
 #[cfg(feature = "compression")]
 #[test]
 fn what_is_open_and_not_read_yet_is_known_for_the_origin_of_an_archive() {
