@@ -7,10 +7,13 @@
 //! was read, and goes on in another way than the file does now.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::siblings::Sibling;
 use super::{Follower, Kept, Reading};
+use crate::cursor::FileMark;
 use crate::file::catalog::{Inode, Known};
 use crate::file::content::Content;
 use crate::file::disk::{Disk, Handle};
@@ -252,6 +255,15 @@ impl<D: Disk> Follower<D> {
                 _ => {}
             }
         }
+        // What it was made of may have been met, and be read, under its rotated name.
+        if origin == Origin::None && self.catalog.is_of_pattern() && file.content.is_packed() {
+            let head = file.head;
+            return Ok(self
+                .origin_elsewhere(file, &sibling.path, |mark| {
+                    *mark.file.path != *self.path && !identity::begin_apart(head, mark.file.head)
+                })?
+                .0);
+        }
         Ok(origin)
     }
 
@@ -261,10 +273,39 @@ impl<D: Disk> Follower<D> {
         if !self.catalog.is_of_pattern() {
             return Ok(false);
         }
-        for known in self.catalog.origins(&self.path) {
+        let path = Arc::clone(&self.path);
+        match self.origin_elsewhere(file, &path, |_| true)? {
+            (Origin::Of(inode), finished) => {
+                let sibling = Sibling { path: path.to_path_buf(), stat: file.stat };
+                self.note_copy(inode, &sibling, file);
+                if let Some(mark) = finished {
+                    let copies = self.catalog.cut(&mark);
+                    self.keep(copies);
+                }
+                Ok(true)
+            }
+            // What is empty costs nothing until it is written, which is told.
+            (Origin::Unsure, _) => {
+                self.unsure |= file.head.len > 0;
+                Ok(true)
+            }
+            (Origin::None, _) => Ok(false),
+        }
+    }
+
+    /// What a file of that path is a copy or an archive of, of all that is read, or was, under any
+    /// name; with the place where that was finished.
+    fn origin_elsewhere(
+        &self,
+        file: &mut Opened<D::File>,
+        path: &Path,
+        is_asked: impl Fn(&FileMark) -> bool,
+    ) -> io::Result<(Origin, Option<FileMark>)> {
+        let mut origin = Origin::None;
+        for known in self.catalog.origins(path) {
             let (Known::Held(mark) | Known::Finished { mark, .. }) = &known else { continue };
             let inode = (mark.file.dev, mark.file.ino);
-            if inode == file.stat.inode() {
+            if inode == file.stat.inode() || !is_asked(mark) {
                 continue;
             }
             let is_held = matches!(known, Known::Held(_));
@@ -280,30 +321,22 @@ impl<D: Disk> Follower<D> {
             };
             match likeness {
                 Likeness::Copy => {
-                    let sibling = Sibling { path: self.path.to_path_buf(), stat: file.stat };
-                    self.note_copy(inode, &sibling, file);
-                    if !is_held {
-                        let copies = self.catalog.cut(mark);
-                        self.keep(copies);
-                    }
-                    return Ok(true);
+                    return Ok((Origin::Of(inode), (!is_held).then(|| mark.clone())));
                 }
-                // What is empty costs nothing until it is written, which is told.
                 Likeness::Unsure if file.content.is_packed() || file.head.len == 0 => {
-                    self.unsure |= file.head.len > 0;
-                    return Ok(true);
+                    origin = Origin::Unsure;
                 }
                 _ => {}
             }
         }
-        Ok(false)
+        Ok((origin, None))
     }
 
     /// What it is to a file of which more is on the disk than checksums tell.
     fn likeness_on_disk(
         &self,
         file: &mut Opened<D::File>,
-        mark: &crate::cursor::FileMark,
+        mark: &FileMark,
     ) -> io::Result<Likeness> {
         let inode = (mark.file.dev, mark.file.ino);
         let likeness_to = |file: &mut Opened<D::File>, is_within: bool| match is_within {
@@ -328,9 +361,9 @@ impl<D: Disk> Follower<D> {
     }
 
     /// The files in the directory of a path whose names may be of the same log.
-    fn kin_of(&self, path: &std::path::Path) -> Vec<Sibling> {
+    fn kin_of(&self, path: &Path) -> Vec<Sibling> {
         let root = family::root(path.file_name().unwrap_or_default());
-        let directory = path.parent().unwrap_or(std::path::Path::new(""));
+        let directory = path.parent().unwrap_or(Path::new(""));
         let listed = self.disk.list(crate::file::discovery::or_current(directory));
         let mut kin = Vec::new();
         for (path, _) in listed.unwrap_or_default() {

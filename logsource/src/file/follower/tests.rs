@@ -523,6 +523,24 @@ fn what_was_met_under_a_rotated_name_is_gone_on_with_in_its_archive() {
 
 #[cfg(feature = "compression")]
 #[test]
+fn the_archive_of_what_is_read_under_a_rotated_name_is_not_read_as_the_log() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(true);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    let names = log.names();
+    names.rename("b 1\n");
+    names.rename("c 1\n");
+    let mut rotated = log.follower(&Real, ".1", 64 << 10, &catalog);
+    assert_eq!(lines(&mut rotated), ["b 1"]);
+    names.compress();
+    assert_eq!(lines(&mut follower), ["c 1"]);
+}
+
+#[cfg(feature = "compression")]
+#[test]
 fn what_was_cut_and_is_being_compressed_when_reading_begins_is_read_once() {
     let log = Log::new();
     log.write(".2", "a 1\na 2\n");
