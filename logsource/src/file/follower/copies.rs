@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::siblings::Sibling;
-use super::{Follower, Kept, Reading};
+use super::{Account, Follower, Kept, Reading};
 use crate::cursor::FileMark;
 use crate::file::catalog::{Inode, Known};
 use crate::file::content::Content;
@@ -189,11 +189,12 @@ impl<D: Disk> Follower<D> {
         &mut self,
         file: Opened<D::File>,
         offset: u64,
+        account: Option<Result<Account, Arc<str>>>,
         copies: Vec<(Sibling, Opened<D::File>)>,
         now: Instant,
     ) {
         let inode = file.stat.inode();
-        self.push(file, offset, None, now);
+        self.push(file, offset, account, now);
         for (sibling, copy) in copies {
             self.note_copy(inode, &sibling, &copy);
         }

@@ -92,7 +92,7 @@ impl<D: Disk> Follower<D> {
         }
         self.found += 1;
         self.shared.metrics.add(Count::Files, 1);
-        self.push_with_copies(file, offset, copies, now);
+        self.push_with_copies(file, offset, None, copies, now);
         Ok(true)
     }
 

@@ -629,3 +629,37 @@ fn the_copy_of_what_was_cut_before_any_of_it_was_taken_is_found_after_a_restart(
     let mut follower = begin(Begin::After(kept.collect()));
     assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1"]);
 }
+
+#[test]
+fn the_copy_of_what_is_cut_just_after_reading_went_on_is_read() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let begin = |is_resumed| {
+        let source = FileSource::builder(log.at("")).offset_file(log.at("-places")).build();
+        let source = source.unwrap();
+        let shared = Shared { store: Some(Arc::clone(&source.store)), ..source.shared.clone() };
+        shared.store.as_ref().unwrap().recover().unwrap();
+        let places = source.store.places().unwrap();
+        let kept = places.iter().flat_map(|(key, place)| {
+            let kept =
+                |mark: &FileMark| Kept { mark: mark.clone(), key: Some(key.as_str().into()) };
+            place.files().iter().map(kept)
+        });
+        let begin = match is_resumed {
+            true => Begin::After(kept.collect()),
+            false => Begin::Edge(Edge::Start),
+        };
+        let path: Arc<Path> = log.at("").as_path().into();
+        let mut follower = Follower::new(&Real, &shared, &path, &Catalog::new(false));
+        follower.begin(begin, crate::shell::ticks()).unwrap();
+        source.store.flush().unwrap();
+        follower
+    };
+    drop(begin(false));
+    let names = log.names();
+    names.copy();
+    let mut follower = begin(true);
+    assert_eq!(follower.chain.len(), 1);
+    names.cut("b 1\n");
+    assert_eq!(lines(&mut follower), ["a 1", "b 1"]);
+}
