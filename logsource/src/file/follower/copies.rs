@@ -166,13 +166,19 @@ impl<D: Disk> Follower<D> {
 
     /// Takes out the copies and archives of a file of which nothing is read yet. While they were
     /// looked for, it may have been cut: then it is known anew, and what was in it is among the
-    /// others, or lost.
+    /// others once they are looked for `again`, or lost.
     pub(super) fn take_copies(
-        &self,
+        &mut self,
         missed: &mut Vec<(Sibling, Opened<D::File>)>,
         file: &mut Opened<D::File>,
+        mut again: impl FnMut(
+            &mut Self,
+            &Opened<D::File>,
+        ) -> io::Result<Vec<(Sibling, Opened<D::File>)>>,
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
-        if let Some(before) = file.renew()? {
+        for _ in 0..MAX_OPENINGS {
+            let Some(before) = file.renew()? else { break };
+            *missed = again(self, file)?;
             let mut copies = missed.iter_mut().map(|(_, copy)| copy);
             let is_kept = copies.any(|copy| identity::begins_with(&mut copy.content, before.head));
             self.shared.metrics.add(crate::Count::Truncations, 1);

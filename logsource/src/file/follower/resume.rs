@@ -97,11 +97,18 @@ impl<D: Disk> Follower<D> {
         });
         self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
-        let mut missed = self.missed_while_away(&mut found, current.as_ref())?;
-        missed.retain_mut(|(_, file)| !file.is_claimed(&claims));
+        let is_resumed = found.current.is_some();
+        let mut look = |it: &mut Self, current: Option<&Opened<D::File>>| {
+            let mut missed = it.missed_while_away(&mut found, current)?;
+            missed.retain_mut(|(_, file)| !file.is_claimed(&claims));
+            Ok::<_, io::Error>(missed)
+        };
+        let mut missed = look(self, current.as_ref())?;
         let copies = match &mut current {
             // Also archives, if it has been renamed since it was opened.
-            Some(file) if found.current.is_none() => self.take_copies(&mut missed, file)?,
+            Some(file) if !is_resumed => {
+                self.take_copies(&mut missed, file, |it, file| look(it, Some(file)))?
+            }
             _ => std::mem::take(&mut found.copies),
         };
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();

@@ -301,6 +301,24 @@ fn what_is_renamed_after_it_was_opened_comes_before_what_bore_the_name_since() {
 }
 
 #[test]
+fn what_is_copied_and_cut_while_others_are_looked_for_is_read_in_its_copy() {
+    let log = Log::new();
+    log.write(".2", "a 1\na 2\n");
+    log.write(".1", "b 1\n");
+    log.write("", "c 1\n");
+    let marks = vec![log.mark(".2", 4)];
+    let (names, copy) = (log.names(), log.at(".0"));
+    let copy_and_cut = move || {
+        std::thread::sleep(Duration::from_millis(5));
+        std::fs::copy(&names.0, copy).unwrap();
+        names.cut("d 1\n");
+    };
+    let happens = Arc::new(Mutex::new(Some(Happening(Box::new(copy_and_cut)))));
+    let disk = Moving { before: log.at(".1").as_path().into(), happens };
+    assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "c 1", "d 1"]);
+}
+
+#[test]
 fn what_is_removed_and_written_on_after_it_was_opened_comes_before_what_bore_the_name_since() {
     for is_packed in [false, cfg!(feature = "compression")] {
         let log = Log::new();
