@@ -32,6 +32,9 @@ const MAX_OPENINGS: usize = 4;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Looked(Vec<Option<SystemTime>>);
 
+/// Other files of the log, open.
+type Files<F> = Vec<(Sibling, Opened<F>)>;
+
 /// What a file was made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -64,7 +67,7 @@ pub(super) fn is_made_of<F: Handle>(
 pub(super) fn copy_before_cut<F: Handle>(
     file: &mut Opened<F>,
     kept: &Kept,
-    copies: &mut Vec<(Sibling, Opened<F>)>,
+    copies: &mut Files<F>,
 ) -> io::Result<Option<(Sibling, Opened<F>)>> {
     if file.content.is_packed() || !identity::is_young(&kept.mark) {
         return Ok(None);
@@ -133,11 +136,7 @@ impl<D: Disk> Follower<D> {
     /// Opens the files that may be copies of one, which came to be then. All are open before a
     /// first one is looked into, since names may move on meanwhile. If it was renamed, which is told
     /// as well, those that bore the name after it are none.
-    fn open_copies(
-        &self,
-        inode: Inode,
-        born: Option<SystemTime>,
-    ) -> (Vec<(Sibling, Opened<D::File>)>, bool) {
+    fn open_copies(&self, inode: Inode, born: Option<SystemTime>) -> (Files<D::File>, bool) {
         let (mut opened, mut is_renamed) = (Vec::new(), false);
         for _ in 0..MAX_OPENINGS {
             opened.clear();
@@ -169,13 +168,10 @@ impl<D: Disk> Follower<D> {
     /// others once they are looked for `again`, or lost.
     pub(super) fn take_copies(
         &mut self,
-        missed: &mut Vec<(Sibling, Opened<D::File>)>,
+        missed: &mut Files<D::File>,
         file: &mut Opened<D::File>,
-        mut again: impl FnMut(
-            &mut Self,
-            &Opened<D::File>,
-        ) -> io::Result<Vec<(Sibling, Opened<D::File>)>>,
-    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+        mut again: impl FnMut(&mut Self, &Opened<D::File>) -> io::Result<Files<D::File>>,
+    ) -> io::Result<Files<D::File>> {
         for _ in 0..MAX_OPENINGS {
             let Some(before) = file.renew()? else { break };
             *missed = again(self, file)?;
@@ -196,7 +192,7 @@ impl<D: Disk> Follower<D> {
         file: Opened<D::File>,
         offset: u64,
         account: Option<Result<Account, Arc<str>>>,
-        copies: Vec<(Sibling, Opened<D::File>)>,
+        copies: Files<D::File>,
         now: Instant,
     ) {
         let inode = file.stat.inode();
@@ -388,7 +384,7 @@ impl<D: Disk> Follower<D> {
     pub(super) fn copies_before_cut(
         &mut self,
         reading: &mut Reading<D::File>,
-    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+    ) -> io::Result<Files<D::File>> {
         let (mark, born) = (reading.mark(), reading.born());
         let (mut copies, mut later) = (Vec::new(), Vec::new());
         for (sibling, mut file) in self.open_copies(reading.inode(), born).0 {
