@@ -124,7 +124,12 @@ impl<D: Disk> Follower<D> {
         let mut later = self.missed(|siblings, it| {
             let is_it = |at: &Sibling| copy.is_some_and(|it| it.stat.inode() == at.stat.inode());
             let since = it.last_of(siblings, is_it).or_else(|| copy.map(Sibling::age));
+            // Where it is gone, its archive stands where it stood.
+            let is_of_it = |at: &Sibling| {
+                matches!(it.catalog.get(&at.stat), Some(Known::Copy { of, .. }) if of == inode)
+            };
             let until = it.last_of(siblings, |at| at.stat.inode() == inode);
+            let until = until.or_else(|| it.last_of(siblings, is_of_it));
             let order = it.order.get();
             siblings.retain(|at| {
                 at.stat.inode() != inode

@@ -424,6 +424,24 @@ fn what_was_written_between_two_cuts_comes_before_what_was_written_after_them() 
     assert_eq!(found, ["b 1 and more", "c 1 and more", "d 1"]);
 }
 
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_cut_renamed_and_compressed_comes_before_what_bore_the_name_since() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    let names = log.names();
+    names.copy();
+    names.cut("b 1\nb 2\n");
+    names.rename("c 1\n");
+    names.compress();
+    names.rename("d 1\n");
+    assert_eq!(lines(&mut follower), ["b 1", "b 2", "c 1", "d 1"]);
+}
+
 #[test]
 fn all_that_is_over_is_let_go_of_at_once() {
     let log = Log::new();
