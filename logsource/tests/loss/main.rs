@@ -37,6 +37,7 @@ mod reader;
 mod scenario;
 mod spans;
 mod stage;
+mod turns;
 mod verdict;
 
 use std::collections::BTreeMap;

@@ -10,21 +10,23 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::clock::{now, sleep, wait};
+use crate::clock::{now, sleep};
 use crate::dice::Dice;
 use crate::ledger::{Event, LedgerReader, Record};
 use crate::log::{Log, WRITERS};
 use crate::model::Ms;
 use crate::scenario::{Follow, Scenario};
+use crate::turns::Turns;
 use crate::verdict::{Case, Life, Verdict};
 
-/// How long a reader may take to begin, to end, and to do nothing while there is something to do.
+/// How long a reader may take to begin, to end, and to do nothing while there is something to do: of
+/// the time in which it could have run.
 const PATIENCE: Ms = 20_000;
 
 /// How long a play without a kill takes at least.
 const CALM: Ms = 5_000;
 
-/// How long everything that was written may take to come in the end.
+/// How long everything that was written may take to come in the end, of the same time.
 const DRAIN: Ms = 60_000;
 
 /// Plays a scenario in a folder, and judges what came of it.
@@ -47,7 +49,7 @@ pub(crate) fn play(scenario: Scenario, seed: u64, kills: u32, folder: &Path) -> 
             offsets.windows(name.len()).any(|at| at == name.as_bytes())
         })
     };
-    if !wait(PATIENCE, is_settled) {
+    if !stage.turns().wait(PATIENCE, is_settled) {
         stage.troubles.push("the offset file was never written".to_owned());
     }
     std::thread::scope(|scope| {
@@ -179,6 +181,10 @@ impl Stage {
         self.lives.push(Life { from: now(), until: Ms::MAX, killed: false });
     }
 
+    fn turns(&self) -> Turns {
+        Turns::of(self.reader.as_ref().map_or(0, Child::id))
+    }
+
     fn tell(&mut self, order: &str) {
         let stdin = self.reader.as_mut().and_then(|reader| reader.stdin.as_mut());
         // If the reader is gone, that is found out when it is stopped.
@@ -191,7 +197,7 @@ impl Stage {
 
     fn wait_until_ready(&mut self) {
         let run = self.lives.len() as u32 - 1;
-        let ready = wait(PATIENCE, || {
+        let ready = self.turns().wait(PATIENCE, || {
             self.records.extend(self.ledger.read());
             self.records.iter().rev().any(|r| r.run == run && r.event == Event::Ready)
         });
@@ -227,7 +233,9 @@ impl Stage {
     fn stop(&mut self) {
         let Some(mut reader) = self.reader.take() else { return };
         drop(reader.stdin.take());
-        if !wait(PATIENCE, || reader.try_wait().is_ok_and(|status| status.is_some())) {
+        let turns = Turns::of(reader.id());
+        let is_over = || reader.try_wait().is_ok_and(|status| status.is_some());
+        if !turns.wait(PATIENCE, is_over) {
             self.troubles.push("the reader did not end when it was asked to".to_owned());
             reader.kill().expect("cannot kill the reader");
             reader.wait().expect("cannot wait for the reader");
@@ -263,16 +271,16 @@ impl Stage {
         let states: Vec<_> = logs.iter().map(Log::lock).collect();
         let mut missing = crate::verdict::Missing::new(states.iter().map(|state| &state.model));
         drop(states);
-        let (mut seen, begun) = (0, now());
-        let mut moved = begun;
+        let mut seen = 0;
+        let (all, mut since_moved) = (self.turns(), self.turns());
         loop {
             self.read();
             missing.take(&self.records[seen..]);
             if self.records[seen..].iter().any(|r| matches!(r.event, Event::Batch(..))) {
-                moved = now();
+                since_moved = self.turns();
             }
             seen = self.records.len();
-            if missing.is_empty() || now() > moved + PATIENCE || now() > begun + DRAIN {
+            if missing.is_empty() || since_moved.has_had(PATIENCE) || all.has_had(DRAIN) {
                 break;
             }
             sleep(20);

@@ -78,9 +78,10 @@ pub(super) fn copy_before_cut<F: Handle>(
 }
 
 impl<D: Disk> Follower<D> {
-    /// Whether a copy shows that the file that bears the name was cut, though it looks as before.
+    /// Whether a copy shows that the newest file was cut, though it looks as before. It may have been
+    /// renamed since.
     pub(super) fn is_shown_cut(&mut self, index: usize) -> io::Result<bool> {
-        if index + 1 != self.chain.len() || self.nameless {
+        if index + 1 != self.chain.len() {
             return Ok(false);
         }
         let Some(reading) = self.chain.get(index).filter(|reading| reading.is_young()) else {
@@ -92,11 +93,11 @@ impl<D: Disk> Follower<D> {
             return Ok(false);
         }
         self.looked = None;
-        let copies = self.open_copies(inode, born);
-        // Were it renamed away by now, files that bore the name after it would be among them.
+        let (copies, is_renamed) = self.open_copies(inode, born);
+        // Were it removed by now, files that bore the name after it would be among them.
         let bearer = self.disk.stat(&self.path)?;
         let bears = |reading: &Reading<D::File>| bearer.is_some_and(|stat| reading.is(&stat));
-        if !self.chain.get(index).is_some_and(bears) {
+        if !is_renamed && !self.chain.get(index).is_some_and(bears) {
             return Ok(false);
         }
         let mut any = false;
@@ -127,19 +128,20 @@ impl<D: Disk> Follower<D> {
     }
 
     /// Opens the files that may be copies of one, which came to be then. All are open before a
-    /// first one is looked into, since names may move on meanwhile. If it was renamed, those that
-    /// bore the name after it are none.
+    /// first one is looked into, since names may move on meanwhile. If it was renamed, which is told
+    /// as well, those that bore the name after it are none.
     fn open_copies(
         &self,
         inode: Inode,
         born: Option<SystemTime>,
-    ) -> Vec<(Sibling, Opened<D::File>)> {
-        let mut opened = Vec::new();
+    ) -> (Vec<(Sibling, Opened<D::File>)>, bool) {
+        let (mut opened, mut is_renamed) = (Vec::new(), false);
         for _ in 0..MAX_OPENINGS {
             opened.clear();
             let mut moved = false;
             let siblings = self.siblings();
             let own = self.last_of(&siblings, |at| at.stat.inode() == inode);
+            is_renamed = own.is_some();
             let order = self.order.get();
             for sibling in siblings {
                 if sibling.stat.inode() != inode
@@ -156,7 +158,7 @@ impl<D: Disk> Follower<D> {
                 break;
             }
         }
-        opened
+        (opened, is_renamed)
     }
 
     /// Takes out the copies and archives of a file of which nothing is read yet. While they were
@@ -349,7 +351,7 @@ impl<D: Disk> Follower<D> {
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
         let (mark, born) = (reading.mark(), reading.born());
         let (mut copies, mut later) = (Vec::new(), Vec::new());
-        for (sibling, mut file) in self.open_copies(reading.inode(), born) {
+        for (sibling, mut file) in self.open_copies(reading.inode(), born).0 {
             // One that was made after the cut has what the file has now.
             if file.is_within(reading.content()) {
                 later.push((sibling, file));

@@ -13,9 +13,6 @@ use crate::file::identity::Opened;
 use crate::metrics::Count;
 use crate::shell::now as time_of_day;
 
-/// So often files are looked for while names move on.
-pub(super) const MAX_SEARCHES: usize = 64;
-
 /// A copy or an archive is being written as long as the last byte is not older than this.
 const WRITTEN_WAIT: Duration = Duration::from_secs(2);
 
@@ -208,42 +205,28 @@ impl<D: Disk> Follower<D> {
         &mut self,
         choose: impl Fn(&mut Vec<Sibling>, &Self),
     ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
-        let mut moved = false;
-        let mut missed = self.try_missed(&choose, &mut moved)?;
         // Whoever takes these puts down places in them. If one before them was left out, since its
         // name moved on before it was opened, a run after this one would take it for an old one.
-        for _ in 1..MAX_SEARCHES {
-            if !std::mem::take(&mut moved) {
-                break;
-            }
-            missed = self.try_missed(&choose, &mut moved)?;
-        }
-        Ok(missed)
-    }
-
-    /// The same, and whether names moved on while they were looked for.
-    fn try_missed(
-        &mut self,
-        choose: &impl Fn(&mut Vec<Sibling>, &Self),
-        moved: &mut bool,
-    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
-        let mut siblings = self.siblings();
-        choose(&mut siblings, self);
-        siblings.retain(|at| self.catalog.get(&at.stat).is_none());
-        // Plain ones first, so that an archive of one of them is known for what it is.
-        siblings.sort_by_key(|sibling| family::is_packed(&sibling.path));
-        let asked = siblings.len();
         // All are open before a first one is looked into.
-        let open = |at: Sibling| self.open_sibling(&at).map(|file| (at, file));
-        let opened: Vec<_> = siblings.into_iter().filter_map(open).collect();
-        *moved = opened.len() < asked;
+        let opened = self.open_steadily(
+            |_| true,
+            |follower| {
+                let mut siblings = follower.siblings();
+                choose(&mut siblings, follower);
+                siblings.retain(|at| follower.catalog.get(&at.stat).is_none());
+                // Plain ones first, so that an archive of one of them is known for what it is.
+                siblings.sort_by_key(|sibling| family::is_packed(&sibling.path));
+                siblings
+            },
+        );
         let bearer = self.disk.stat(&self.path)?;
         let is_older = |at: &Sibling| {
             let births = at.stat.born.zip(bearer.and_then(|bearer| bearer.born));
             births.is_some_and(|(born, bearer)| born < bearer) && !family::is_packed(&at.path)
         };
         let mut missed: Vec<(Sibling, Opened<D::File>)> = Vec::new();
-        for (sibling, mut file) in opened {
+        for (sibling, file) in opened {
+            let Some(mut file) = file else { continue };
             if file.head.len == 0 {
                 // A copy or an archive may be about to be written: what it is shows later. What was
                 // there before the log is neither, and who had it open may still write to it.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::copies::{copy_before_cut, is_made_of};
-use super::looking::MAX_SEARCHES;
-use super::siblings::Sibling;
+use super::siblings::{MAX_SEARCHES, Sibling};
 use super::{Begin, Follower, Kept};
 use crate::Edge;
 use crate::cursor::{FileMark, Head};
@@ -305,17 +304,16 @@ impl<D: Disk> Follower<D> {
         if kept.is_empty() {
             return Vec::new();
         }
-        let mut siblings = self.siblings();
-        siblings
-            .retain(|at| Some(at.stat.inode()) != bearer && !self.catalog.is_held(at.stat.inode()));
         let inodes: HashSet<u64> = kept.iter().map(|kept| kept.mark.file.ino).collect();
-        let open = |at: Sibling| {
-            let is_wanted = inodes.contains(&at.stat.ino);
-            let file = is_wanted.then(|| self.open_sibling(&at)).flatten();
-            *is_unsteady |= is_wanted && file.is_none();
-            (at, file)
-        };
-        siblings.into_iter().map(open).collect()
+        let is_wanted = |at: &Sibling| inodes.contains(&at.stat.ino);
+        let siblings = self.open_steadily(is_wanted, |it| {
+            let mut siblings = it.siblings();
+            let is_bearer = |at: &Sibling| Some(at.stat.inode()) == bearer;
+            siblings.retain(|at| !is_bearer(at) && !it.catalog.is_held(at.stat.inode()));
+            siblings
+        });
+        *is_unsteady |= siblings.iter().any(|(at, file)| is_wanted(at) && file.is_none());
+        siblings
     }
 
     /// Files that are not rotations of this name, but of what this name is a rotation of, and that
@@ -391,9 +389,6 @@ impl<D: Disk> Follower<D> {
         let bearer = current.as_ref().map(|file| file.stat.inode());
         let taken: HashSet<Inode> = rotated.iter().copied().chain(anew).chain(bearer).collect();
         let is_free = |at: &Sibling| !taken.contains(&at.stat.inode());
-        if found.current.is_some() {
-            return Ok(Vec::new());
-        }
         // Of what was empty nothing can be found, though it may have been filled, and renamed or
         // compressed, before its place was written down.
         let empty: Vec<u64> = found
@@ -407,7 +402,15 @@ impl<D: Disk> Follower<D> {
             let (born, modified) = (identity::birth(&at.stat), identity::modified(&at.stat));
             empty.iter().any(|then| is_after(born, *then) && is_after(modified, *then))
         };
-        let missed = if let Some(since) = ages.last() {
+        let missed = if found.current.is_some() {
+            // Nothing came to the name since then.
+            if empty.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.missed(|siblings, _| {
+                siblings.retain(|at| is_free(at) && family::is_packed(&at.path) && was_empty(at));
+            })?
+        } else if let Some(since) = ages.last() {
             self.shared.metrics.add(Count::Rotations, 1);
             let written = self.shared.store.as_ref().and_then(|store| store.written_at());
             let is_new = |at: &Sibling| written.is_some() && at.stat.modified >= written;

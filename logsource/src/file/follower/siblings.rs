@@ -9,12 +9,15 @@ use std::time::SystemTime;
 
 use super::Follower;
 use crate::file::catalog::Inode;
-use crate::file::disk::{Disk, Handle, Stat};
+use crate::file::disk::{Disk, Stat};
 use crate::file::family::{self, Age, Order};
 use crate::file::identity::Opened;
 
 /// So often a directory is listed until nothing is renamed meanwhile.
 const MAX_LISTINGS: usize = 4;
+
+/// So often files are looked for while names move on.
+pub(super) const MAX_SEARCHES: usize = 64;
 
 /// Another file of the same log.
 #[derive(Debug)]
@@ -98,13 +101,17 @@ impl<D: Disk> Follower<D> {
         let age = |at: &Sibling| ages.get(&at.stat.inode()).copied().unwrap_or_else(|| at.age());
         self.sort(files, |(at, ..)| age(at));
         let Some(file) = renamed else { return Ok(files.len()) };
-        // Where it is gone, what was made of it tells, else what came to be once it was over.
+        // Where it is gone, what was made of it tells, else what came to be since it was opened: who
+        // had it open then may have gone on with it. Of an archive, when it was made tells nothing.
         let copied = || copies.iter().map(|(at, _)| age(at)).next_back();
         let own = ages.get(&file.stat.inode()).copied().or_else(copied);
-        let modified = file.content.file().stat()?.modified;
+        let is_since = |time: Option<SystemTime>| {
+            time.zip(file.stat.modified).is_some_and(|(time, last)| time > last)
+        };
         let is_later = |at: &Sibling| match own {
             Some(own) => self.order.get().is_after(&age(at), &own),
-            None => at.stat.born.zip(modified).is_some_and(|(born, last)| born > last),
+            None if family::is_packed(&at.path) => is_since(at.stat.modified),
+            None => is_since(at.stat.born),
         };
         Ok(files.iter().position(|(at, ..)| is_later(at)).unwrap_or(files.len()))
     }
@@ -144,6 +151,34 @@ impl<D: Disk> Follower<D> {
     pub(super) fn open_sibling(&self, sibling: &Sibling) -> Option<Opened<D::File>> {
         let file = Opened::open(&self.disk, &sibling.path).ok().flatten();
         file.filter(|file| file.stat.inode() == sibling.stat.inode())
+    }
+
+    /// Opens those of some files that are wanted. If names move on meanwhile, they are listed again,
+    /// and only what is not open yet, or has changed since, is opened: to open many takes longer
+    /// than it takes until the next name moves on.
+    pub(super) fn open_steadily(
+        &self,
+        is_wanted: impl Fn(&Sibling) -> bool,
+        list: impl Fn(&Self) -> Vec<Sibling>,
+    ) -> Vec<(Sibling, Option<Opened<D::File>>)> {
+        let mut found: Vec<(Sibling, Option<Opened<D::File>>)> = Vec::new();
+        for _ in 0..MAX_SEARCHES {
+            let before = found.drain(..).filter_map(|(_, file)| file);
+            let mut open: HashMap<Inode, _> = before.map(|it| (it.stat.inode(), it)).collect();
+            let mut moved = false;
+            for at in list(self) {
+                let is_wanted = is_wanted(&at);
+                let before =
+                    open.remove(&at.stat.inode()).filter(|it: &Opened<_>| it.stat == at.stat);
+                let file = before.or_else(|| is_wanted.then(|| self.open_sibling(&at)).flatten());
+                moved |= is_wanted && file.is_none();
+                found.push((at, file));
+            }
+            if !moved {
+                break;
+            }
+        }
+        found
     }
 
     pub(super) fn list_siblings(&self) -> Vec<Sibling> {

@@ -271,6 +271,19 @@ fn what_was_empty_when_its_place_was_kept_is_found_in_its_archive() {
     assert_eq!(found, ["b 1", "b 2", "c 2", "d 1"]);
 }
 
+#[cfg(feature = "compression")]
+#[test]
+fn what_was_empty_is_found_in_its_archive_though_the_log_is_the_same_file_as_before() {
+    let log = Log::new();
+    log.write(".1", "");
+    let empty = log.mark(".1", 0);
+    log.write(".1", "b 1\nb 2\n");
+    log.write("", "c 1\nc 2\n");
+    let current = log.mark("", 4);
+    log.names().compress();
+    assert_eq!(log.lines_after(&Real, vec![empty, current]), ["b 1", "b 2", "c 2"]);
+}
+
 #[test]
 fn what_is_renamed_after_it_was_opened_comes_before_what_bore_the_name_since() {
     let log = Log::new();
@@ -285,6 +298,32 @@ fn what_is_renamed_after_it_was_opened_comes_before_what_bore_the_name_since() {
     let happens = Arc::new(Mutex::new(Some(Happening(Box::new(rotate)))));
     let disk = Moving { before: log.at(".1").as_path().into(), happens };
     assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "c 1", "d 1"]);
+}
+
+#[test]
+fn what_is_removed_and_written_on_after_it_was_opened_comes_before_what_bore_the_name_since() {
+    for is_packed in [false, cfg!(feature = "compression")] {
+        let log = Log::new();
+        log.write(".1", "a 1\na 2\n");
+        log.write("", "b 1\n");
+        let marks = vec![log.mark(".1", 4)];
+        let names = log.names();
+        let recreate = move || {
+            let mut late = OpenOptions::new().append(true).open(&names.0).unwrap();
+            std::fs::remove_file(&names.0).unwrap();
+            write(&names.0, "c 1\n");
+            std::thread::sleep(Duration::from_millis(5));
+            late.write_all(b"b 2\n").unwrap();
+            names.rename("d 1\n");
+            #[cfg(feature = "compression")]
+            if is_packed {
+                names.compress();
+            }
+        };
+        let happens = Arc::new(Mutex::new(Some(Happening(Box::new(recreate)))));
+        let disk = Moving { before: log.at(".1").as_path().into(), happens };
+        assert_eq!(log.lines_after(&disk, marks), ["a 2", "b 1", "b 2", "c 1", "d 1"]);
+    }
 }
 
 #[cfg(feature = "compression")]
@@ -409,6 +448,30 @@ fn what_bore_the_name_after_a_file_was_cut_and_renamed_is_no_copy_of_it() {
     names.rename("c 1\n");
     names.rename("d 1\n");
     assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1", "d 1"]);
+}
+
+#[test]
+fn what_was_copied_and_cut_before_any_of_it_was_read_comes_first_though_the_file_is_renamed() {
+    for has_next in [true, false] {
+        let log = Log::new();
+        log.write("", "");
+        let catalog = Catalog::new(false);
+        let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+        follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+        assert_eq!(lines(&mut follower), [""; 0]);
+        let names = log.names();
+        for next in ["a 1\n", "b 1 and more\n"] {
+            names.cut(next);
+            names.copy();
+        }
+        names.cut("c 1 and much more\n");
+        names.rename("d 1\n");
+        if !has_next {
+            std::fs::remove_file(log.at("")).unwrap();
+        }
+        let all = ["a 1", "b 1 and more", "c 1 and much more", "d 1"];
+        assert_eq!(lines(&mut follower), all[..3 + usize::from(has_next)]);
+    }
 }
 
 #[cfg(feature = "compression")]
