@@ -246,6 +246,25 @@ fn what_was_cut_and_renamed_while_nobody_read_is_read_from_its_start() {
     assert_eq!(found, ["new 1", "b 2", "c 1"]);
 }
 
+#[test]
+fn what_begins_and_ends_as_a_file_that_was_read_does_is_none_of_it() {
+    // Longer than what a file is known by, so that every one begins alike.
+    let text =
+        |first: &str, lines| format!("{}\n{first}\n{}", "h".repeat(1500), "same\n".repeat(lines));
+    let log = Log::new();
+    let read = text("a 1", 200);
+    log.write(".2", &read);
+    let mark = log.mark(".2", read.len() as u64);
+    log.write(".1", &text("b 1", 100));
+    log.write("", "c 1\n");
+    let found = log.lines_after(&Real, vec![mark.clone()]);
+    let found: Vec<_> = found.iter().filter(|line| line.len() < 1500).collect();
+    assert_eq!((found.len(), &found[0][..], &found[101][..]), (102, "b 1", "c 1"));
+    // A copy that was not whole when it was made has nothing new.
+    log.write(".1", &read[..1800]);
+    assert_eq!(log.lines_after(&Real, vec![mark]), ["c 1"]);
+}
+
 #[cfg(feature = "compression")]
 #[test]
 fn what_was_empty_when_its_place_was_kept_is_found_in_its_archive() {
