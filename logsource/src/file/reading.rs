@@ -426,6 +426,11 @@ impl<F: Handle> Reading<F> {
         (lag, self.growth.age(now))
     }
 
+    /// Whether more was written since it was read to its end. Nobody appends to an archive.
+    pub(super) fn has_grown(&self) -> bool {
+        !self.content.is_packed() && self.stat().is_ok_and(|stat| stat.size > self.at)
+    }
+
     /// The space on disk that it takes only because it is open, and how much of it is not read;
     /// none if it has a name.
     pub(super) fn held(&self) -> Option<(u64, u64)> {

@@ -653,3 +653,79 @@ fn the_copy_of_what_was_cut_before_any_of_it_was_taken_is_found_after_a_restart(
     let mut follower = begin(Begin::After(kept.collect()));
     assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1"]);
 }
+
+/// The real file system, on which something happens once what bears a name is read.
+#[derive(Debug, Clone)]
+struct WhenRead(Moving);
+
+#[derive(Debug)]
+struct Read(<Real as Disk>::File, Moving);
+
+impl crate::file::disk::Handle for Read {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let bearer = Real.stat(&self.1.before)?.map(|stat| stat.inode());
+        // Less is read to know a file by.
+        if into.len() > 4096 && bearer == Some(self.stat()?.inode()) {
+            let happens = self.1.happens.lock().unwrap().take();
+            if let Some(Happening(happens)) = happens {
+                happens();
+            }
+        }
+        self.0.read_at(into, offset)
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        crate::file::disk::Handle::stat(&self.0)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        self.0.next_data(offset)
+    }
+}
+
+impl Disk for WhenRead {
+    type File = Read;
+
+    fn open(&self, path: &Path) -> io::Result<Option<Read>> {
+        Ok(Real.open(path)?.map(|file| Read(file, self.0.clone())))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        Real.stat(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+        Real.list(directory)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Real.remove(path)
+    }
+
+    fn target(&self, path: &Path) -> Option<PathBuf> {
+        Real.target(path)
+    }
+}
+
+#[test]
+fn what_is_written_to_a_renamed_file_once_it_was_read_comes_before_what_is_written_then() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let happens = Arc::new(Mutex::new(None));
+    let disk = WhenRead(Moving { before: log.at("").as_path().into(), happens: happens.clone() });
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&disk, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    let append = |path: &Path, text: &str| {
+        OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    let (old, new) = (log.at(".1"), log.at(""));
+    log.names().rename("b 1\n");
+    let write = move || {
+        append(&old, "a 2\n");
+        append(&new, "b 2\n");
+    };
+    *happens.lock().unwrap() = Some(Happening(Box::new(write)));
+    assert_eq!(lines(&mut follower), ["a 2", "b 1", "b 2"]);
+}
