@@ -729,3 +729,20 @@ fn what_is_written_to_a_renamed_file_once_it_was_read_comes_before_what_is_writt
     *happens.lock().unwrap() = Some(Happening(Box::new(write)));
     assert_eq!(lines(&mut follower), ["a 2", "b 1", "b 2"]);
 }
+
+#[test]
+fn files_are_not_waited_for_as_long_as_others_wait_for_room() {
+    let log = Log::new();
+    log.write("", "0\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    let last = 3 * MAX_CHAIN;
+    for nth in 1..=last {
+        std::fs::rename(log.at(""), log.at(&format!(".{nth}"))).unwrap();
+        log.write("", &format!("{nth}\n"));
+    }
+    let all: Vec<_> = (0..=last).map(|nth| nth.to_string()).collect();
+    assert_eq!(lines(&mut follower), all);
+    assert!(follower.chain.len() > MAX_CHAIN / 4, "there was room for these");
+}
