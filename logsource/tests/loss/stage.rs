@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::clock::{now, sleep};
+use crate::clock::{now, sleep, wait};
 use crate::dice::Dice;
 use crate::ledger::{Event, LedgerReader, Record};
 use crate::log::{Log, WRITERS};
