@@ -654,6 +654,31 @@ fn the_copy_of_what_was_cut_before_any_of_it_was_taken_is_found_after_a_restart(
     assert_eq!(lines(&mut follower), ["a 1", "b 1", "c 1"]);
 }
 
+#[test]
+fn what_was_copied_since_a_cut_is_read_though_it_is_short_and_begins_as_what_is_lost_did() {
+    // Longer than what a file is known by, so that every one begins alike.
+    let text = |line: &str| format!("{}\n{line}\n", "h".repeat(1500));
+    let log = Log::new();
+    log.write("", &text(&"a".repeat(500)));
+    let kept = log.mark("", 2002);
+    let source = FileSource::builder(log.at("")).offset_file(log.at("-places")).build().unwrap();
+    let store = Arc::clone(&source.store);
+    store.set("place", &crate::Cursor::of_files(vec![kept.mark.clone()]));
+    store.flush().unwrap();
+    store.recover().unwrap();
+    let names = log.names();
+    names.cut(&text("b 1"));
+    names.copy();
+    names.cut(&text("c 1"));
+    let shared = Shared { store: Some(store), ..source.shared.clone() };
+    let path: Arc<Path> = log.at("").as_path().into();
+    let mut follower = Follower::new(&Real, &shared, &path, &Catalog::new(false));
+    follower.begin(Begin::After(vec![kept]), crate::shell::ticks()).unwrap();
+    let found = lines(&mut follower);
+    let found: Vec<_> = found.iter().filter(|line| line.len() < 1500).collect();
+    assert_eq!(found, ["b 1", "c 1"]);
+}
+
 /// The real file system, on which something happens once what bears a name is read.
 #[derive(Debug, Clone)]
 struct WhenRead(Moving);
