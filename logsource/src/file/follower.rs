@@ -192,6 +192,13 @@ impl<D: Disk> Follower<D> {
             }
             let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
             reading.trusted |= reading.has_lines();
+            if index > 0
+                && reading.has_lines()
+                && let Some(batch) = self.read_late(index, now, max)?
+            {
+                return Ok(Ok(Some(batch)));
+            }
+            let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
             if let Some(batch) = reading.take(max) {
                 reading.end_look_early();
                 self.catalog.advance(reading.own_mark());
@@ -202,6 +209,20 @@ impl<D: Disk> Follower<D> {
                 return Ok(if reading.end_look()? { Err(Cut) } else { Ok(None) });
             }
         }
+    }
+
+    /// One batch of what was written to the files before one since they were asked. It may have been
+    /// written before what was read of that one.
+    fn read_late(&mut self, index: usize, now: Instant, max: usize) -> io::Result<Option<Batch>> {
+        for earlier in 0..index {
+            if self.chain.get(earlier).is_some_and(Reading::has_grown)
+                // A cut shows again when the file is asked next.
+                && let Ok(Some(batch)) = self.read_one(earlier, now, max)?
+            {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
     }
 
     fn push(

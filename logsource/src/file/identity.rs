@@ -20,7 +20,7 @@ pub(super) const TAIL_BYTES: usize = 256;
 /// Up to here, all that was read may be the same in every file of a log: it begins with a header.
 const YOUNG_BYTES: u64 = 64 << 10;
 
-/// How much of two files is compared beyond what was read of one.
+/// How much of two files is compared at once, and at least, beyond what was read of one.
 const BEYOND_BYTES: usize = 4096;
 
 /// How far back the beginning of an unfinished last line is looked for.
@@ -185,29 +185,34 @@ impl<F: Handle> Opened<F> {
         begin_apart(self.head, head)
     }
 
-    /// What it is to another file that is the same up to here.
+    /// What it is to another file that is the same up to here. As far as all files of a log may
+    /// begin alike, all of it is compared: how they end may be alike as well.
     fn beyond(&mut self, other: &mut Content<impl Handle>, from: u64) -> io::Result<Likeness> {
-        // Theirs first: the other one may grow meanwhile.
         let (mut theirs, mut ours) = ([0; BEYOND_BYTES], [0; BEYOND_BYTES]);
-        let theirs_len = fill_some(&mut self.content, &mut theirs, from).0;
-        let ours_len = fill(other, &mut ours, from)?;
-        let shared = theirs_len.min(ours_len);
-        Ok(match theirs_len <= ours_len && theirs[..shared] == ours[..shared] {
-            true if theirs_len == 0 && from == 0 => Likeness::Unsure,
-            true => Likeness::Copy,
-            false => Likeness::Departs,
-        })
+        let mut at = from;
+        loop {
+            // Theirs first: the other one may grow meanwhile.
+            let theirs_len = fill_some(&mut self.content, &mut theirs, at).0;
+            let ours_len = fill(other, &mut ours, at)?;
+            if theirs_len > ours_len || theirs[..theirs_len] != ours[..theirs_len] {
+                return Ok(Likeness::Departs);
+            }
+            if theirs_len == 0 && at == 0 {
+                return Ok(Likeness::Unsure);
+            }
+            at += theirs_len as u64;
+            if theirs_len < BEYOND_BYTES || at >= YOUNG_BYTES {
+                return Ok(Likeness::Copy);
+            }
+        }
     }
 
     /// Whether another file goes on where this one stops: it is a copy that is being written.
     pub(super) fn is_beginning_of(&mut self, other: &mut Content<F>) -> io::Result<Likeness> {
-        let (mut theirs, mut ours) = ([0; HEAD_BYTES], [0; HEAD_BYTES]);
-        let len = fill_some(&mut self.content, &mut theirs, 0).0;
-        let is_same = fill(other, &mut ours[..len], 0)? == len && theirs[..len] == ours[..len];
-        Ok(match is_same && self.ends_within(other) {
-            false => Likeness::Other,
-            true if len == 0 => Likeness::Unsure,
-            true => Likeness::Copy,
+        Ok(match self.beyond(other, 0)? {
+            Likeness::Copy if self.ends_within(other) => Likeness::Copy,
+            Likeness::Unsure => Likeness::Unsure,
+            _ => Likeness::Other,
         })
     }
 

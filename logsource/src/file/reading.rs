@@ -426,6 +426,16 @@ impl<F: Handle> Reading<F> {
         (lag, self.growth.age(now))
     }
 
+    /// Whether more was written since it was read to its end. Nobody appends to an archive.
+    pub(super) fn has_grown(&self) -> bool {
+        !self.content.is_packed() && self.stat().is_ok_and(|stat| stat.size > self.at)
+    }
+
+    /// Whether all that is there was taken, and nothing is held.
+    pub(super) fn is_used_up(&mut self, now: Instant) -> bool {
+        !self.has_partial() && self.lag(now).0 == 0
+    }
+
     /// The space on disk that it takes only because it is open, and how much of it is not read;
     /// none if it has a name.
     pub(super) fn held(&self) -> Option<(u64, u64)> {

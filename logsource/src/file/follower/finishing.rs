@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::{Follower, MAX_FINISHED};
+use super::{Follower, MAX_CHAIN, MAX_FINISHED};
 use crate::Batch;
 use crate::cursor::FileMark;
 use crate::file::disk::Disk;
@@ -14,12 +14,15 @@ pub(super) const ROTATE_WAIT: Duration = Duration::from_secs(5);
 
 impl<D: Disk> Follower<D> {
     /// Lets go of the renamed files to which nobody has written for a while. What is left of a
-    /// last line is a line then.
+    /// last line is a line then. Where others wait for room, those go that came before many others,
+    /// however lately they were read.
     pub(super) fn close_finished(&mut self, now: Instant) -> io::Result<Option<Batch>> {
+        let is_full = self.chain.len() >= MAX_CHAIN;
         let mut next = 0;
         loop {
             let (index, newest) = (next, self.chain.len().saturating_sub(1));
             next += 1;
+            let is_surplus = is_full && self.chain.len() > MAX_CHAIN / 2;
             let Some(reading) = self.chain.get_mut(index) else { break };
             // The last one is let go of only when no other has its name, and it is deleted. What
             // a pattern matched is over with its name: else every old file would stay open.
@@ -31,7 +34,8 @@ impl<D: Disk> Follower<D> {
             if is_quiet && reading.rest() {
                 continue;
             }
-            let is_over = is_quiet || reading.is_over();
+            let makes_room = is_surplus && index == 0 && reading.is_used_up(now);
+            let is_over = is_quiet || reading.is_over() || makes_room;
             let quiet = now.saturating_duration_since(reading.touched);
             let is_to_go = self.shared.keeping.remove_after.is_some_and(|wait| quiet >= wait);
             if (bears_the_name || !is_over) && !is_to_go {

@@ -405,10 +405,16 @@ impl<D: Disk> Follower<D> {
         // Not an archive of a file that is gone on with under its plain name, and not a copy of
         // what was read before a cut.
         let mut missed = missed;
+        // A copy that was made since places were written down has at least as much as was read then.
+        let written = self.shared.store.as_ref().and_then(|store| store.written_at());
+        let is_since = |at: &Sibling| {
+            written.is_some() && at.stat.born > written && !family::is_packed(&at.path)
+        };
         let is_short = |at: &Sibling, file: &mut Opened<D::File>| {
             let mut lost = found.lost.iter().filter(|_| found.is_cut);
             let born = current.as_ref().and_then(|file| file.stat.born);
-            at.stat.born.zip(born).is_none_or(|(a, b)| a >= b)
+            !is_since(at)
+                && at.stat.born.zip(born).is_none_or(|(a, b)| a >= b)
                 && lost.any(|kept| file.is_begun(&kept.mark))
         };
         missed.retain_mut(|(at, file)| !is_short(at, file));

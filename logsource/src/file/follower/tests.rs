@@ -246,6 +246,25 @@ fn what_was_cut_and_renamed_while_nobody_read_is_read_from_its_start() {
     assert_eq!(found, ["new 1", "b 2", "c 1"]);
 }
 
+#[test]
+fn what_begins_and_ends_as_a_file_that_was_read_does_is_none_of_it() {
+    // Longer than what a file is known by, so that every one begins alike.
+    let text =
+        |first: &str, lines| format!("{}\n{first}\n{}", "h".repeat(1500), "same\n".repeat(lines));
+    let log = Log::new();
+    let read = text("a 1", 200);
+    log.write(".2", &read);
+    let mark = log.mark(".2", read.len() as u64);
+    log.write(".1", &text("b 1", 100));
+    log.write("", "c 1\n");
+    let found = log.lines_after(&Real, vec![mark.clone()]);
+    let found: Vec<_> = found.iter().filter(|line| line.len() < 1500).collect();
+    assert_eq!((found.len(), &found[0][..], &found[101][..]), (102, "b 1", "c 1"));
+    // A copy that was not whole when it was made has nothing new.
+    log.write(".1", &read[..1800]);
+    assert_eq!(log.lines_after(&Real, vec![mark]), ["c 1"]);
+}
+
 #[cfg(feature = "compression")]
 #[test]
 fn what_was_empty_when_its_place_was_kept_is_found_in_its_archive() {
@@ -726,4 +745,122 @@ fn the_copy_of_what_is_cut_just_after_reading_went_on_is_read() {
     assert_eq!(follower.chain.len(), 1);
     names.cut("b 1\n");
     assert_eq!(lines(&mut follower), ["a 1", "b 1"]);
+}
+
+#[test]
+fn what_was_copied_since_a_cut_is_read_though_it_is_short_and_begins_as_what_is_lost_did() {
+    // Longer than what a file is known by, so that every one begins alike.
+    let text = |line: &str| format!("{}\n{line}\n", "h".repeat(1500));
+    let log = Log::new();
+    log.write("", &text(&"a".repeat(500)));
+    let kept = log.mark("", 2002);
+    let source = FileSource::builder(log.at("")).offset_file(log.at("-places")).build().unwrap();
+    let store = Arc::clone(&source.store);
+    store.set("place", &crate::Cursor::of_files(vec![kept.mark.clone()]));
+    store.flush().unwrap();
+    store.recover().unwrap();
+    let names = log.names();
+    names.cut(&text("b 1"));
+    names.copy();
+    names.cut(&text("c 1"));
+    let shared = Shared { store: Some(store), ..source.shared.clone() };
+    let path: Arc<Path> = log.at("").as_path().into();
+    let mut follower = Follower::new(&Real, &shared, &path, &Catalog::new(false));
+    follower.begin(Begin::After(vec![kept]), crate::shell::ticks()).unwrap();
+    let found = lines(&mut follower);
+    let found: Vec<_> = found.iter().filter(|line| line.len() < 1500).collect();
+    assert_eq!(found, ["b 1", "c 1"]);
+}
+
+/// The real file system, on which something happens once what bears a name is read.
+#[derive(Debug, Clone)]
+struct WhenRead(Moving);
+
+#[derive(Debug)]
+struct Read(<Real as Disk>::File, Moving);
+
+impl crate::file::disk::Handle for Read {
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let bearer = Real.stat(&self.1.before)?.map(|stat| stat.inode());
+        // Less is read to know a file by.
+        if into.len() > 4096 && bearer == Some(self.stat()?.inode()) {
+            let happens = self.1.happens.lock().unwrap().take();
+            if let Some(Happening(happens)) = happens {
+                happens();
+            }
+        }
+        self.0.read_at(into, offset)
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        crate::file::disk::Handle::stat(&self.0)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        self.0.next_data(offset)
+    }
+}
+
+impl Disk for WhenRead {
+    type File = Read;
+
+    fn open(&self, path: &Path) -> io::Result<Option<Read>> {
+        Ok(Real.open(path)?.map(|file| Read(file, self.0.clone())))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        Real.stat(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+        Real.list(directory)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Real.remove(path)
+    }
+
+    fn target(&self, path: &Path) -> Option<PathBuf> {
+        Real.target(path)
+    }
+}
+
+#[test]
+fn what_is_written_to_a_renamed_file_once_it_was_read_comes_before_what_is_written_then() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let happens = Arc::new(Mutex::new(None));
+    let disk = WhenRead(Moving { before: log.at("").as_path().into(), happens: Arc::clone(&happens) });
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&disk, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["a 1"]);
+    let append = |path: &Path, text: &str| {
+        OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    let (old, new) = (log.at(".1"), log.at(""));
+    log.names().rename("b 1\n");
+    let write = move || {
+        append(&old, "a 2\n");
+        append(&new, "b 2\n");
+    };
+    *happens.lock().unwrap() = Some(Happening(Box::new(write)));
+    assert_eq!(lines(&mut follower), ["a 2", "b 1", "b 2"]);
+}
+
+#[test]
+fn files_are_not_waited_for_as_long_as_others_wait_for_room() {
+    let log = Log::new();
+    log.write("", "0\n");
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
+    let last = 3 * MAX_CHAIN;
+    for nth in 1..=last {
+        std::fs::rename(log.at(""), log.at(&format!(".{nth}"))).unwrap();
+        log.write("", &format!("{nth}\n"));
+    }
+    let all: Vec<_> = (0..=last).map(|nth| nth.to_string()).collect();
+    assert_eq!(lines(&mut follower), all);
+    assert!(follower.chain.len() > MAX_CHAIN / 4, "there was room for these");
 }
