@@ -135,9 +135,12 @@ impl Replay {
         if !same {
             return Replayed::Differs(Box::new(again));
         }
-        match decider.state() {
-            same if same == state || self.spec.is_some() => Replayed::Same,
-            other => Replayed::Remembers(Box::new(other.clone())),
+        let mut remembered = decider.state().clone();
+        // Who wrote this did not remember it yet.
+        remembered.unsettled = remembered.unsettled.filter(|_| state.unsettled.is_some());
+        match self.spec.is_some() || remembered == *state {
+            true => Replayed::Same,
+            false => Replayed::Remembers(Box::new(remembered)),
         }
     }
 

@@ -830,7 +830,8 @@ fn what_is_written_to_a_renamed_file_once_it_was_read_comes_before_what_is_writt
     let log = Log::new();
     log.write("", "a 1\n");
     let happens = Arc::new(Mutex::new(None));
-    let disk = WhenRead(Moving { before: log.at("").as_path().into(), happens: Arc::clone(&happens) });
+    let disk =
+        WhenRead(Moving { before: log.at("").as_path().into(), happens: Arc::clone(&happens) });
     let catalog = Catalog::new(false);
     let mut follower = log.follower(&disk, "", 64 << 10, &catalog);
     follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
