@@ -111,6 +111,9 @@ impl Opening {
             None => None,
         };
         let start = Start::new(shared, from)?;
+        // Should this process be killed while it begins, the next one is to find what this one found,
+        // and when that was written: files that came after that are looked for.
+        let held = shared.store.as_ref().map(|store| store.hold());
         if let Some(store) = &shared.store {
             // From now on this is not a first run, whether or not anything was there to read.
             store.set("run", &crate::Cursor::of_files(Vec::new()));
@@ -137,6 +140,7 @@ impl Opening {
             table.add(follower, ticks());
         }
         catalog.end_claims();
+        drop(held);
         if let Some(store) = &shared.store {
             // Should this process be killed before anything is acknowledged, the next one begins
             // where this one did. If it cannot be written, that is told later.

@@ -7,10 +7,13 @@
 //! was read, and goes on in another way than the file does now.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::siblings::Sibling;
-use super::{Follower, Kept, Reading};
+use super::{Account, Follower, Kept, Reading};
+use crate::cursor::FileMark;
 use crate::file::catalog::{Inode, Known};
 use crate::file::content::Content;
 use crate::file::disk::{Disk, Handle};
@@ -28,6 +31,9 @@ const MAX_OPENINGS: usize = 4;
 /// When it was last looked for copies, and how the directories were then.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Looked(Vec<Option<SystemTime>>);
+
+/// Other files of the log, open.
+type Files<F> = Vec<(Sibling, Opened<F>)>;
 
 /// What a file was made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +67,7 @@ pub(super) fn is_made_of<F: Handle>(
 pub(super) fn copy_before_cut<F: Handle>(
     file: &mut Opened<F>,
     kept: &Kept,
-    copies: &mut Vec<(Sibling, Opened<F>)>,
+    copies: &mut Files<F>,
 ) -> io::Result<Option<(Sibling, Opened<F>)>> {
     if file.content.is_packed() || !identity::is_young(&kept.mark) {
         return Ok(None);
@@ -130,11 +136,7 @@ impl<D: Disk> Follower<D> {
     /// Opens the files that may be copies of one, which came to be then. All are open before a
     /// first one is looked into, since names may move on meanwhile. If it was renamed, which is told
     /// as well, those that bore the name after it are none.
-    fn open_copies(
-        &self,
-        inode: Inode,
-        born: Option<SystemTime>,
-    ) -> (Vec<(Sibling, Opened<D::File>)>, bool) {
+    fn open_copies(&self, inode: Inode, born: Option<SystemTime>) -> (Files<D::File>, bool) {
         let (mut opened, mut is_renamed) = (Vec::new(), false);
         for _ in 0..MAX_OPENINGS {
             opened.clear();
@@ -163,13 +165,16 @@ impl<D: Disk> Follower<D> {
 
     /// Takes out the copies and archives of a file of which nothing is read yet. While they were
     /// looked for, it may have been cut: then it is known anew, and what was in it is among the
-    /// others, or lost.
+    /// others once they are looked for `again`, or lost.
     pub(super) fn take_copies(
-        &self,
-        missed: &mut Vec<(Sibling, Opened<D::File>)>,
+        &mut self,
+        missed: &mut Files<D::File>,
         file: &mut Opened<D::File>,
-    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
-        if let Some(before) = file.renew()? {
+        mut again: impl FnMut(&mut Self, &Opened<D::File>) -> io::Result<Files<D::File>>,
+    ) -> io::Result<Files<D::File>> {
+        for _ in 0..MAX_OPENINGS {
+            let Some(before) = file.renew()? else { break };
+            *missed = again(self, file)?;
             let mut copies = missed.iter_mut().map(|(_, copy)| copy);
             let is_kept = copies.any(|copy| identity::begins_with(&mut copy.content, before.head));
             self.shared.metrics.add(crate::Count::Truncations, 1);
@@ -186,11 +191,12 @@ impl<D: Disk> Follower<D> {
         &mut self,
         file: Opened<D::File>,
         offset: u64,
-        copies: Vec<(Sibling, Opened<D::File>)>,
+        account: Option<Result<Account, Arc<str>>>,
+        copies: Files<D::File>,
         now: Instant,
     ) {
         let inode = file.stat.inode();
-        self.push(file, offset, None, now);
+        self.push(file, offset, account, now);
         for (sibling, copy) in copies {
             self.note_copy(inode, &sibling, &copy);
         }
@@ -252,6 +258,15 @@ impl<D: Disk> Follower<D> {
                 _ => {}
             }
         }
+        // What it was made of may have been met, and be read, under its rotated name.
+        if origin == Origin::None && self.catalog.is_of_pattern() && file.content.is_packed() {
+            let head = file.head;
+            return Ok(self
+                .origin_elsewhere(file, &sibling.path, |mark| {
+                    *mark.file.path != *self.path && !identity::begin_apart(head, mark.file.head)
+                })?
+                .0);
+        }
         Ok(origin)
     }
 
@@ -261,10 +276,39 @@ impl<D: Disk> Follower<D> {
         if !self.catalog.is_of_pattern() {
             return Ok(false);
         }
-        for known in self.catalog.origins(&self.path, file.head) {
+        let path = Arc::clone(&self.path);
+        match self.origin_elsewhere(file, &path, |_| true)? {
+            (Origin::Of(inode), finished) => {
+                let sibling = Sibling { path: path.to_path_buf(), stat: file.stat };
+                self.note_copy(inode, &sibling, file);
+                if let Some(mark) = finished {
+                    let copies = self.catalog.cut(&mark);
+                    self.keep(copies);
+                }
+                Ok(true)
+            }
+            // What is empty costs nothing until it is written, which is told.
+            (Origin::Unsure, _) => {
+                self.unsure |= file.head.len > 0;
+                Ok(true)
+            }
+            (Origin::None, _) => Ok(false),
+        }
+    }
+
+    /// What a file of that path is a copy or an archive of, of all that is read, or was, under any
+    /// name; with the place where that was finished.
+    fn origin_elsewhere(
+        &self,
+        file: &mut Opened<D::File>,
+        path: &Path,
+        is_asked: impl Fn(&FileMark) -> bool,
+    ) -> io::Result<(Origin, Option<FileMark>)> {
+        let mut origin = Origin::None;
+        for known in self.catalog.origins(path, file.head) {
             let (Known::Held(mark) | Known::Finished { mark, .. }) = &known else { continue };
             let inode = (mark.file.dev, mark.file.ino);
-            if inode == file.stat.inode() {
+            if inode == file.stat.inode() || !is_asked(mark) {
                 continue;
             }
             let is_held = matches!(known, Known::Held(_));
@@ -280,30 +324,22 @@ impl<D: Disk> Follower<D> {
             };
             match likeness {
                 Likeness::Copy => {
-                    let sibling = Sibling { path: self.path.to_path_buf(), stat: file.stat };
-                    self.note_copy(inode, &sibling, file);
-                    if !is_held {
-                        let copies = self.catalog.cut(mark);
-                        self.keep(copies);
-                    }
-                    return Ok(true);
+                    return Ok((Origin::Of(inode), (!is_held).then(|| mark.clone())));
                 }
-                // What is empty costs nothing until it is written, which is told.
                 Likeness::Unsure if file.content.is_packed() || file.head.len == 0 => {
-                    self.unsure |= file.head.len > 0;
-                    return Ok(true);
+                    origin = Origin::Unsure;
                 }
                 _ => {}
             }
         }
-        Ok(false)
+        Ok((origin, None))
     }
 
     /// What it is to a file of which more is on the disk than checksums tell.
     fn likeness_on_disk(
         &self,
         file: &mut Opened<D::File>,
-        mark: &crate::cursor::FileMark,
+        mark: &FileMark,
     ) -> io::Result<Likeness> {
         let inode = (mark.file.dev, mark.file.ino);
         let likeness_to = |file: &mut Opened<D::File>, is_within: bool| match is_within {
@@ -328,9 +364,9 @@ impl<D: Disk> Follower<D> {
     }
 
     /// The files in the directory of a path whose names may be of the same log.
-    fn kin_of(&self, path: &std::path::Path) -> Vec<Sibling> {
+    fn kin_of(&self, path: &Path) -> Vec<Sibling> {
         let root = family::root(path.file_name().unwrap_or_default());
-        let directory = path.parent().unwrap_or(std::path::Path::new(""));
+        let directory = path.parent().unwrap_or(Path::new(""));
         let listed = self.disk.list(crate::file::discovery::or_current(directory));
         let mut kin = Vec::new();
         for (path, _) in listed.unwrap_or_default() {
@@ -348,7 +384,7 @@ impl<D: Disk> Follower<D> {
     pub(super) fn copies_before_cut(
         &mut self,
         reading: &mut Reading<D::File>,
-    ) -> io::Result<Vec<(Sibling, Opened<D::File>)>> {
+    ) -> io::Result<Files<D::File>> {
         let (mark, born) = (reading.mark(), reading.born());
         let (mut copies, mut later) = (Vec::new(), Vec::new());
         for (sibling, mut file) in self.open_copies(reading.inode(), born).0 {

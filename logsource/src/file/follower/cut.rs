@@ -1,16 +1,22 @@
 //! A file that was cut short or written anew in place.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::copies::{copy_before_cut, is_made_of};
+use super::resume::Found;
 use super::siblings::Sibling;
-use super::{Follower, MAX_CHAIN};
+use super::{Follower, Kept, MAX_CHAIN};
 use crate::cursor::FileMark;
 use crate::file::catalog::Known;
 use crate::file::disk::Disk;
-use crate::file::identity::Opened;
+use crate::file::identity::{self, Likeness, Opened};
 use crate::file::reading::Reading;
 use crate::metrics::{Count, DropReason};
+
+/// A copy that was made so shortly before places were last written down may not have been seen
+/// then. One that was read is known for longer.
+const SLACK: Duration = Duration::from_secs(2);
 
 /// What was read tells a file from others that begin alike if it is longer than any header.
 const LONG_BYTES: u64 = 16 << 10;
@@ -118,7 +124,12 @@ impl<D: Disk> Follower<D> {
         let mut later = self.missed(|siblings, it| {
             let is_it = |at: &Sibling| copy.is_some_and(|it| it.stat.inode() == at.stat.inode());
             let since = it.last_of(siblings, is_it).or_else(|| copy.map(Sibling::age));
+            // Where it is gone, its archive stands where it stood.
+            let is_of_it = |at: &Sibling| {
+                matches!(it.catalog.get(&at.stat), Some(Known::Copy { of, .. }) if of == inode)
+            };
             let until = it.last_of(siblings, |at| at.stat.inode() == inode);
+            let until = until.or_else(|| it.last_of(siblings, is_of_it));
             let order = it.order.get();
             siblings.retain(|at| {
                 at.stat.inode() != inode
@@ -156,5 +167,60 @@ impl<D: Disk> Follower<D> {
             }
         }
         None
+    }
+
+    /// Where little was read of a file, a copy that was made since may show that it was cut. Then
+    /// reading goes on in the copy, and the file is begun anew.
+    pub(super) fn find_cut(
+        &mut self,
+        found: &mut Found<D::File>,
+        current: Option<&mut Opened<D::File>>,
+    ) -> io::Result<()> {
+        let Some(since) = self.shared.store.as_ref().and_then(|store| store.written_at()) else {
+            return Ok(());
+        };
+        let is_young = |kept: &Kept| identity::is_young(&kept.mark);
+        if !found.current.iter().chain(found.rotated.iter().map(|(.., kept)| kept)).any(is_young) {
+            return Ok(());
+        }
+        let mut copies = Vec::new();
+        for sibling in self.siblings() {
+            let is_taken = current.as_ref().is_some_and(|file| sibling.is(file))
+                || found.rotated.iter().any(|(_, file, _)| sibling.is(file))
+                || self.catalog.get(&sibling.stat).is_some();
+            let is_later = sibling.stat.modified.is_some_and(|time| time + SLACK >= since);
+            if is_later && !is_taken {
+                copies.extend(self.open_sibling(&sibling).map(|file| (sibling, file)));
+            }
+        }
+        // Not copies or archives of what is gone on with elsewhere.
+        for (_, file, kept) in &mut found.rotated {
+            copies.retain_mut(|(_, copy)| {
+                copy.begins_otherwise(file.head)
+                    || !matches!(
+                        copy.likeness_to(&mut file.content, &kept.mark),
+                        Ok(Likeness::Copy | Likeness::Unsure) | Err(_)
+                    )
+            });
+        }
+        if let (Some(file), Some(kept)) = (current, &found.current) {
+            if let Some((at, copy)) = copy_before_cut(file, kept, &mut copies)? {
+                let kept = found.current.take();
+                found.is_cut = true;
+                found.rotated.extend(kept.map(|kept| (at, copy, kept)));
+            } else {
+                found.copies.extend(copies.extract_if(.., |(at, copy)| is_made_of(at, copy, file)));
+            }
+        }
+        for (at, mut file, kept) in std::mem::take(&mut found.rotated) {
+            match copy_before_cut(&mut file, &kept, &mut copies)? {
+                Some((copied, copy)) => {
+                    found.rotated.push((copied, copy, kept));
+                    found.anew.push((at, file));
+                }
+                None => found.rotated.push((at, file, kept)),
+            }
+        }
+        Ok(())
     }
 }

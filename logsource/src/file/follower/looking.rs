@@ -81,7 +81,8 @@ impl<D: Disk> Follower<D> {
             return self.open_missed(None, now);
         }
         let copies = match offset {
-            0 => self.take_copies(&mut missed, &mut file)?,
+            0 => self
+                .take_copies(&mut missed, &mut file, |it, file| it.news(Some(file.stat.inode())))?,
             _ => Vec::new(),
         };
         let is_full = self.chain.len() + missed.len() >= MAX_CHAIN;
@@ -92,7 +93,7 @@ impl<D: Disk> Follower<D> {
         }
         self.births.find(now);
         self.shared.metrics.add(Count::Files, 1);
-        self.push_with_copies(file, offset, copies, now);
+        self.push_with_copies(file, offset, None, copies, now);
         Ok(true)
     }
 

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use super::copies::{copy_before_cut, is_made_of};
+use super::copies::is_made_of;
 use super::siblings::{MAX_SEARCHES, Sibling};
 use super::{Begin, Follower, Kept};
 use crate::Edge;
@@ -16,22 +16,20 @@ use crate::file::family::{self, Age};
 use crate::file::identity::{self, Likeness, Opened};
 use crate::metrics::{Count, DropReason};
 
-/// A copy that was made so shortly before places were last written down may not have been seen
-/// then. One that was read is known for longer.
-const SLACK: Duration = Duration::from_secs(2);
-
 /// What was found of the files that the places speak of.
-struct Found<F> {
+pub(super) struct Found<F> {
     /// Files that are not called so any more, and where to go on in them.
-    rotated: Vec<(Sibling, Opened<F>, Kept)>,
+    pub(super) rotated: Vec<(Sibling, Opened<F>, Kept)>,
     /// Files that are to be read from their start: they were cut since.
-    anew: Vec<(Sibling, Opened<F>)>,
+    pub(super) anew: Vec<(Sibling, Opened<F>)>,
     /// Where to go on in the file that bears the name.
-    current: Option<Kept>,
+    pub(super) current: Option<Kept>,
+    /// The copies of that, which show nothing yet: it may be cut in the next moment.
+    pub(super) copies: Vec<(Sibling, Opened<F>)>,
     /// Places in files that are nowhere.
     lost: Vec<Kept>,
     /// The file that bears the name was cut since.
-    is_cut: bool,
+    pub(super) is_cut: bool,
     /// Names moved on while files were looked for.
     is_unsteady: bool,
 }
@@ -98,12 +96,19 @@ impl<D: Disk> Follower<D> {
         });
         self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
-        let mut missed = self.missed_while_away(&mut found, current.as_ref())?;
-        missed.retain_mut(|(_, file)| !file.is_claimed(&self.catalog, &self.path));
+        let is_resumed = found.current.is_some();
+        let mut look = |it: &mut Self, current: Option<&Opened<D::File>>| {
+            let mut missed = it.missed_while_away(&mut found, current)?;
+            missed.retain_mut(|(_, file)| !file.is_claimed(&it.catalog, &it.path));
+            Ok::<_, io::Error>(missed)
+        };
+        let mut missed = look(self, current.as_ref())?;
         let copies = match &mut current {
             // Also archives, if it has been renamed since it was opened.
-            Some(file) if found.current.is_none() => self.take_copies(&mut missed, file)?,
-            _ => Vec::new(),
+            Some(file) if !is_resumed => {
+                self.take_copies(&mut missed, file, |it, file| look(it, Some(file)))?
+            }
+            _ => std::mem::take(&mut found.copies),
         };
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));
@@ -145,59 +150,6 @@ impl<D: Disk> Follower<D> {
         ) || self.is_made_of_others(file)?)
     }
 
-    /// Where little was read of a file, a copy that was made since may show that it was cut. Then
-    /// reading goes on in the copy, and the file is begun anew.
-    fn find_cut(
-        &mut self,
-        found: &mut Found<D::File>,
-        current: Option<&mut Opened<D::File>>,
-    ) -> io::Result<()> {
-        let Some(since) = self.shared.store.as_ref().and_then(|store| store.written_at()) else {
-            return Ok(());
-        };
-        let is_young = |kept: &Kept| identity::is_young(&kept.mark);
-        if !found.current.iter().chain(found.rotated.iter().map(|(.., kept)| kept)).any(is_young) {
-            return Ok(());
-        }
-        let mut copies = Vec::new();
-        for sibling in self.siblings() {
-            let is_taken = current.as_ref().is_some_and(|file| sibling.is(file))
-                || found.rotated.iter().any(|(_, file, _)| sibling.is(file))
-                || self.catalog.get(&sibling.stat).is_some();
-            let is_later = sibling.stat.modified.is_some_and(|time| time + SLACK >= since);
-            if is_later && !is_taken {
-                copies.extend(self.open_sibling(&sibling).map(|file| (sibling, file)));
-            }
-        }
-        // Not copies or archives of what is gone on with elsewhere.
-        for (_, file, kept) in &mut found.rotated {
-            copies.retain_mut(|(_, copy)| {
-                copy.begins_otherwise(file.head)
-                    || !matches!(
-                        copy.likeness_to(&mut file.content, &kept.mark),
-                        Ok(Likeness::Copy | Likeness::Unsure) | Err(_)
-                    )
-            });
-        }
-        if let (Some(file), Some(kept)) = (current, &found.current)
-            && let Some((at, copy)) = copy_before_cut(file, kept, &mut copies)?
-        {
-            let kept = found.current.take();
-            found.is_cut = true;
-            found.rotated.extend(kept.map(|kept| (at, copy, kept)));
-        }
-        for (at, mut file, kept) in std::mem::take(&mut found.rotated) {
-            match copy_before_cut(&mut file, &kept, &mut copies)? {
-                Some((copied, copy)) => {
-                    found.rotated.push((copied, copy, kept));
-                    found.anew.push((at, file));
-                }
-                None => found.rotated.push((at, file, kept)),
-            }
-        }
-        Ok(())
-    }
-
     fn go_on(
         &mut self,
         mut file: Opened<D::File>,
@@ -212,11 +164,14 @@ impl<D: Disk> Follower<D> {
             return self.settle(&file, kept);
         }
         self.shared.metrics.add(Count::Files, 1);
-        let Some(Kept { mark, key }) = kept else {
-            return self.push_with_copies(file, 0, copies, now);
+        let (offset, account) = match kept {
+            Some(Kept { mark, key }) => {
+                self.shared.metrics.add(Count::Resumed, 1);
+                (mark.offset, key.map(Err))
+            }
+            None => (0, None),
         };
-        self.shared.metrics.add(Count::Resumed, 1);
-        self.push(file, mark.offset, key.map(Err), now);
+        self.push_with_copies(file, offset, account, copies, now);
     }
 
     /// Finds the files that the places speak of, whatever they are called now: by their inode,
@@ -226,6 +181,7 @@ impl<D: Disk> Follower<D> {
             rotated: Vec::new(),
             anew: Vec::new(),
             current: None,
+            copies: Vec::new(),
             lost: Vec::new(),
             is_cut: false,
             is_unsteady: false,
