@@ -6,6 +6,7 @@
 //! is the copy that was made before the cut (`copytruncate`) which shows it: it begins with what
 //! was read, and goes on in another way than the file does now.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ use crate::shell::now;
 /// A directory that was changed so lately may be changed again without its time being another.
 const COARSE: Duration = Duration::from_millis(100);
 
-/// So often files are opened until none is renamed meanwhile.
-const MAX_OPENINGS: usize = 4;
+/// So often others are looked for anew since a file was cut meanwhile.
+const MAX_CUTS: usize = 4;
 
 /// When it was last looked for copies, and how the directories were then.
 #[derive(Debug, PartialEq, Eq)]
@@ -137,30 +138,24 @@ impl<D: Disk> Follower<D> {
     /// first one is looked into, since names may move on meanwhile. If it was renamed, which is told
     /// as well, those that bore the name after it are none.
     fn open_copies(&self, inode: Inode, born: Option<SystemTime>) -> (Files<D::File>, bool) {
-        let (mut opened, mut is_renamed) = (Vec::new(), false);
-        for _ in 0..MAX_OPENINGS {
-            opened.clear();
-            let mut moved = false;
-            let siblings = self.siblings();
-            let own = self.last_of(&siblings, |at| at.stat.inode() == inode);
-            is_renamed = own.is_some();
-            let order = self.order.get();
-            for sibling in siblings {
-                if sibling.stat.inode() != inode
-                    && own.is_none_or(|own| !order.is_after(&sibling.age(), &own))
-                    && self.may_be_copy(&sibling, inode, born)
-                {
-                    match self.open_sibling(&sibling) {
-                        Some(file) => opened.push((sibling, file)),
-                        None => moved = true,
-                    }
-                }
-            }
-            if !moved {
-                break;
-            }
-        }
-        (opened, is_renamed)
+        let is_renamed = Cell::new(false);
+        let found = self.open_steadily(
+            |_| true,
+            |it| {
+                let mut siblings = it.siblings();
+                let own = it.last_of(&siblings, |at| at.stat.inode() == inode);
+                is_renamed.set(own.is_some());
+                let order = it.order.get();
+                siblings.retain(|at| {
+                    at.stat.inode() != inode
+                        && own.is_none_or(|own| !order.is_after(&at.age(), &own))
+                        && it.may_be_copy(at, inode, born)
+                });
+                siblings
+            },
+        );
+        let opened = found.into_iter().filter_map(|(at, file)| Some((at, file?))).collect();
+        (opened, is_renamed.get())
     }
 
     /// Takes out the copies and archives of a file of which nothing is read yet. While they were
@@ -172,7 +167,7 @@ impl<D: Disk> Follower<D> {
         file: &mut Opened<D::File>,
         mut again: impl FnMut(&mut Self, &Opened<D::File>) -> io::Result<Files<D::File>>,
     ) -> io::Result<Files<D::File>> {
-        for _ in 0..MAX_OPENINGS {
+        for _ in 0..MAX_CUTS {
             let Some(before) = file.renew()? else { break };
             *missed = again(self, file)?;
             let mut copies = missed.iter_mut().map(|(_, copy)| copy);
