@@ -714,40 +714,6 @@ fn the_copy_of_what_was_cut_before_any_of_it_was_taken_is_found_after_a_restart(
 }
 
 #[test]
-fn the_copy_of_what_is_cut_just_after_reading_went_on_is_read() {
-    let log = Log::new();
-    log.write("", "a 1\n");
-    let begin = |is_resumed| {
-        let source = FileSource::builder(log.at("")).offset_file(log.at("-places")).build();
-        let source = source.unwrap();
-        let shared = Shared { store: Some(Arc::clone(&source.store)), ..source.shared.clone() };
-        shared.store.as_ref().unwrap().recover().unwrap();
-        let places = source.store.places().unwrap();
-        let kept = places.iter().flat_map(|(key, place)| {
-            let kept =
-                |mark: &FileMark| Kept { mark: mark.clone(), key: Some(key.as_str().into()) };
-            place.files().iter().map(kept)
-        });
-        let begin = match is_resumed {
-            true => Begin::After(kept.collect()),
-            false => Begin::Edge(Edge::Start),
-        };
-        let path: Arc<Path> = log.at("").as_path().into();
-        let mut follower = Follower::new(&Real, &shared, &path, &Catalog::new(false));
-        follower.begin(begin, crate::shell::ticks()).unwrap();
-        source.store.flush().unwrap();
-        follower
-    };
-    drop(begin(false));
-    let names = log.names();
-    names.copy();
-    let mut follower = begin(true);
-    assert_eq!(follower.chain.len(), 1);
-    names.cut("b 1\n");
-    assert_eq!(lines(&mut follower), ["a 1", "b 1"]);
-}
-
-#[test]
 fn what_was_copied_since_a_cut_is_read_though_it_is_short_and_begins_as_what_is_lost_did() {
     // Longer than what a file is known by, so that every one begins alike.
     let text = |line: &str| format!("{}\n{line}\n", "h".repeat(1500));
@@ -830,8 +796,8 @@ fn what_is_written_to_a_renamed_file_once_it_was_read_comes_before_what_is_writt
     let log = Log::new();
     log.write("", "a 1\n");
     let happens = Arc::new(Mutex::new(None));
-    let disk =
-        WhenRead(Moving { before: log.at("").as_path().into(), happens: Arc::clone(&happens) });
+    let before = log.at("").as_path().into();
+    let disk = WhenRead(Moving { before, happens: Arc::clone(&happens) });
     let catalog = Catalog::new(false);
     let mut follower = log.follower(&disk, "", 64 << 10, &catalog);
     follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
@@ -864,4 +830,38 @@ fn files_are_not_waited_for_as_long_as_others_wait_for_room() {
     let all: Vec<_> = (0..=last).map(|nth| nth.to_string()).collect();
     assert_eq!(lines(&mut follower), all);
     assert!(follower.chain.len() > MAX_CHAIN / 4, "there was room for these");
+}
+
+#[test]
+fn the_copy_of_what_is_cut_just_after_reading_went_on_is_read() {
+    let log = Log::new();
+    log.write("", "a 1\n");
+    let begin = |is_resumed| {
+        let source = FileSource::builder(log.at("")).offset_file(log.at("-places")).build();
+        let source = source.unwrap();
+        let shared = Shared { store: Some(Arc::clone(&source.store)), ..source.shared.clone() };
+        shared.store.as_ref().unwrap().recover().unwrap();
+        let places = source.store.places().unwrap();
+        let kept = places.iter().flat_map(|(key, place)| {
+            let kept =
+                |mark: &FileMark| Kept { mark: mark.clone(), key: Some(key.as_str().into()) };
+            place.files().iter().map(kept)
+        });
+        let begin = match is_resumed {
+            true => Begin::After(kept.collect()),
+            false => Begin::Edge(Edge::Start),
+        };
+        let path: Arc<Path> = log.at("").as_path().into();
+        let mut follower = Follower::new(&Real, &shared, &path, &Catalog::new(false));
+        follower.begin(begin, crate::shell::ticks()).unwrap();
+        source.store.flush().unwrap();
+        follower
+    };
+    drop(begin(false));
+    let names = log.names();
+    names.copy();
+    let mut follower = begin(true);
+    assert_eq!(follower.chain.len(), 1);
+    names.cut("b 1\n");
+    assert_eq!(lines(&mut follower), ["a 1", "b 1"]);
 }
