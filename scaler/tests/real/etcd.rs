@@ -13,8 +13,10 @@ use birl_scaler::{
     EtcdDecisionLog, EtcdLogOptions, Observation, RecorderOptions, Replicas, ScaleIntent,
     ScalerSpec,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
+
+use crate::programs::signal_child;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,7 +78,7 @@ impl Etcd {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        signal_child(&self.child, signal);
     }
 }
 

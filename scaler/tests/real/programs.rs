@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// No wait of these tests is longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,11 +45,21 @@ impl Program {
 
     /// Stops it where it is, or lets it go on.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("a running program");
+        signal_child(&self.child, signal);
     }
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+/// Signals a child. One that is to stop has stopped with all of its threads when this returns: they
+/// go on answering for a moment otherwise.
+pub(crate) fn signal_child(child: &Child, signal: Signal) {
+    let pid = Pid::from_child(child);
+    kill_process(pid, signal).expect("a running program");
+    if signal == Signal::STOP {
+        waitpid(Some(pid), WaitOptions::UNTRACED).expect("a child");
     }
 }
 
