@@ -77,7 +77,7 @@ pub enum Watch {
 /// millisecond a file on the calling thread: where a pattern may name thousands, an async program
 /// calls it where it may block (`spawn_blocking`, say).
 ///
-/// With an offset file, acknowledged places are written to it within 50 ms, synced within a second
+/// With an offset file, acknowledged places are written to it within 100 ms, synced within a second
 /// and when the stream is dropped. While that cannot be (a full disk), it is told as a retryable
 /// error and tried again, and reading goes on. Without one they are kept in memory, for
 /// [`Position::Resume`] within the process. Use an offset file for one source only: it is locked
@@ -230,8 +230,8 @@ impl FileSourceBuilder {
         self
     }
 
-    /// How soon an acknowledged place is written, so that it survives the process; 50 ms if not set.
-    /// A commit that takes longer than this is followed by the next at once.
+    /// How soon an acknowledged place is written, so that it survives the process; 100 ms if not
+    /// set. A commit that takes longer than this, or than 50 ms, is followed by the next at once.
     pub fn commit_within(mut self, time: Duration) -> Self {
         self.pace.write_within = time;
         self

@@ -179,8 +179,8 @@ impl JournaldSourceBuilder {
         self
     }
 
-    /// How soon an acknowledged place is written, so that it survives the process; 50 ms if not set.
-    /// A commit that takes longer than this is followed by the next at once.
+    /// How soon an acknowledged place is written, so that it survives the process; 100 ms if not
+    /// set. A commit that takes longer than this, or than 50 ms, is followed by the next at once.
     pub fn commit_within(mut self, time: Duration) -> Self {
         self.pace.write_within = time;
         self

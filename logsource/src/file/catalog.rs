@@ -41,8 +41,17 @@ struct State {
     copies: HashMap<Inode, HashSet<Inode>>,
     /// Names of which more is known now than when they were last looked at.
     news: Vec<Arc<Path>>,
-    /// The places of an earlier run in the files of each log, by inode number, while reading begins.
-    claims: HashMap<(PathBuf, Vec<u8>), HashMap<u64, Vec<FileMark>>>,
+    /// The places of an earlier run in the files of each log, while reading begins.
+    claims: HashMap<(PathBuf, Vec<u8>), Claims>,
+}
+
+/// Of many files with a number in their names, to go through all places for each of them would take
+/// long.
+#[derive(Debug, Default)]
+struct Claims {
+    of_inode: HashMap<u64, Vec<FileMark>>,
+    /// By the checksum of how the file begins, if that is long enough to tell it from others.
+    of_head: HashMap<Option<u32>, Vec<FileMark>>,
 }
 
 pub(super) type Inode = (u64, u64);
@@ -129,21 +138,33 @@ impl Catalog {
             let log = log_of(&mark.file.path);
             let mut state = self.lock();
             let claims = state.claims.entry(log).or_default();
-            claims.entry(mark.file.ino).or_default().push(mark.clone());
+            claims.of_inode.entry(mark.file.ino).or_default().push(mark.clone());
+            claims.of_head.entry(told_by(mark.file.head)).or_default().push(mark.clone());
         }
     }
 
-    /// What is claimed for other names of the log that a name is of: what is in the file of that
-    /// inode number, or all of it. Of many files with a number in their names that is much.
-    pub(super) fn claims_beside(&self, path: &Path, ino: Option<u64>) -> Vec<FileMark> {
+    /// What is claimed in the file of an inode number, for other names of the log that a name is of.
+    pub(super) fn claims_in(&self, ino: u64, path: &Path) -> Vec<FileMark> {
+        self.claims_beside(path, |claims| vec![claims.of_inode.get(&ino)])
+    }
+
+    /// What is claimed, for other names of the log that a name is of, in files that may begin so.
+    pub(super) fn claims_like(&self, head: Head, path: &Path) -> Vec<FileMark> {
+        self.claims_beside(path, |claims| match told_by(head) {
+            told @ Some(_) => vec![claims.of_head.get(&told), claims.of_head.get(&None)],
+            None => claims.of_head.values().map(Some).collect(),
+        })
+    }
+
+    fn claims_beside(
+        &self,
+        path: &Path,
+        of: impl FnOnce(&Claims) -> Vec<Option<&Vec<FileMark>>>,
+    ) -> Vec<FileMark> {
         let state = self.lock();
         let Some(claims) = state.claims.get(&log_of(path)) else { return Vec::new() };
-        let of_one = |ino| claims.get(&ino).into_iter().flatten();
-        let beside = |mark: &&FileMark| *mark.file.path != *path;
-        match ino {
-            Some(ino) => of_one(ino).filter(beside).cloned().collect(),
-            None => claims.values().flatten().filter(beside).cloned().collect(),
-        }
+        let marks = of(claims).into_iter().flatten().flatten();
+        marks.filter(|mark| *mark.file.path != *path).cloned().collect()
     }
 
     /// Every name was begun with.
@@ -348,6 +369,11 @@ impl State {
     }
 }
 
+/// What tells how a file begins from how others do; none if it is too short for that.
+fn told_by(head: Head) -> Option<u32> {
+    (!identity::is_short(head)).then_some(head.crc)
+}
+
 fn log_of(path: &Path) -> (PathBuf, Vec<u8>) {
     let (directory, name) = split(path);
     (directory.to_owned(), family::root(name))
@@ -418,6 +444,32 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_claimed_in_what_may_begin_as_its_file_did() {
+        let catalog = Catalog::new(true);
+        let heads = [long(7), long(8), SHORT];
+        for (ino, (name, head)) in (1..).zip(["1.gz", "2.gz", "3"].into_iter().zip(heads)) {
+            let path = Path::new("d").join(format!("a.log.{name}")).into();
+            let file = Arc::new(FileId { path, dev: 1, ino, born: None, head });
+            catalog.claim(&FileMark { file, offset: 1, tail: Tail::default(), finished: false });
+        }
+        let inodes = |marks: Vec<FileMark>| {
+            let mut inodes: Vec<_> = marks.iter().map(|mark| mark.file.ino).collect();
+            inodes.sort_unstable();
+            inodes
+        };
+        let like = |head, path| inodes(catalog.claims_like(head, Path::new(path)));
+        assert_eq!(like(long(8), "d/a.log.4.gz"), [2, 3]);
+        assert_eq!(like(long(9), "d/a.log.4.gz"), [3]);
+        // What is short may have begun as any other does.
+        assert_eq!(like(SHORT, "d/a.log.4.gz"), [1, 2, 3]);
+        assert_eq!(like(long(8), "d/a.log.2.gz"), [3]);
+        assert_eq!(like(long(8), "d/b.log.4.gz"), [0_u64; 0]);
+        assert_eq!(inodes(catalog.claims_in(2, Path::new("d/a.log.4.gz"))), [2]);
+        catalog.end_claims();
+        assert_eq!(like(SHORT, "d/a.log.4.gz"), [0_u64; 0]);
+    }
+
+    #[test]
     fn numbered_files_are_not_gone_through_for_each_of_them() {
         for name in ["app-{}.log", "service.{}", "app.log-{}", "app.log.{}", "app.log-{}.gz"] {
             let path = |n: u32| format!("logs/{}", name.replace("{}", &format!("{n:06}")));
@@ -425,6 +477,13 @@ mod tests {
             let looked_at = |n| catalog.lock().candidates(Path::new(&path(n)), long(n)).len();
             let most = (0..1000).map(looked_at).max();
             assert!(most <= Some(1), "{name}: {most:?}");
+            let marks = catalog.lock().files.values().cloned().collect::<Vec<_>>();
+            for known in marks {
+                let Known::Held(mark) = known else { continue };
+                catalog.claim(&mark);
+            }
+            let beside = Path::new("logs").join(name.replace("{}", "001000"));
+            assert_eq!(catalog.claims_like(long(1), &beside).len(), 1, "{name}");
         }
     }
 }

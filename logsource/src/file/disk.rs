@@ -43,6 +43,11 @@ pub(super) trait Handle: Debug + Send + Sync + 'static {
     /// What it is now.
     fn stat(&self) -> io::Result<Stat>;
 
+    /// How long it is now.
+    fn size(&self) -> io::Result<u64> {
+        self.stat().map(|stat| stat.size)
+    }
+
     /// The next offset, from this one on, at which something was ever written; `None` if there is
     /// only a hole up to the end.
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>>;
@@ -169,6 +174,10 @@ impl Handle for Arc<dyn Handle> {
         self.as_ref().stat()
     }
 
+    fn size(&self) -> io::Result<u64> {
+        self.as_ref().size()
+    }
+
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
         self.as_ref().next_data(offset)
     }
@@ -186,6 +195,11 @@ impl Handle for File {
 
     fn stat(&self) -> io::Result<Stat> {
         self.metadata().map(Stat::from)
+    }
+
+    /// Takes a third of the time of all that is known of a file. Nothing reads where it seeks to.
+    fn size(&self) -> io::Result<u64> {
+        rustix::fs::seek(self, rustix::fs::SeekFrom::End(0)).map_err(io::Error::from)
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {

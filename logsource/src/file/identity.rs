@@ -98,11 +98,11 @@ impl<F: Handle> Opened<F> {
     /// what it is an archive of.
     pub(super) fn is_claimed(&mut self, catalog: &Catalog, path: &Path) -> bool {
         let ino = self.stat.ino;
-        if catalog.claims_beside(path, Some(ino)).iter().any(|mark| self.is(mark)) {
+        if catalog.claims_in(ino, path).iter().any(|mark| self.is(mark)) {
             return true;
         }
         self.content.is_packed()
-            && catalog.claims_beside(path, None).iter().any(|mark| {
+            && catalog.claims_like(self.head, path).iter().any(|mark| {
                 let is_told = mark.file.head.len > 0 && mark.offset > 0;
                 is_told
                     && mark.file.ino != ino

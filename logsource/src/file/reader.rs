@@ -1,5 +1,7 @@
 //! The thread of a `tail`: looks, reads, hands on, and tells what is wrong.
 
+mod waiting;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use super::opening::Opening;
 use super::reading::Shared;
 use super::table::{Follower, Table};
 use crate::metrics::{Count, Gauge};
-use crate::shell::{Pushed, Queue, ticks, wait};
+use crate::shell::{Pushed, Queue, ticks};
 use crate::{Batch, Error};
 
 /// How often it is told what is wrong, and how far behind it is.
@@ -126,7 +128,7 @@ impl<'a> Reader<'a> {
                 Some(path) => self.read(&path, now),
                 None => {
                     self.note();
-                    self.wait(now);
+                    self.rest(now);
                 }
             }
         }
@@ -268,28 +270,6 @@ impl<'a> Reader<'a> {
                     follower.look(now).ok();
                 }
             }
-        }
-    }
-
-    /// Waits until something happens or is due.
-    fn wait(&mut self, now: Instant) {
-        let mut until = self.note_at.min(self.rescan.due());
-        if !self.blind.is_empty() {
-            until = until.min(self.poll.due());
-        }
-        until = self.table.next_due().map_or(until, |due| due.min(until));
-        let wake = self.settings.queue.wake();
-        // Events are not waited for at first, so that a file that is written all the time does not
-        // wake this thread twice for each look.
-        let nap = self.nap.left(now).min(until.saturating_duration_since(now));
-        if !nap.is_zero() {
-            wait(wake, &[], nap);
-            self.drain_at = now + nap;
-            return;
-        }
-        let events = self.watcher.fd();
-        if wait(wake, events.as_slice(), until.saturating_duration_since(ticks())) {
-            self.drain_at = now;
         }
     }
 

@@ -313,7 +313,7 @@ impl<F: Handle> Reading<F> {
         }
         let data = match self.content.file().next_data(self.at)? {
             Some(data) => data,
-            None => self.content.file().stat()?.size,
+            None => self.content.file().size()?,
         };
         if data <= self.at {
             return Ok(false);
@@ -419,7 +419,7 @@ impl<F: Handle> Reading<F> {
             let lag = self.content.lag().unwrap_or(0);
             (self.base + lag, lag)
         } else {
-            let size = self.content.file().stat().map_or(self.base, |stat| stat.size);
+            let size = self.content.file().size().unwrap_or(self.base);
             (size, size.saturating_sub(self.base))
         };
         self.growth.saw(now, size, self.base);
@@ -428,7 +428,7 @@ impl<F: Handle> Reading<F> {
 
     /// Whether more was written since it was read to its end. Nobody appends to an archive.
     pub(super) fn has_grown(&self) -> bool {
-        !self.content.is_packed() && self.stat().is_ok_and(|stat| stat.size > self.at)
+        !self.content.is_packed() && self.content.file().size().is_ok_and(|size| size > self.at)
     }
 
     /// Whether all that is there was taken, and nothing is held.

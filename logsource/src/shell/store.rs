@@ -1,9 +1,9 @@
 //! The offset file: how far each thing has been acknowledged.
 //!
-//! Places move in memory. A thread appends those that moved to the file at most 50 ms later, all
-//! of them with one write, and syncs it at most a second later ([`Pace`]); a commit that was slower
-//! than 50 ms is followed by the next at once. The file begins with everything that was known (a snapshot),
-//! and is begun anew, beside the old one and then renamed over it, when it has grown too long, when
+//! Places move in memory. A thread appends those that moved to the file at most 100 ms later,
+//! all of them with one write, and syncs it at most a second later ([`Pace`]); a commit that was
+//! slower than 50 ms is followed by the next at once. The file begins with everything that was known
+//! (a snapshot), and is begun anew, beside the old one and then renamed over it, when it has grown too long, when
 //! a process writes its first place, and after any failure: what was appended then may be torn.
 //!
 //! While it cannot be written, as on a full disk, places go on moving in memory, and writing is

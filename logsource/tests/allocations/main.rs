@@ -38,7 +38,7 @@ const WARM_UP: usize = 10;
 
 /// How often memory may be asked for while a batch is read, taken and acknowledged. By itself that
 /// is never. Each time that the reader waits for the consumer it is once, for the list of what it
-/// waits for; and a commit of the offset file, which there is every 50 ms, takes about four.
+/// waits for; and a commit of the offset file, which there is every 100 ms, takes about four.
 const PER_BATCH: u64 = 8;
 
 /// The reader is at most this many batches ahead: two in the queue, and the one that finds no room.

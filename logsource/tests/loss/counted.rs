@@ -16,8 +16,8 @@ use crate::verdict::{Case, Delivery, Times, Verdict};
 const COUNTED: Ms = 3000;
 
 /// What happens so shortly before a life ends may not be noted any more: what is counted is written
-/// down every 50 ms, and so are places.
-const NOTED: Ms = 150;
+/// down every 50 ms, and so are places every 100 ms.
+const NOTED: Ms = 200;
 
 /// A reader that has begun looks at what is there first. What comes and goes meanwhile may be
 /// neither there any more nor told of.

@@ -14,8 +14,8 @@ use crate::spans::Spans;
 /// have been read: if they were not, that is a loss, not bad luck.
 const READABLE: Ms = 1000;
 
-/// An acknowledgement is written within so long: in 50 ms, and as long again for the disk, on a machine
-/// that has much else to do. The soak tells the longest that was seen.
+/// An acknowledgement is written within so long: in 100 ms, and as long again for the disk, on a machine that
+/// has much else to do. The soak tells the longest that was seen.
 const COMMIT: Ms = 250;
 
 /// More failures than this are not told one by one.

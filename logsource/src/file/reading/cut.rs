@@ -12,14 +12,14 @@ impl<F: Handle> Reading<F> {
     /// Whether the file is not the one any more that was read up to here: it is shorter, or does
     /// not begin or go on as it did.
     pub(in crate::file) fn is_cut(&mut self) -> io::Result<bool> {
-        let stat = self.content.file().stat()?;
+        let size = self.content.file().size()?;
         if self.content.is_packed() {
             return Ok(false);
         }
-        if stat.size < self.at {
+        if size < self.at {
             return Ok(true);
         }
-        self.size = stat.size;
+        self.size = size;
         // As long as nothing was taken, what is held of a first line is all that it is known by.
         let is_held = self.memory.head_bytes() > self.id.head.len as usize;
         let head = if is_held { self.memory.head() } else { self.id.head };
@@ -29,7 +29,7 @@ impl<F: Handle> Reading<F> {
 
     /// Whether the file is shorter than what was read of it.
     pub(in crate::file) fn is_shorter(&self) -> bool {
-        self.stat().is_ok_and(|stat| stat.size < self.at)
+        self.content.file().size().is_ok_and(|size| size < self.at)
     }
 
     /// Begins anew: the file was written anew in place. Gives the account of what it was.
