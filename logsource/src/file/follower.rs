@@ -278,6 +278,11 @@ impl<D: Disk> Follower<D> {
         is_over && is_kept && self.chain.back().is_some_and(Reading::is_rested)
     }
 
+    /// Whether it is compressed: its end was written long ago, most often.
+    pub(super) fn is_archive(&self) -> bool {
+        self.chain.front().is_some_and(Reading::is_packed)
+    }
+
     /// Whether there is no file to read.
     pub(super) fn is_idle(&self) -> bool {
         self.chain.is_empty() && self.rest.is_empty() && self.closed.is_none()

@@ -269,6 +269,11 @@ impl<F: Handle> Reading<F> {
         waits
     }
 
+    /// Of a packed file, lets go of the memory that unpacking takes, until it is read.
+    pub(super) fn park(&mut self) {
+        self.content.park();
+    }
+
     /// Whether it was compressed.
     pub(super) fn is_packed(&self) -> bool {
         self.content.is_packed()

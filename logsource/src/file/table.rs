@@ -18,8 +18,7 @@ pub(super) type Follower = super::follower::Follower<Real>;
 #[derive(Debug)]
 pub(super) struct Table {
     files: HashMap<Arc<Path>, Box<Entry>>,
-    /// Those to be read, each once, in turn.
-    ready: VecDeque<Arc<Path>>,
+    ready: Ready,
     /// Those that were touched since it was last asked.
     news: Vec<Arc<Path>>,
     /// Those that are to be looked at some time, whether touched or not.
@@ -33,6 +32,36 @@ pub(super) struct Table {
     /// How often everything was looked at.
     round: u64,
     lag: u64,
+}
+
+/// Those to be read, each once: files in turn, and archives one after another. To unpack takes memory,
+/// some of them megabytes, and a directory may have archives by the thousand. Nobody waits for what
+/// is in them, but they are not to wait for ever either.
+#[derive(Debug, Default)]
+struct Ready {
+    files: VecDeque<Arc<Path>>,
+    archives: VecDeque<Arc<Path>>,
+    /// Whose turn it was.
+    was_archive: bool,
+}
+
+impl Ready {
+    fn pop(&mut self) -> Option<Arc<Path>> {
+        self.was_archive = !self.was_archive;
+        let (first, other) = match self.was_archive {
+            true => (&mut self.archives, &mut self.files),
+            false => (&mut self.files, &mut self.archives),
+        };
+        first.pop_front().or_else(|| other.pop_front())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.archives.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<Path>> {
+        self.files.iter().chain(&self.archives)
+    }
 }
 
 #[derive(Debug)]
@@ -74,7 +103,7 @@ impl Table {
     pub(super) fn new() -> Self {
         Self {
             files: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             news: Vec::new(),
             due: BTreeSet::new(),
             busy: HashSet::new(),
@@ -199,7 +228,7 @@ impl Table {
 
     /// The next one to read.
     pub(super) fn next(&mut self) -> Option<Arc<Path>> {
-        while let Some(path) = self.ready.pop_front() {
+        while let Some(path) = self.ready.pop() {
             if let Some(entry) = self.files.get_mut(&path)
                 && std::mem::take(&mut entry.is_ready)
             {
@@ -226,9 +255,16 @@ impl Table {
         }
     }
 
-    /// There may be more of it; the others come first.
+    /// There may be more of it; the others come first, unless they are archives as it is.
     pub(super) fn again(&mut self, path: &Arc<Path>) {
-        self.make_ready(path);
+        match self.files.get_mut(path) {
+            Some(entry) if entry.follower.is_archive() => {
+                if !std::mem::replace(&mut entry.is_ready, true) {
+                    self.ready.archives.push_front(Arc::clone(path));
+                }
+            }
+            _ => self.make_ready(path),
+        }
     }
 
     /// It was read to its end, and whatever happened to it was looked at.
@@ -393,7 +429,41 @@ impl Table {
         if let Some(entry) = self.files.get_mut(path)
             && !std::mem::replace(&mut entry.is_ready, true)
         {
-            self.ready.push_back(Arc::clone(path));
+            let Ready { files, archives, .. } = &mut self.ready;
+            let queue = if entry.follower.is_archive() { archives } else { files };
+            queue.push_back(Arc::clone(path));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_in_turn_and_archives_one_after_another_beside_them() {
+        let names = |names: &[&str]| names.iter().map(|name| Path::new(name).into()).collect();
+        let mut ready = Ready {
+            files: names(&["a", "b"]),
+            archives: names(&["1.gz", "2.gz"]),
+            was_archive: true,
+        };
+        let mut popped = Vec::new();
+        // A file that is written all the time, and one of whose batches two are left.
+        for _ in 0..6 {
+            let path = ready.pop().unwrap();
+            popped.push(path.display().to_string());
+            let batches = popped.iter().filter(|name| **name == *popped.last().unwrap()).count();
+            match path.extension() {
+                None => ready.files.push_back(path),
+                Some(_) if batches < 2 => ready.archives.push_front(path),
+                Some(_) => {}
+            }
+        }
+        assert_eq!(popped, ["a", "1.gz", "b", "1.gz", "a", "2.gz"]);
+        ready.files.clear();
+        assert_eq!(ready.iter().count(), 1);
+        assert_eq!(ready.pop().as_deref(), Some(Path::new("2.gz")));
+        assert!(ready.pop().is_none() && ready.is_empty());
     }
 }

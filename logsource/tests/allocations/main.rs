@@ -313,6 +313,42 @@ fn a_file_that_was_read_and_is_closed_takes_little_memory() {
     assert!(each < CLOSED, "{each} bytes a file: {few} for {FILES}, {many} for five times as many");
 }
 
+/// Reads archives to their ends, and gives the most memory that was taken at once.
+#[cfg(feature = "compression")]
+fn peak_of_archives(archives: usize, lines: usize) -> usize {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..archives {
+        let file = File::create(dir.path().join(format!("app.log.{n}.gz"))).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        (0..lines).for_each(|line| writeln!(gzip, "{n} {line:0120}").unwrap());
+        gzip.finish().unwrap();
+    }
+    let before = counting::live();
+    counting::begin_peak();
+    let source = FileSource::builder(dir.path().join("*.gz")).id("logs").build().unwrap();
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let mut stream = source.tail(Position::Start);
+    let mut left = archives * lines;
+    while left > 0 {
+        let batch = next(&runtime, &mut stream);
+        left -= batch.len();
+        batch.ack();
+    }
+    drop(stream);
+    counting::peak().saturating_sub(before)
+}
+
+#[cfg(feature = "compression")]
+#[test]
+fn however_many_archives_there_are_one_is_unpacked_at_a_time() {
+    let _alone = alone();
+    // What is set up once belongs to neither.
+    peak_of_archives(1, 1);
+    let (one, many) = (peak_of_archives(1, 2_000), peak_of_archives(32, 2_000));
+    // To be known takes a few kilobytes each; to be unpacked, from 60 to 300.
+    assert!(many < one + 32 * 8 * 1024 + 4 * SLAB, "{one} bytes for one, {many} for 32");
+}
+
 #[test]
 fn a_backlog_takes_as_much_memory_as_a_short_one() {
     let _alone = alone();

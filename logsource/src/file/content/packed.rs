@@ -13,9 +13,10 @@ use super::zstd::Frame;
 use super::{Format, State};
 use crate::file::disk::Handle;
 
-/// How much is read from disk at once. A block of zstd, which is whole or cannot be unpacked, has
-/// at most 128 KiB and 7 bytes.
-const INPUT_BYTES: usize = 256 << 10;
+/// How much is read from disk at once: little at first, since of many archives only the beginning
+/// is looked at, then twice as much each time. A block of zstd, which is whole or cannot be unpacked,
+/// has at most 128 KiB and 7 bytes.
+const INPUT_BYTES: (usize, usize) = (8 << 10, 256 << 10);
 
 /// How much is unpacked at once that nobody wants.
 const SKIP_BYTES: usize = 64 << 10;
@@ -305,7 +306,7 @@ impl Packed {
 
 impl Engine {
     fn new(at: Spot) -> Self {
-        Self { decoder: None, input: vec![0; INPUT_BYTES], start: 0, filled: 0, at }
+        Self { decoder: None, input: Vec::new(), start: 0, filled: 0, at }
     }
 
     /// The offset on disk after what was read.
@@ -321,6 +322,8 @@ impl Engine {
         }
         self.input.copy_within(self.start..self.filled, 0);
         (self.start, self.filled) = (0, self.filled - self.start);
+        let (least, most) = INPUT_BYTES;
+        self.input.resize((self.input.len() * 2).clamp(least, most), 0);
         let from = self.read();
         let read = file.read_at(&mut self.input[self.filled..], from)?;
         self.filled += read;

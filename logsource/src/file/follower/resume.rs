@@ -14,6 +14,7 @@ use crate::file::catalog::{Inode, Known};
 use crate::file::disk::Disk;
 use crate::file::family::{self, Age};
 use crate::file::identity::{self, Likeness, Opened};
+use crate::file::reading::Reading;
 use crate::metrics::{Count, DropReason};
 
 /// What was found of the files that the places speak of.
@@ -40,6 +41,8 @@ impl<D: Disk> Follower<D> {
     pub(in crate::file) fn begin(&mut self, begin: Begin, now: Instant) -> io::Result<()> {
         let begun = self.try_begin(&begin, now);
         self.pending = begun.is_err().then_some(begin);
+        // It may be long until it is read.
+        self.chain.iter_mut().for_each(Reading::park);
         if self.shared.open.is_full() {
             self.close();
         }
