@@ -69,6 +69,10 @@ pub enum Watch {
 /// (`copytruncate`) holds what was not read or not acknowledged yet, that comes first. A missing
 /// file is waited for, and read from its first byte once it appears.
 ///
+/// What was compressed with gzip or zstd is read as what it was (feature `compression`), whatever it
+/// is called. Files are read in turn, a batch each; archives one after another beside them, so that
+/// the memory to unpack is needed once, not for each of a directory full.
+///
 /// Lines end with `\n` or `\r\n`; blank ones are dropped. A last line without its end is held
 /// until that is written.
 ///
