@@ -216,6 +216,11 @@ impl Pool {
         })
     }
 
+    /// The size of its slabs.
+    pub(crate) fn slab_bytes(&self) -> usize {
+        self.slab_bytes
+    }
+
     /// Takes a slab back, unless it is none, or of another size.
     pub(crate) fn put(&self, mut blank: Blank) {
         if blank.slab.len() != self.slab_bytes {

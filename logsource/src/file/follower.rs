@@ -174,16 +174,19 @@ impl<D: Disk> Follower<D> {
         if reading.begin_look()? {
             return Ok(Err(Cut));
         }
+        // Records that found no room in the last batch are handed on first, and let go of.
+        let mut is_left = reading.has_lines();
         loop {
             let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
-            let filled = reading.fill(now)?;
+            let was_left = std::mem::take(&mut is_left);
+            let filled = if was_left { Filled::More } else { reading.fill(now)? };
             if filled == Filled::Cut {
                 return Ok(Err(Cut));
             }
-            if filled != Filled::Nothing {
+            if filled != Filled::Nothing && !was_left {
                 reading.touched = now;
             }
-            if filled == Filled::More && !reading.is_full() {
+            if filled == Filled::More && !was_left && !reading.is_full() {
                 continue;
             }
             // Were it cut while it was read, these might be the bytes of another line.
@@ -281,6 +284,11 @@ impl<D: Disk> Follower<D> {
     /// Whether it is compressed: its end was written long ago, most often.
     pub(super) fn is_archive(&self) -> bool {
         self.chain.front().is_some_and(Reading::is_packed)
+    }
+
+    /// Whether more was read than went into the last batch.
+    pub(super) fn has_lines(&self) -> bool {
+        self.chain.iter().any(Reading::has_lines)
     }
 
     /// Whether there is no file to read.

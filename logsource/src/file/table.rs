@@ -255,15 +255,18 @@ impl Table {
         }
     }
 
-    /// There may be more of it; the others come first, unless they are archives as it is.
+    /// There may be more of it. The others come first, unless they are archives as it is, or memory
+    /// is held for what is left of it.
     pub(super) fn again(&mut self, path: &Arc<Path>) {
-        match self.files.get_mut(path) {
-            Some(entry) if entry.follower.is_archive() => {
-                if !std::mem::replace(&mut entry.is_ready, true) {
-                    self.ready.archives.push_front(Arc::clone(path));
-                }
-            }
-            _ => self.make_ready(path),
+        let Some(entry) = self.files.get_mut(path) else { return };
+        let (is_archive, is_held) = (entry.follower.is_archive(), entry.follower.has_lines());
+        if !(is_archive || is_held) {
+            return self.make_ready(path);
+        }
+        if !std::mem::replace(&mut entry.is_ready, true) {
+            let Ready { files, archives, .. } = &mut self.ready;
+            let queue = if is_archive { archives } else { files };
+            queue.push_front(Arc::clone(path));
         }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::BytesMut;
+
 #[cfg(any(feature = "file", test))]
 use super::groups::Open;
 use super::settings::Framing;
@@ -12,6 +14,9 @@ use super::stage::Held;
 use super::stage::{Raw, Stage};
 use super::tally::Tally;
 use crate::slab::{Blank, Pool, Table};
+
+/// No more memory than this is kept for what is held between two reads.
+const SPARE_BYTES: usize = 4 << 10;
 
 /// Turns bytes, in whatever pieces they come, into lines of a slab.
 ///
@@ -26,6 +31,9 @@ pub(crate) struct Framer {
     pool: Arc<Pool>,
     framing: Framing,
     splitter: Splitter,
+    /// The memory for an unfinished line until more is read. It is not a slab: thousands of files
+    /// may have one, and each is read a batch at a time.
+    spare: BytesMut,
     stage: Option<Box<Stage>>,
     /// Lines of the splitter that the stage has taken.
     staged: usize,
@@ -74,8 +82,19 @@ impl Framer {
         let framing = framing.clone();
         let (stage, staged, prefix, position) = (None, 0, 0, 0);
         let (is_ended, touched) = (false, None);
-        let mut framer =
-            Self { pool, framing, splitter, stage, staged, prefix, position, is_ended, touched };
+        let spare = BytesMut::new();
+        let mut framer = Self {
+            pool,
+            framing,
+            splitter,
+            spare,
+            stage,
+            staged,
+            prefix,
+            position,
+            is_ended,
+            touched,
+        };
         framer.set_stage();
         framer
     }
@@ -95,8 +114,9 @@ impl Framer {
         if self.stage.as_ref().is_some_and(|stage| stage.is_blocked()) {
             return &mut [];
         }
-        if self.splitter.blank.slab.is_empty() {
-            self.splitter.blank = self.pool.get();
+        if self.splitter.blank.slab.len() < self.pool.slab_bytes() {
+            let small = self.splitter.swap(self.pool.get());
+            self.keep(small);
         }
         if self.stage.is_some() && self.splitter.room().is_empty() {
             // A hole was passed over, say.
@@ -105,14 +125,42 @@ impl Framer {
         self.splitter.room()
     }
 
-    /// Gives memory back of which nothing is used, until there is more to read.
+    /// Gives memory back of which next to nothing is used, until there is more to read.
     #[cfg(any(feature = "file", test))]
     pub(crate) fn rest(&mut self) {
-        if self.splitter.is_blank() {
-            self.pool.put(std::mem::take(&mut self.splitter.blank));
-        }
+        self.shrink();
         if let Some(stage) = &mut self.stage {
             stage.rest();
+        }
+    }
+
+    /// Goes on in little memory, if little is held.
+    fn shrink(&mut self) {
+        let splitter = &self.splitter;
+        let is_slab = splitter.blank.slab.len() >= self.pool.slab_bytes();
+        if is_slab && splitter.blank.lines.is_empty() && self.is_little(splitter.filled) {
+            let small = self.small(splitter.filled);
+            let slab = self.splitter.swap(small);
+            self.pool.put(slab);
+        }
+    }
+
+    /// Whether so much is better held in memory of its own than in a slab.
+    fn is_little(&self, bytes: usize) -> bool {
+        bytes <= self.pool.slab_bytes() / 4
+    }
+
+    /// Memory for so much; none is asked for if there was as much before.
+    fn small(&mut self, bytes: usize) -> Blank {
+        let mut slab = std::mem::take(&mut self.spare);
+        slab.resize(bytes, 0);
+        Blank { slab, ..Blank::default() }
+    }
+
+    /// Keeps memory for the next time.
+    fn keep(&mut self, small: Blank) {
+        if (1..=SPARE_BYTES).contains(&small.slab.capacity()) {
+            self.spare = small.slab;
         }
     }
 
@@ -195,6 +243,7 @@ impl Framer {
             let mut tally = std::mem::take(&mut stage.tally);
             tally.add(std::mem::take(&mut self.splitter.tally));
             self.advance();
+            self.shrink();
             return Some(Framed { consumed: table.end, table, tally, carried });
         }
         let filled = self.splitter.framed;
@@ -203,7 +252,9 @@ impl Framer {
         }
         let prefix = self.prefix.min(filled);
         let consumed = self.splitter.consumed() - prefix as u64;
-        let mut full = self.splitter.turn(self.pool.get());
+        let rest = self.splitter.filled - filled;
+        let next = if self.is_little(rest) { self.small(rest) } else { self.pool.get() };
+        let mut full = self.splitter.turn(next);
         if prefix > 0 {
             // The slab is not the stream any more.
             let before = u32::try_from(prefix).unwrap_or(u32::MAX);

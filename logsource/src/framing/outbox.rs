@@ -145,12 +145,9 @@ impl Outbox {
         }
     }
 
-    /// The slab, how much of it is used, and the next one begins.
+    /// The slab, and how much of it is used. The next one begins when it is needed.
     pub(super) fn take(&mut self) -> (Blank, usize) {
-        let full = std::mem::replace(&mut self.blank, self.pool.get());
-        let used = self.used;
-        self.prepare();
-        (full, used)
+        (std::mem::take(&mut self.blank), std::mem::take(&mut self.used))
     }
 
     /// Forgets everything.

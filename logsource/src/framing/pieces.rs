@@ -69,6 +69,10 @@ pub(crate) fn framed(
                 }
             }
         }
+        // So is giving memory back, at any time.
+        if piece % 3 == 0 {
+            framer.rest();
+        }
         if finished && framer.pending() == 0 {
             break;
         }

@@ -164,13 +164,6 @@ impl Splitter {
         self.scan();
     }
 
-    /// Whether nothing is in the slab.
-    #[cfg(any(feature = "file", test))]
-    pub(super) fn is_blank(&self) -> bool {
-        let is_open = self.groups.as_ref().is_some_and(|groups| groups.open.is_some());
-        self.filled == 0 && self.cut == 0 && self.blank.lines.is_empty() && !is_open
-    }
-
     /// How many bytes of unfinished lines are held.
     #[cfg(any(feature = "file", test))]
     pub(super) fn pending(&self) -> u64 {
@@ -204,6 +197,13 @@ impl Splitter {
         self.blank.slab.copy_within(self.framed..self.filled, 0);
         self.blank.lines.clear();
         self.moved(self.filled - self.framed);
+    }
+
+    /// Goes on in `next`, which has room for all that is there, and gives the memory that it was in.
+    pub(super) fn swap(&mut self, mut next: Blank) -> Blank {
+        next.slab[..self.filled].copy_from_slice(&self.blank.slab[..self.filled]);
+        next.lines.append(&mut self.blank.lines);
+        std::mem::replace(&mut self.blank, next)
     }
 
     fn moved(&mut self, rest: usize) {

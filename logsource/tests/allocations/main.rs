@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use birl_logsource::{
-    Batch, Count, EntryRef, Error, FileSource, LogEntry, LogSource, LogSourceExt, Parser, Position,
-    SourceMetrics, ValueRef,
+    Batch, Count, EntryRef, Error, FileSource, Framing, Join, LogEntry, LogSource, LogSourceExt,
+    Parser, Position, SourceMetrics, ValueRef,
 };
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
@@ -311,6 +311,55 @@ fn a_file_that_was_read_and_is_closed_takes_little_memory() {
     let (few, many) = (held(FILES), held(5 * FILES));
     let each = many.saturating_sub(few) / (4 * FILES);
     assert!(each < CLOSED, "{each} bytes a file: {few} for {FILES}, {many} for five times as many");
+}
+
+/// Reads files that all have more than a few batches, and an unfinished line at their ends. Gives the
+/// most memory that was taken at once, and what is taken at the end.
+fn memory_of_files(files: usize, framing: &Framing) -> (usize, usize) {
+    const LINES: usize = 3_000;
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..files {
+        let file = File::create(dir.path().join(format!("app-{n}.log"))).unwrap();
+        let mut file = BufWriter::new(file);
+        // With a time in front, as in a container's log.
+        let line = |line: usize| format!("2026-01-01T00:00:00.000Z stdout F {n} {line:0100}");
+        (0..LINES).for_each(|at| writeln!(file, "{}", line(at)).unwrap());
+        file.write_all(b"2026-01-01T00:00:00.000Z stdout F unfinished").unwrap();
+        file.flush().unwrap();
+    }
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let before = counting::live();
+    counting::begin_peak();
+    let builder = FileSource::builder(dir.path().join("*.log")).id("logs");
+    let source = builder.framing(framing.clone()).build().unwrap();
+    let mut stream = source.tail(Position::Start);
+    // The last message of a file waits for the next one.
+    let mut left = files * (LINES - 1);
+    while left > 0 {
+        let batch = next(&runtime, &mut stream);
+        left = left.saturating_sub(batch.len());
+        batch.ack();
+    }
+    let moments = (0..20).map(|_| {
+        runtime.block_on(async { sleep(Duration::from_millis(50)).await });
+        counting::live().saturating_sub(before)
+    });
+    let end = moments.min().unwrap();
+    (counting::peak().saturating_sub(before), end)
+}
+
+#[test]
+fn however_many_files_are_read_at_a_time_their_unfinished_lines_hold_no_slab() {
+    let _alone = alone();
+    let containers = Framing::new().join(Join::containers());
+    for framing in [Framing::new(), containers] {
+        // What is set up once belongs to neither.
+        memory_of_files(1, &framing);
+        let (one, many) = (memory_of_files(1, &framing), memory_of_files(64, &framing));
+        // To be known takes a few kilobytes each; a slab is 128.
+        let most = |one: usize| one + 64 * 8 * 1024 + 4 * SLAB;
+        assert!(many.0 < most(one.0) && many.1 < most(one.1), "{one:?}, for 64: {many:?}");
+    }
 }
 
 /// Reads archives to their ends, and gives the most memory that was taken at once.
