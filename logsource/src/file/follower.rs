@@ -71,6 +71,8 @@ pub(super) struct Follower<D: Disk> {
     pending: Option<Begin>,
     /// What was taken already: of a file that was cut short, or while another was looked at.
     rest: VecDeque<Batch>,
+    /// Of what was read for the last batch, something is left.
+    left: bool,
     /// Nobody bears the name now.
     nameless: bool,
     /// When it was last looked for copies that show a cut.
@@ -102,6 +104,7 @@ impl<D: Disk> Follower<D> {
             retired: Vec::new(),
             pending: None,
             rest: VecDeque::new(),
+            left: false,
             nameless: false,
             looked: None,
             unsure: false,
@@ -123,6 +126,7 @@ impl<D: Disk> Follower<D> {
     /// Reads until there is a batch; none if everything that is there has been read.
     pub(super) fn step(&mut self, now: Instant, max: usize) -> io::Result<Option<Batch>> {
         self.reopen(now)?;
+        self.left = false;
         loop {
             if let Some(rest) = self.rest.pop_front() {
                 return Ok(Some(rest));
@@ -179,7 +183,7 @@ impl<D: Disk> Follower<D> {
         loop {
             let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
             let was_left = std::mem::take(&mut is_left);
-            let filled = if was_left { Filled::More } else { reading.fill(now)? };
+            let filled = if was_left { reading.pass() } else { reading.fill(now)? };
             if filled == Filled::Cut {
                 return Ok(Err(Cut));
             }
@@ -204,6 +208,7 @@ impl<D: Disk> Follower<D> {
             let Some(reading) = self.chain.get_mut(index) else { return Ok(Ok(None)) };
             if let Some(batch) = reading.take(max) {
                 reading.end_look_early();
+                self.left = reading.has_lines();
                 self.catalog.advance(reading.own_mark());
                 return Ok(Ok(Some(batch)));
             }
@@ -281,14 +286,21 @@ impl<D: Disk> Follower<D> {
         is_over && is_kept && self.chain.back().is_some_and(Reading::is_rested)
     }
 
-    /// Whether it is compressed: its end was written long ago, most often.
+    /// Whether all that is read is compressed: it was written long ago, most often.
     pub(super) fn is_archive(&self) -> bool {
-        self.chain.front().is_some_and(Reading::is_packed)
+        !self.chain.is_empty() && self.chain.iter().all(Reading::is_packed)
     }
 
-    /// Whether more was read than went into the last batch.
-    pub(super) fn has_lines(&self) -> bool {
-        self.chain.iter().any(Reading::has_lines)
+    /// Whether it takes memory until it is read on: for what is left of what was read for the last
+    /// batch, or to unpack an archive in the midst of which it is. It does not go on for ever: what is
+    /// left is handed on before more is read, and an archive has an end.
+    pub(super) fn is_amid(&self) -> bool {
+        self.left || (self.is_archive() && self.chain.iter().any(Reading::is_amid))
+    }
+
+    /// Lets go of the memory that unpacking takes, until it is read on.
+    pub(super) fn park(&mut self) {
+        self.chain.iter_mut().for_each(Reading::park);
     }
 
     /// Whether there is no file to read.

@@ -77,6 +77,8 @@ pub(super) struct Reading<F> {
     size: u64,
     /// The last read reached the end of what was there.
     at_end: bool,
+    /// The last read did not reach it.
+    is_amid: bool,
     /// There is a hole at `at`, and what stands before it was not taken yet.
     at_hole: bool,
     /// When it was last seen to grow, or lost its name.
@@ -148,6 +150,7 @@ impl<F: Handle> Reading<F> {
             size: stat.size,
             at_end: false,
             at_hole: false,
+            is_amid: false,
             touched: now,
             rested: true,
             checked: false,
@@ -246,6 +249,7 @@ impl<F: Handle> Reading<F> {
         self.at += read as u64;
         self.trusted &= read == 0;
         self.at_end = read < space;
+        self.is_amid = !self.at_end;
         Ok(match read {
             0 => Filled::Nothing,
             _ if read < space => Filled::Last,
@@ -269,7 +273,7 @@ impl<F: Handle> Reading<F> {
         waits
     }
 
-    /// Of a packed file, lets go of the memory that unpacking takes, until it is read.
+    /// Lets go of the memory that unpacking takes.
     pub(super) fn park(&mut self) {
         self.content.park();
     }

@@ -68,6 +68,8 @@ impl Ready {
 struct Entry {
     follower: Follower,
     is_ready: bool,
+    /// In which queue it is, or was last.
+    is_among_archives: bool,
     /// Something other than that it was written may have happened to it since it was last read to
     /// its end.
     is_strange: bool,
@@ -124,6 +126,7 @@ impl Table {
         let entry = Entry {
             follower,
             is_ready: false,
+            is_among_archives: false,
             is_strange: true,
             waits: false,
             due: None,
@@ -255,12 +258,16 @@ impl Table {
         }
     }
 
-    /// There may be more of it. The others come first, unless they are archives as it is, or memory
-    /// is held for what is left of it.
+    /// There may be more of it. The others come first, unless it takes memory until it is read on.
     pub(super) fn again(&mut self, path: &Arc<Path>) {
         let Some(entry) = self.files.get_mut(path) else { return };
-        let (is_archive, is_held) = (entry.follower.is_archive(), entry.follower.has_lines());
-        if !(is_archive || is_held) {
+        let is_archive = entry.follower.is_archive();
+        if is_archive && !entry.is_among_archives {
+            // That was not known before it was opened: its turn is to come.
+            entry.follower.park();
+            return self.make_ready(path);
+        }
+        if !entry.follower.is_amid() {
             return self.make_ready(path);
         }
         if !std::mem::replace(&mut entry.is_ready, true) {
@@ -433,7 +440,8 @@ impl Table {
             && !std::mem::replace(&mut entry.is_ready, true)
         {
             let Ready { files, archives, .. } = &mut self.ready;
-            let queue = if entry.follower.is_archive() { archives } else { files };
+            entry.is_among_archives = entry.follower.is_archive();
+            let queue = if entry.is_among_archives { archives } else { files };
             queue.push_back(Arc::clone(path));
         }
     }

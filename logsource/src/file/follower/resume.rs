@@ -14,7 +14,6 @@ use crate::file::catalog::{Inode, Known};
 use crate::file::disk::Disk;
 use crate::file::family::{self, Age};
 use crate::file::identity::{self, Likeness, Opened};
-use crate::file::reading::Reading;
 use crate::metrics::{Count, DropReason};
 
 /// What was found of the files that the places speak of.
@@ -42,7 +41,7 @@ impl<D: Disk> Follower<D> {
         let begun = self.try_begin(&begin, now);
         self.pending = begun.is_err().then_some(begin);
         // It may be long until it is read.
-        self.chain.iter_mut().for_each(Reading::park);
+        self.park();
         if self.shared.open.is_full() {
             self.close();
         }

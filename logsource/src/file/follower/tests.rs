@@ -3,6 +3,7 @@
 
 mod cuts;
 mod moves;
+mod turns;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -58,6 +59,35 @@ proptest! {
         }
         let lines = pieces::framed(&text, &[text.len()], 1 << 20, &framing, now).lines;
         prop_assert_eq!(found, lines);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Also what is written while something of what was read is left.
+    #[test]
+    fn nothing_is_left_of_what_is_written_between_two_batches(
+        pieces in proptest::collection::vec("((x{0,9}|y{40,300}| )\n){1,6}", 1..20),
+        batch_bytes in 1_usize..128,
+        max_line_bytes in 1_usize..32,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.log");
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        let framing = Framing::new().max_line_bytes(max_line_bytes);
+        let source = FileSource::builder(&path).framing(framing).batch_bytes(batch_bytes).build();
+        let (shared, now) = (source.unwrap().shared, crate::shell::ticks());
+        let catalog = Catalog::new(false);
+        let mut follower = Follower::new(&Real, &shared, &path.as_path().into(), &catalog);
+        follower.begin(Begin::Edge(Edge::Start), now).unwrap();
+        for piece in pieces {
+            file.write_all(piece.as_bytes()).unwrap();
+            follower.step(now, usize::MAX).unwrap();
+            if follower.is_read_to_end() {
+                prop_assert!(follower.step(now, usize::MAX).unwrap().is_none());
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Reading;
+use super::{Filled, Reading};
 use crate::file::disk::Handle;
 
 impl<F: Handle> Reading<F> {
@@ -14,6 +14,17 @@ impl<F: Handle> Reading<F> {
         }
         self.checked = false;
         Ok(self.has_partial() && self.is_found_cut()?)
+    }
+
+    /// Reads nothing, since something is left. Whether all that is there was read is not known then.
+    pub(in crate::file) fn pass(&mut self) -> Filled {
+        self.at_end = false;
+        Filled::More
+    }
+
+    /// Whether the last read of a packed file did not come to its end.
+    pub(in crate::file) fn is_amid(&self) -> bool {
+        self.is_amid && self.content.is_packed()
     }
 
     /// Everything that is there was read. Says whether the file was cut meanwhile.

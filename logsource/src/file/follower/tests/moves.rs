@@ -253,10 +253,10 @@ fn what_was_met_under_a_rotated_name_is_left_to_that_name() {
 
 /// The real file system, on which something happens once what bears a name is read.
 #[derive(Debug, Clone)]
-struct WhenRead(Moving);
+pub(super) struct WhenRead(pub(super) Moving);
 
 #[derive(Debug)]
-struct Read(<Real as Disk>::File, Moving);
+pub(super) struct Read(<Real as Disk>::File, Moving);
 
 impl crate::file::disk::Handle for Read {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
