@@ -217,6 +217,7 @@ impl Pool {
     }
 
     /// The size of its slabs.
+    #[cfg(any(feature = "file", feature = "stdout"))]
     pub(crate) fn slab_bytes(&self) -> usize {
         self.slab_bytes
     }
