@@ -82,10 +82,12 @@ fn what_is_left_of_a_batch_is_handed_on_before_more_is_read() {
     let mut follower = Follower::new(&Real, &source.unwrap().shared, &path, &catalog);
     follower.begin(Begin::Edge(Edge::Start), crate::shell::ticks()).unwrap();
     let mut turns = Vec::new();
-    while let Some(is_amid) = step(&mut follower) {
-        turns.push(is_amid);
+    while let Some(batch) = follower.step(crate::shell::ticks(), usize::MAX).unwrap() {
+        let last = batch.entries().last().unwrap().text().into_owned();
+        turns.push((last, follower.is_amid()));
         // Not in what was read.
-        append(&log.at(""), if turns.len() < 3 { "d\n" } else { "" });
+        append(&log.at(""), if turns.len() == 1 { "d\n" } else { "" });
     }
-    assert_eq!(turns, [true, false, false]);
+    let turns: Vec<_> = turns.iter().map(|(last, is_amid)| (&last[..], *is_amid)).collect();
+    assert_eq!(turns, [("aaaaaaaa", true), ("c", false), ("d", false)]);
 }
