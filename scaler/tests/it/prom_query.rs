@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use birl_scaler::{
     Action, Agenda, Decision, ErrorKind, Fault, FaultKind, Guard, MetricSpec, Milli, Observation,
     PrometheusQuery, PrometheusServer, Replicas, Sampler, ScalerSpec, Signal, SignalSource, Tick,
@@ -13,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{at, cpu, decider, prompt, seconds};
@@ -35,6 +36,7 @@ enum Does {
 }
 
 /// A server on the loopback interface; dropping it stops it.
+#[derive(Debug)]
 struct Server {
     address: SocketAddr,
     seen: Arc<Seen>,
@@ -46,6 +48,7 @@ struct Seen {
     connections: AtomicUsize,
     sent: AtomicUsize,
     requests: Mutex<Vec<String>>,
+    still: Mutex<Option<mpsc::Sender<()>>>,
 }
 
 impl Server {
@@ -72,6 +75,19 @@ impl Server {
 
     fn query(&self) -> PrometheusQuery {
         PrometheusQuery::new(&PrometheusServer::new(&self.url()).unwrap(), "load", "load")
+    }
+
+    /// What comes of `reading` from it. The paused clock would jump to a deadline while the kernel
+    /// carries bytes; here it stands still until the server waits on purpose, or all is read.
+    async fn still<T>(&self, reading: impl Future<Output = T>) -> T {
+        let (end, ended) = mpsc::channel::<()>();
+        *self.seen.still.lock().unwrap() = Some(end);
+        // A clock does not jump while a blocking task runs.
+        let hold = spawn_blocking(move || ended.recv_timeout(seconds(30)).is_err());
+        let read = reading.await;
+        self.seen.still.lock().unwrap().take();
+        hold.await.unwrap();
+        read
     }
 
     fn requests(&self) -> Vec<String> {
@@ -105,6 +121,7 @@ async fn serve(mut stream: TcpStream, does: Does, seen: Arc<Seen>) {
                     let (start, rest) = whole.split_at(20);
                     let _ = stream.write_all(format!("{head}{start}").as_bytes()).await;
                     if matches!(does, Does::Drip) {
+                        seen.still.lock().unwrap().take();
                         for byte in rest.bytes() {
                             sleep(Duration::from_millis(100)).await;
                             let _ = stream.write_all(&[byte]).await;
@@ -114,6 +131,7 @@ async fn serve(mut stream: TcpStream, does: Does, seen: Arc<Seen>) {
                 if matches!(does, Does::CloseMidBody) {
                     return;
                 }
+                seen.still.lock().unwrap().take();
                 std::future::pending::<()>().await;
             }
             Does::Endless => {
@@ -169,7 +187,7 @@ fn data(kind: &str, result: &Value) -> String {
 
 async fn read(does: Does) -> Result<Signal, Fault> {
     let server = Server::start(does).await;
-    server.query().read(at(100)).await
+    server.still(server.query().read(at(100))).await
 }
 
 async fn answered(body: String) -> Result<Signal, Fault> {
@@ -210,7 +228,7 @@ async fn the_expression_is_posted_as_a_form_with_the_time_limit_to_the_path_belo
     for base in ["", "/", "/team/prom", "/team/prom/", "/team/prom/api/v1/query"] {
         let api = PrometheusServer::new(&format!("{}{base}", server.url())).unwrap();
         let query = PrometheusQuery::new(&api, "load", expression).timeout(seconds(2));
-        query.read(at(100)).await.unwrap();
+        server.still(query.read(at(100))).await.unwrap();
     }
     let requests = server.requests();
     for (request, path) in requests.iter().zip(["", "", "/team/prom", "/team/prom", "/team/prom"]) {
@@ -231,7 +249,7 @@ async fn connections_are_used_again() {
     let server = Server::start(Does::Answer(200, vector(&[("a", "1")]))).await;
     let query = server.query();
     for _ in 0..10 {
-        query.read(at(100)).await.unwrap();
+        server.still(query.read(at(100))).await.unwrap();
     }
     assert_eq!(server.seen.connections.load(Ordering::Relaxed), 1);
 }
@@ -319,7 +337,8 @@ async fn hostile_servers_are_given_up_on_in_time() {
 #[tokio::test(start_paused = true)]
 async fn an_endless_answer_is_not_read_to_its_end() {
     let server = Server::start(Does::Endless).await;
-    assert_eq!(server.query().read(at(100)).await.unwrap_err().kind(), FaultKind::TooLarge);
+    let read = server.still(server.query().read(at(100))).await;
+    assert_eq!(read.unwrap_err().kind(), FaultKind::TooLarge);
     sleep(Duration::from_millis(10)).await;
     // What is beyond the bound was on its way, in the buffers of two sockets.
     let sent = server.seen.sent.load(Ordering::Relaxed);
@@ -338,7 +357,8 @@ async fn ten_thousand_series_are_read_and_more_than_fits_is_refused() {
     assert_eq!(decider(spec).decide(&seen, at(100)).action, Action::Hold);
 
     let server = Server::start(Does::Answer(200, vector(&values))).await;
-    let fault = server.query().max_body(100_000).read(at(100)).await.unwrap_err();
+    let small = server.query().max_body(100_000);
+    let fault = server.still(small.read(at(100))).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::TooLarge);
     assert!(fault.detail().contains("aggregate, or raise `max_body`"), "{fault}");
 }
@@ -361,7 +381,8 @@ async fn decide_by(spec: ScalerSpec, seen: Observation, does: Does) -> Decision 
     let server = Server::start(does).await;
     let mut sampler = Sampler::new();
     sampler.add(server.query(), Sampler::DEADLINE).unwrap();
-    decider(spec).decide(&seen.signals(sampler.sample(at(100)).await), at(100))
+    let signals = server.still(sampler.sample(at(100))).await;
+    decider(spec).decide(&seen.signals(signals), at(100))
 }
 
 #[tokio::test(start_paused = true)]
@@ -405,6 +426,24 @@ async fn no_lie_and_no_silence_scales_down() {
     assert_eq!(half.action, Action::Hold, "a guard that knows of one of two: {half}");
 }
 
+/// A server that answers at once, whatever the clock does for others.
+#[derive(Debug)]
+struct Well {
+    server: Server,
+    query: PrometheusQuery,
+}
+
+#[async_trait]
+impl SignalSource for Well {
+    fn name(&self) -> &str {
+        self.query.name()
+    }
+
+    async fn read(&self, now: SystemTime) -> Result<Signal, Fault> {
+        self.server.still(self.query.read(now)).await
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn ticks_stay_on_time_beside_servers_that_stall_drip_and_flood() {
     let servers = [Does::Silence, Does::Stall, Does::Drip, Does::Endless, Does::CloseMidBody];
@@ -417,7 +456,7 @@ async fn ticks_stay_on_time_beside_servers_that_stall_drip_and_flood() {
         held.push(server);
     }
     let well = Server::start(Does::Answer(200, vector(&[("a", "1")]))).await;
-    sampler.add(well.query(), Sampler::DEADLINE).unwrap();
+    sampler.add(Well { query: well.query(), server: well }, Sampler::DEADLINE).unwrap();
     let begun = Instant::now();
     let tick = Tick::new(Tick::PERIOD, at(0)).unwrap();
     let mut agenda = Agenda::with_clock(tick, sampler, move || at(0) + begun.elapsed());
@@ -441,7 +480,7 @@ async fn a_server_that_is_away_for_a_minute_is_dialled_ten_times_at_most() {
     let begun = Instant::now();
     let mut told = String::new();
     while begun.elapsed() < seconds(60) {
-        let fault = query.read(at(100)).await.unwrap_err();
+        let fault = server.still(query.read(at(100))).await.unwrap_err();
         assert_eq!(fault.kind(), FaultKind::Unreachable, "{fault}");
         told = fault.detail().to_owned();
         sleep(Duration::from_millis(200)).await;
@@ -467,8 +506,8 @@ async fn a_server_that_is_back_is_found_within_a_tick() {
     let fault = sampler.board().health()[0].last_fault.clone().unwrap();
     assert!(fault.detail().contains("refused"), "each tick dials: {fault}");
     let listener = TcpListener::bind(address).await.unwrap();
-    let _server = Server::at(listener, Does::Answer(200, vector(&[("a", "1")])));
-    let signals = sampler.sample(at(120)).await;
+    let server = Server::at(listener, Does::Answer(200, vector(&[("a", "1")])));
+    let signals = server.still(sampler.sample(at(120))).await;
     assert_eq!(signals[0].fault, None, "{:?}", sampler.board().health());
 }
 
@@ -479,11 +518,12 @@ async fn warnings_are_kept_and_can_be_refused() {
     let server = Server::start(Does::Answer(200, answer.to_string())).await;
     let query = server.query();
     assert_eq!(query.warnings(), [""; 0]);
-    query.read(at(100)).await.unwrap();
+    server.still(query.read(at(100))).await.unwrap();
     let warnings = query.warnings();
     assert_eq!(warnings.len(), 8);
     assert!(warnings[0].starts_with("store 1 is away!") && warnings[0].len() == 200);
-    let fault = server.query().refuse_warnings().read(at(100)).await.unwrap_err();
+    let strict = server.query().refuse_warnings();
+    let fault = server.still(strict.read(at(100))).await.unwrap_err();
     assert_eq!(fault.kind(), FaultKind::Refused);
     assert!(fault.detail().contains("a part of the whole: store 1 is away"), "{fault}");
 
@@ -509,7 +549,8 @@ async fn a_slow_query_does_not_keep_the_gate_closed() {
     sleep(seconds(15)).await;
     for _ in 0..2 {
         // It was let in, though not answered: that is a server.
-        assert_eq!(slow.read(at(100)).await.unwrap_err().kind(), FaultKind::Timeout);
+        let fault = server.still(slow.read(at(100))).await.unwrap_err();
+        assert_eq!(fault.kind(), FaultKind::Timeout);
     }
     assert_eq!(server.seen.connections.load(Ordering::Relaxed), 2);
 }
@@ -553,13 +594,15 @@ async fn secrets_come_from_files_and_are_in_no_message() {
     let mut told = String::new();
     for api in [api().bearer_token_file(&token), api().basic_auth("birl", &token)] {
         let query = PrometheusQuery::new(&api, "load", "load");
-        told += &format!("{api:?}{query:?}{}", query.read(at(100)).await.unwrap_err());
+        let fault = server.still(query.read(at(100))).await.unwrap_err();
+        told += &format!("{api:?}{query:?}{fault}");
     }
     assert!(!told.contains("s3cret") && !told.contains("YmlybDpzM2NyZXQ"), "{told}");
     // A token is renewed under a server that runs.
     std::fs::write(&token, "renewed").unwrap();
     let api_of_token = api().bearer_token_file(&token);
-    let _ = PrometheusQuery::new(&api_of_token, "load", "load").read(at(100)).await;
+    let query = PrometheusQuery::new(&api_of_token, "load", "load");
+    server.still(query.read(at(100))).await.unwrap_err();
     let requests = server.requests().join("");
     for header in ["Bearer s3cret", "Basic YmlybDpzM2NyZXQ=", "Bearer renewed"] {
         assert!(requests.contains(&format!("authorization: {header}\r\n")), "{header}: {requests}");
