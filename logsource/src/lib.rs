@@ -66,8 +66,10 @@
 //! # Threads
 //!
 //! Every `tail` of what is outside has one plain thread that watches and reads; the stream is its
-//! far end, and works on any runtime. Every offset file has one that writes it. Nothing here
-//! starts a runtime, installs a handler or prints: reports go to `tracing` and to [`Metrics`].
+//! far end, and works on any runtime. A program that is not async can do without the thread:
+//! `FileSource::tail_blocking` is an iterator, and reads when it is asked. Every offset file has one
+//! that writes it. Nothing here starts a runtime, installs a handler or prints: reports go to
+//! `tracing` and to [`Metrics`].
 //!
 //! # Features
 //!
@@ -123,7 +125,7 @@ pub use entry::LogEntry;
 pub use error::{Error, ErrorKind};
 pub use fields::{Fields, Value};
 #[cfg(feature = "file")]
-pub use file::{FileOptions, FileSource, FileSourceBuilder, Watch};
+pub use file::{BlockingTail, FileOptions, FileSource, FileSourceBuilder, Watch};
 #[cfg(all(feature = "encoding", any(feature = "file", feature = "stdout")))]
 pub use framing::Encoding;
 #[cfg(feature = "file")]

@@ -1,7 +1,8 @@
-//! `steady_10mb`: what it costs to follow a log that grows by 10 MB a second, and then what it costs
-//! a reader by hand that looks as often, asks nothing, and knows nothing of rotation. Each is a
-//! process of its own, and has the machine for itself but for the writer. They take turns: what
-//! waking and reading costs drifts by a third within minutes, on a machine that others use as well.
+//! `steady_10mb`: what it costs to follow a log that grows by 10 MB a second, on the consumer's own
+//! thread and through a stream, and what it costs a reader by hand that looks as often, asks nothing,
+//! and knows nothing of rotation. Each is a process of its own, and has the machine for itself but
+//! for the writer. They take turns: what waking and reading costs drifts by half within minutes, on a
+//! machine that others use as well.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,22 +20,33 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const MB: f64 = 1e6;
 
 pub(crate) fn measure(scale: Scale) -> anyhow::Result<Vec<Figure>> {
-    let (mut cpu, mut peak) = (Vec::new(), Vec::new());
+    let (mut pulled, mut peak, mut streamed) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let (our_cpu, our_peak) = follow(How::Watching, scale.interval / 2)?;
-        let (bare_cpu, bare_peak) = follow(How::Bare, scale.interval / 2)?;
-        cpu.push((our_cpu, bare_cpu));
-        peak.push((our_peak, bare_peak));
+        let turn = |how| follow(how, scale.interval / 2);
+        let (ours, alone) = (turn(How::Pulling)?, turn(How::Alone)?);
+        pulled.push((ours.cpu, alone.cpu));
+        let (ours, bare) = (turn(How::Watching)?, turn(How::Bare)?);
+        streamed.push((ours.cpu, bare.cpu));
+        peak.push((ours.peak, bare.peak));
     }
-    let reference = "nap → read → memchr, hash in another thread, by turns";
+    let alone = "nap → read → memchr → hash, by turns";
+    let bare = "nap → read → memchr, hash in another thread, by turns";
     Ok(vec![
-        Figure::of_rounds("steady_10mb", "% core", reference, Target::ValueBelow(1.5), &cpu),
-        Figure::of_rounds("steady_10mb_rss", "MB", reference, Target::ValueBelow(20.0), &peak),
+        Figure::of_rounds("steady_10mb", "% core", alone, Target::ValueBelow(1.5), &pulled),
+        Figure::of_rounds("steady_10mb_stream", "% core", bare, Target::ValueBelow(2.0), &streamed),
+        Figure::of_rounds("steady_10mb_rss", "MB", bare, Target::ValueBelow(20.0), &peak),
     ])
 }
 
-/// The percentage of a core that following takes, and the most memory in megabytes.
-fn follow(how: How, interval: Duration) -> anyhow::Result<(f64, f64)> {
+/// What following took.
+struct Took {
+    /// Percent of a core.
+    cpu: f64,
+    /// The most memory, in megabytes.
+    peak: f64,
+}
+
+fn follow(how: How, interval: Duration) -> anyhow::Result<Took> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("app.log");
     File::create(&path)?;
@@ -54,5 +66,5 @@ fn follow(how: How, interval: Duration) -> anyhow::Result<(f64, f64)> {
         "the machine was too busy to write {BYTES_PER_SECOND} bytes a second"
     );
     subject.wait_for(written.lines, Duration::from_secs(10))?;
-    Ok((cpu, subject.used()?.peak as f64 / MB))
+    Ok(Took { cpu, peak: subject.used()?.peak as f64 / MB })
 }

@@ -1,9 +1,10 @@
 //! A process that does nothing but follow files, so that its processor time and memory are those of
 //! following. It answers on its standard output what it has used when it is asked on its input.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use birl_benches::hash::LineHash;
 use birl_benches::usage;
-use birl_logsource::{FileSource, LogSource, Parser, Position, Watch};
+use birl_logsource::{Batch, FileSource, LogSource, Parser, Position, Watch};
 use futures_util::StreamExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::de::DeserializeOwned;
@@ -42,10 +43,14 @@ pub(crate) struct Subject {
 pub(crate) enum How {
     /// By us, told by inotify.
     Watching,
+    /// By us, told by inotify, and read on the thread of the consumer.
+    Pulling,
     /// By us, polling.
     Polling,
     /// By hand: a thread that naps, reads, and looks for line ends, and one that takes the same hash.
     Bare,
+    /// By hand, the same in one thread.
+    Alone,
     /// By hand, once: goes through the directory, opens each file, reads it, and takes the same hash.
     /// Nothing is remembered.
     Walking,
@@ -88,27 +93,32 @@ impl Subject {
         std::thread::spawn(move || answer(&told));
         match self.how {
             How::Bare => return self.by_hand(&progress),
+            How::Alone => return self.by_hand_alone(&progress),
             How::Walking => return self.walk(&progress),
+            How::Pulling => return self.pull(&progress),
             How::Watching | How::Polling => {}
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(self.follow(&progress))
     }
 
-    async fn follow(&self, progress: &Progress) -> anyhow::Result<()> {
-        let folder = tempfile::tempdir()?;
+    /// The source, with its offset file in `folder`.
+    fn source(&self, folder: &Path) -> anyhow::Result<FileSource> {
         let watch = if let How::Polling = self.how { Watch::Poll } else { Watch::Auto };
         let source = FileSource::builder(&self.path)
             .parser(Parser::raw())
-            .offset_file(folder.path().join("offsets"))
-            .watch(watch)
-            .build()?;
-        let mut batches = source.tail(Position::Start);
+            .offset_file(folder.join("offsets"))
+            .watch(watch);
+        Ok(source.build()?)
+    }
+
+    async fn follow(&self, progress: &Progress) -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut batches = self.source(folder.path())?.tail(Position::Start);
         let mut hash = LineHash::default();
         while let Some(batch) = batches.next().await {
             let batch = batch?;
-            batch.entries().for_each(|entry| hash.line(entry.line()));
-            progress.add(batch.len(), batch.bytes());
+            take(&batch, &mut hash, progress);
             if let Some(pace) = self.pace {
                 let takes = batch.bytes() as f64 / pace as f64;
                 tokio::time::sleep(Duration::from_secs_f64(takes)).await;
@@ -118,55 +128,58 @@ impl Subject {
         anyhow::bail!("the stream ended")
     }
 
+    fn pull(&self, progress: &Progress) -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let mut hash = LineHash::default();
+        for batch in self.source(folder.path())?.tail_blocking(Position::Start)? {
+            let batch = batch?;
+            take(&batch, &mut hash, progress);
+            batch.ack();
+        }
+        anyhow::bail!("the batches ended")
+    }
+
     fn by_hand(&self, progress: &Progress) -> anyhow::Result<()> {
-        let file = std::fs::File::open(&self.path)?;
+        let mut by_hand = ByHand::new(&self.path)?;
         let (full, filled) = sync_channel(1);
         let (empty, emptied) = sync_channel(2);
         (0..2).try_for_each(|_| empty.send(vec![0; BUFFER]))?;
         let reading = std::thread::spawn(move || {
-            let mut at = 0;
             for mut buffer in emptied {
-                let mut len = 0;
-                while len == 0 {
-                    std::thread::sleep(NAP);
-                    let read = file.read_at(&mut buffer, at)?;
-                    memchr::memchr_iter(b'\n', &buffer[..read]).for_each(|end| len = end + 1);
-                }
-                at += len as u64;
+                let len = by_hand.next(&mut buffer)?;
                 full.send((buffer, len))?;
             }
             anyhow::Ok(())
         });
         let mut hash = LineHash::default();
         for (buffer, len) in filled {
-            let (before, mut start) = (hash.lines, 0);
-            for end in memchr::memchr_iter(b'\n', &buffer[..len]) {
-                hash.line(&buffer[start..end]);
-                start = end + 1;
-            }
-            progress.add((hash.lines - before) as usize, len);
+            hash_lines(&buffer[..len], &mut hash, progress);
             empty.send(buffer)?;
         }
         reading.join().map_err(|_| anyhow::anyhow!("the reading thread failed"))?
+    }
+
+    fn by_hand_alone(&self, progress: &Progress) -> anyhow::Result<()> {
+        let mut by_hand = ByHand::new(&self.path)?;
+        let (mut hash, mut buffer) = (LineHash::default(), vec![0; BUFFER]);
+        loop {
+            let len = by_hand.next(&mut buffer)?;
+            hash_lines(&buffer[..len], &mut hash, progress);
+        }
     }
 
     fn walk(&self, progress: &Progress) -> anyhow::Result<()> {
         let folder = self.path.parent().context("a pattern in a folder")?;
         let (mut hash, mut buffer) = (LineHash::default(), vec![0; BUFFER]);
         for entry in std::fs::read_dir(folder)? {
-            let (file, mut at) = (std::fs::File::open(entry?.path())?, 0);
+            let (file, mut at) = (File::open(entry?.path())?, 0);
             loop {
                 let read = file.read_at(&mut buffer, at)?;
-                let (before, mut start) = (hash.lines, 0);
-                for end in memchr::memchr_iter(b'\n', &buffer[..read]) {
-                    hash.line(&buffer[start..end]);
-                    start = end + 1;
-                }
-                if start == 0 {
+                let len = hash_lines(&buffer[..read], &mut hash, progress);
+                if len == 0 {
                     break;
                 }
-                at += start as u64;
-                progress.add((hash.lines - before) as usize, start);
+                at += len as u64;
             }
         }
         // Until nobody asks any more.
@@ -225,6 +238,46 @@ pub(crate) fn percent_of_a_core<const N: usize>(
         *share = (*share + subject.cpu()?.as_secs_f64()) / took * 100.0;
     }
     Ok(shares)
+}
+
+/// Follows a file and nothing more: naps, reads, and looks for line ends.
+struct ByHand {
+    file: File,
+    at: u64,
+}
+
+impl ByHand {
+    fn new(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { file: File::open(path)?, at: 0 })
+    }
+
+    /// Reads whole lines, once there are some, and says how many bytes they are.
+    fn next(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let mut len = 0;
+        while len == 0 {
+            std::thread::sleep(NAP);
+            let read = self.file.read_at(buffer, self.at)?;
+            memchr::memchr_iter(b'\n', &buffer[..read]).for_each(|end| len = end + 1);
+        }
+        self.at += len as u64;
+        Ok(len)
+    }
+}
+
+/// Takes the hash of the lines that are whole, and says how many bytes they are.
+fn hash_lines(bytes: &[u8], hash: &mut LineHash, progress: &Progress) -> usize {
+    let (before, mut start) = (hash.lines, 0);
+    for end in memchr::memchr_iter(b'\n', bytes) {
+        hash.line(&bytes[start..end]);
+        start = end + 1;
+    }
+    progress.add((hash.lines - before) as usize, start);
+    start
+}
+
+fn take(batch: &Batch, hash: &mut LineHash, progress: &Progress) {
+    batch.entries().for_each(|entry| hash.line(entry.line()));
+    progress.add(batch.len(), batch.bytes());
 }
 
 #[derive(Debug, Default)]

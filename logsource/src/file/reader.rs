@@ -1,6 +1,11 @@
-//! The thread of a `tail`: looks, reads, hands on, and tells what is wrong.
+//! Looks, reads, and tells what is wrong, for whoever takes what is read: a thread that hands it on
+//! to the stream of a `tail`, or the caller of a `tail_blocking`.
 
+mod pulled;
+mod threaded;
 mod waiting;
+
+pub use self::pulled::BlockingTail;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +20,7 @@ use super::opening::Opening;
 use super::reading::Shared;
 use super::table::{Follower, Table};
 use crate::metrics::{Count, Gauge};
-use crate::shell::{Pushed, Queue, ticks};
+use crate::shell::{Queue, ticks};
 use crate::{Batch, Error};
 
 /// How often it is told what is wrong, and how far behind it is.
@@ -45,18 +50,28 @@ const LOOK: Duration = Duration::from_micros(5);
 type Items = Queue<Result<Batch, Error>>;
 
 /// What a `tail` is asked for.
-pub(super) struct Settings<'a> {
+pub(super) struct Settings {
     pub(super) shared: Shared,
     pub(super) patterns: Patterns,
     pub(super) poll_interval: Duration,
     pub(super) max_held_bytes: u64,
     pub(super) status: Arc<Status>,
-    pub(super) queue: &'a Items,
+    pub(super) queue: Arc<Items>,
+}
+
+/// What a turn came to.
+#[expect(clippy::large_enum_variant, reason = "a batch is moved once, and boxes would be garbage")]
+enum Turn {
+    Read(Batch),
+    /// A file had nothing to read, or could not be. There may be others.
+    Looked,
+    /// There was nothing to look at.
+    Rested,
 }
 
 /// Reads what is ready, in turn, and else waits for what happens.
-pub(super) struct Reader<'a> {
-    settings: Settings<'a>,
+pub(super) struct Reader {
+    settings: Settings,
     catalog: Catalog,
     table: Table,
     watcher: Watcher,
@@ -77,9 +92,9 @@ pub(super) struct Reader<'a> {
     is_begun: bool,
 }
 
-impl<'a> Reader<'a> {
-    /// Runs until nobody takes what is read.
-    pub(super) fn run(settings: Settings<'a>, opening: Opening) {
+impl Reader {
+    /// Looks at everything, and reads nothing yet.
+    fn begin(settings: Settings, opening: Opening) -> Self {
         let Opening { catalog, table, watcher, troubles, broken } = opening;
         let now = ticks();
         let mut reader = Self {
@@ -109,29 +124,53 @@ impl<'a> Reader<'a> {
         reader.look_at_all(now);
         reader.attend(now);
         reader.is_begun = true;
-        reader.turn();
-        if let Some(store) = &reader.settings.shared.store {
+        reader
+    }
+
+    /// Reads a batch if there may be one, and else waits for what happens, `until` at the latest.
+    fn turn(&mut self, until: Option<Instant>) -> Turn {
+        let now = ticks();
+        self.attend(now);
+        // They are read next anyway.
+        self.table.forget_news();
+        self.table.make_room(&self.settings.shared.open);
+        if let Some(path) = self.table.next() {
+            return self.read(&path, now).map_or(Turn::Looked, Turn::Read);
+        }
+        self.note();
+        self.rest(now, until);
+        Turn::Rested
+    }
+
+    /// Whether there is room in memory for a next batch; if not, the queue's wake is signaled when
+    /// there may be.
+    fn has_room(&self) -> bool {
+        let Settings { queue, shared, .. } = &self.settings;
+        shared.intake.admits(|| queue.wake().rouser(), ticks())
+    }
+
+    /// Waits for room, and notices renames meanwhile: a file that is renamed twice while the
+    /// consumer is slow must not be missed.
+    fn wait_for_room(&mut self, until: Option<Instant>) -> Turn {
+        self.wait(ticks(), until);
+        let now = ticks();
+        self.attend(now);
+        for path in self.table.take_news() {
+            if let Some(follower) = self.table.follower(&path) {
+                // Trouble shows again, and is told, when it is read next.
+                follower.look(now).ok();
+            }
+        }
+        Turn::Rested
+    }
+
+    /// Writes down what was acknowledged: nothing more will be read.
+    fn end(&self) {
+        if let Some(store) = &self.settings.shared.store {
             // What is wrong is told below.
             store.flush().ok();
         }
-        reader.tell_of_store();
-    }
-
-    fn turn(&mut self) {
-        while !self.settings.queue.is_abandoned() {
-            let now = ticks();
-            self.attend(now);
-            // They are read next anyway.
-            self.table.forget_news();
-            self.table.make_room(&self.settings.shared.open);
-            match self.table.next() {
-                Some(path) => self.read(&path, now),
-                None => {
-                    self.note();
-                    self.rest(now);
-                }
-            }
-        }
+        self.tell_of_store();
     }
 
     /// Sees what has happened, and does what is due.
@@ -189,10 +228,10 @@ impl<'a> Reader<'a> {
     }
 
     /// One batch of a file, if it has any.
-    fn read(&mut self, path: &Arc<Path>, now: Instant) {
+    fn read(&mut self, path: &Arc<Path>, now: Instant) -> Option<Batch> {
         // How it is before it is read: what comes later shows.
         let before = self.watcher.blind(path).map(|_| Real.stat(path).ok().flatten());
-        let Some((follower, is_written)) = self.table.next_read(path) else { return };
+        let (follower, is_written) = self.table.next_read(path)?;
         let is_plain = before.is_none() && is_written;
         match follower.step(now, usize::MAX) {
             Ok(Some(batch)) => {
@@ -207,7 +246,7 @@ impl<'a> Reader<'a> {
                 } else {
                     self.table.again(path);
                 }
-                self.hand_on(batch);
+                return Some(batch);
             }
             Ok(None) => {
                 let next_look = follower.next_look(now);
@@ -217,7 +256,8 @@ impl<'a> Reader<'a> {
                 self.table.note(path, now);
                 self.table.at_end(path);
                 if is_over {
-                    return self.table.remove(path);
+                    self.table.remove(path);
+                    return None;
                 }
                 if waits {
                     self.table.wait(path);
@@ -235,6 +275,7 @@ impl<'a> Reader<'a> {
                 self.table.later(path, now + RETRY_AFTER.min(self.settings.poll_interval));
             }
         }
+        None
     }
 
     /// Whether a path is to be followed though there is nothing to read now.
@@ -242,35 +283,6 @@ impl<'a> Reader<'a> {
         let named = self.settings.patterns.named();
         named.binary_search_by(|name| name.as_path().cmp(path)).is_ok()
             || Real.stat(path).is_ok_and(|stat| stat.is_some())
-    }
-
-    /// Hands a batch on, and waits while there is no room for it, or in memory for a next one.
-    /// Renames are noticed even then: a file that is renamed twice while the consumer is slow must
-    /// not be missed.
-    fn hand_on(&mut self, batch: Batch) {
-        let mut item = Some(Ok(batch));
-        loop {
-            let Settings { queue, shared, .. } = &self.settings;
-            if let Some(batch) = item.take()
-                && let Pushed::Full(back) = queue.try_push(batch, 0)
-            {
-                item = Some(back);
-            }
-            self.settings.status.hold_up(item.is_some().then(ticks));
-            let rouser = || queue.wake().rouser();
-            if queue.is_abandoned() || (item.is_none() && shared.intake.admits(rouser, ticks())) {
-                return;
-            }
-            self.wait(ticks());
-            let now = ticks();
-            self.attend(now);
-            for path in self.table.take_news() {
-                if let Some(follower) = self.table.follower(&path) {
-                    // Trouble shows again, and is told, when it is read next.
-                    follower.look(now).ok();
-                }
-            }
-        }
     }
 
     fn take_events(&mut self, now: Instant) {

@@ -121,6 +121,12 @@ impl<T> Queue<T> {
         std::mem::take(&mut state.items).into_iter().map(|(item, _)| item)
     }
 
+    /// The oldest item, for a consumer that does not wait here.
+    #[cfg(feature = "file")]
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.lock().take()
+    }
+
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut state = self.lock();
         let Some(item) = state.take() else {

@@ -4,14 +4,21 @@ use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
 
 use birl_logsource::conformance::{Abilities, Fixture, run};
 use birl_logsource::{
-    CommandSource, Error, FileSource, JournaldSource, LogSource, Parser, PushSource, Pusher,
-    StdinSource, Watch, async_trait,
+    Batch, BlockingTail, Chunk, CommandSource, Error, FileSource, Health, JournaldSource,
+    LogSource, Origin, Parser, Position, PushSource, Pusher, StdinSource, Watch, async_trait,
 };
+use futures_util::Stream;
+use tokio::sync::mpsc;
 
-use crate::support::{Place, append};
+use crate::support::{Batches, Place, append};
 
 struct File {
     place: Place,
@@ -19,15 +26,20 @@ struct File {
     name: &'static str,
 }
 
+impl File {
+    fn source(&self) -> Result<FileSource, Error> {
+        FileSource::builder(self.place.path(self.name))
+            .offset_file(&self.place.offsets)
+            .watch(self.watch)
+            .poll_interval(Duration::from_millis(20))
+            .build()
+    }
+}
+
 #[async_trait]
 impl Fixture for File {
     async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
-        let source = FileSource::builder(self.place.path(self.name))
-            .offset_file(&self.place.offsets)
-            .watch(self.watch)
-            .poll_interval(std::time::Duration::from_millis(20))
-            .build()?;
-        Ok(Box::new(source))
+        Ok(Box::new(self.source()?))
     }
 
     async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
@@ -51,6 +63,85 @@ async fn file_by_polling() {
 #[tokio::test(flavor = "multi_thread")]
 async fn file_by_pattern() {
     let make = || File { place: Place::new(), watch: Watch::Auto, name: "*.log" };
+    run(make).await.unwrap();
+}
+
+/// The same, read on a thread of the test, which hands on what it is given.
+struct Pulled(File);
+
+#[derive(Debug)]
+struct PulledSource(FileSource);
+
+#[async_trait]
+impl Fixture for Pulled {
+    async fn open(&mut self) -> Result<Box<dyn LogSource>, Error> {
+        Ok(Box::new(PulledSource(self.0.source()?)))
+    }
+
+    async fn append(&mut self, lines: &[String]) -> Result<(), Error> {
+        self.0.append(lines).await
+    }
+}
+
+#[async_trait]
+impl LogSource for PulledSource {
+    fn origin(&self) -> &Arc<Origin> {
+        self.0.origin()
+    }
+
+    async fn read(&self, from: Position, max: usize) -> Result<Chunk, Error> {
+        self.0.read(from, max).await
+    }
+
+    fn tail(&self, from: Position) -> Batches {
+        let tail = self.0.tail_blocking(from);
+        let (sender, receiver) = mpsc::channel(1);
+        let puller = thread::spawn(move || pull(tail, &sender));
+        Box::pin(Handed { receiver, puller: Some(puller) })
+    }
+
+    async fn health_check(&self) -> Result<Health, Error> {
+        self.0.health_check().await
+    }
+}
+
+fn pull(tail: Result<BlockingTail, Error>, sender: &mpsc::Sender<Result<Batch, Error>>) {
+    let mut tail = match tail {
+        Ok(tail) => tail,
+        Err(error) => return sender.blocking_send(Err(error)).unwrap_or_default(),
+    };
+    while !sender.is_closed() {
+        if let Some(item) = tail.next_within(Duration::from_millis(20)).transpose() {
+            sender.blocking_send(item).ok();
+        }
+    }
+}
+
+/// Dropping it drops the tail.
+struct Handed {
+    receiver: mpsc::Receiver<Result<Batch, Error>>,
+    puller: Option<thread::JoinHandle<()>>,
+}
+
+impl Stream for Handed {
+    type Item = Result<Batch, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(cx)
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        self.receiver.close();
+        while self.receiver.try_recv().is_ok() {}
+        self.puller.take().unwrap().join().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_by_a_caller() {
+    let make = || Pulled(File { place: Place::new(), watch: Watch::Auto, name: "app.log" });
     run(make).await.unwrap();
 }
 

@@ -16,6 +16,7 @@ mod metrics;
 mod pains;
 mod parsers;
 mod pipes;
+mod pulled;
 mod push;
 mod registry;
 mod round_trips;

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use birl_logsource::{
-    Ack, Batch, Count, DropReason, Edge, FileSource, Gauge, LogSource, Metrics, Position,
+    Ack, Batch, BlockingTail, Count, DropReason, Edge, Error, FileSource, Gauge, LogSource,
+    Metrics, Position,
 };
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 
 use crate::clock::{now, sleep};
 use crate::dice::Dice;
@@ -34,10 +36,18 @@ struct Orders {
     stop: AtomicBool,
 }
 
-/// The arguments: a pattern, the folder for offsets and ledger, the number of the run, a seed.
+/// In so many of a hundred runs the files are read on the consumer's own thread, if it never stalls.
+const PULLS: u64 = 30;
+
+/// The arguments: a pattern, the folder for offsets and ledger, the number of the run, a seed, and
+/// whether the consumer is going to stall.
 pub(crate) fn run(args: &[String]) {
-    let [pattern, folder, run, seed] = args else { panic!("a reader takes four arguments") };
+    let [pattern, folder, run, seed, stalls] = args else {
+        panic!("a reader takes five arguments")
+    };
     let (run, seed): (u32, u64) = (run.parse().unwrap(), seed.parse().unwrap());
+    let stalls: bool = stalls.parse().unwrap();
+    let pulls = !stalls && Dice::new(seed, &format!("pull {run}")).percent(PULLS);
     let folder = PathBuf::from(folder);
     let ledger = Arc::new(Ledger::open(&folder.join("ledger"), run).unwrap());
     let metrics = Metrics::new();
@@ -47,18 +57,46 @@ pub(crate) fn run(args: &[String]) {
     // What the source says of itself is kept with a play that fails.
     let said = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
     said.with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG).init();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let dice = Dice::new(seed, &format!("reader {run}"));
     let followed = metrics.clone();
-    runtime.block_on(follow(Path::new(pattern), &folder, followed, dice, &ledger, &orders));
+    follow(Path::new(pattern), &folder, followed, pulls, dice, &ledger, &orders);
     ledger.note(&Event::Counted(snapshot(&metrics))).unwrap();
     ledger.note(&Event::Stopped).unwrap();
 }
 
-async fn follow(
+/// Either way to take what is read.
+enum Batches {
+    Streamed(tokio::runtime::Runtime, BoxStream<'static, Result<Batch, Error>>),
+    Pulled(BlockingTail),
+}
+
+impl Batches {
+    fn of(source: &FileSource, pulls: bool) -> Self {
+        let from = Position::Resume { otherwise: Edge::Start };
+        if pulls {
+            return Self::Pulled(source.tail_blocking(from).unwrap());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        Self::Streamed(runtime.unwrap(), source.tail(from))
+    }
+
+    fn next_within(&mut self, time: Duration) -> Result<Option<Batch>, Error> {
+        match self {
+            Self::Streamed(runtime, stream) => {
+                let next = async { tokio::time::timeout(time, stream.next()).await };
+                let next = runtime.block_on(next).map(|item| item.expect("the stream ended"));
+                next.ok().transpose()
+            }
+            Self::Pulled(tail) => tail.next_within(time),
+        }
+    }
+}
+
+fn follow(
     pattern: &Path,
     folder: &Path,
     metrics: Metrics,
+    pulls: bool,
     mut dice: Dice,
     ledger: &Ledger,
     orders: &Orders,
@@ -70,7 +108,7 @@ async fn follow(
         .metrics(metrics)
         .build()
         .unwrap();
-    let mut stream = source.tail(Position::Resume { otherwise: Edge::Start });
+    let mut batches = Batches::of(&source, pulls);
     ledger.note(&Event::Ready).unwrap();
     let mut held: Vec<(Ms, u64, Vec<Ack>)> = Vec::new();
     let mut number = 0;
@@ -84,8 +122,8 @@ async fn follow(
             }
             ledger.note(&Event::Resumed).unwrap();
         }
-        match tokio::time::timeout(Duration::from_millis(5), stream.next()).await {
-            Ok(Some(Ok(batch))) => {
+        match batches.next_within(Duration::from_millis(5)) {
+            Ok(Some(batch)) => {
                 let found = batch.entries().map(|entry| find(entry.line())).collect();
                 let name = batch.path().and_then(Path::file_name).unwrap_or_default();
                 let name = name.to_string_lossy().into_owned();
@@ -94,9 +132,8 @@ async fn follow(
                 held.push((due, number, acks(batch, &mut dice)));
                 number += 1;
             }
-            Ok(Some(Err(error))) => ledger.note(&Event::Error(error.to_string())).unwrap(),
-            Ok(None) => panic!("the stream ended"),
-            Err(_) => {}
+            Ok(None) => {}
+            Err(error) => ledger.note(&Event::Error(error.to_string())).unwrap(),
         }
         while held.len() > WINDOW || held.iter().any(|(due, ..)| *due <= now()) {
             // Whichever is due first, so out of order.
@@ -110,7 +147,7 @@ async fn follow(
             acknowledge(held.pop(), ledger);
         }
     }
-    drop(stream);
+    drop(batches);
 }
 
 fn find(line: &[u8]) -> Found {

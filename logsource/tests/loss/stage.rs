@@ -173,7 +173,7 @@ impl Stage {
             .arg("reader")
             .arg(self.folder.join("logs").join(pattern))
             .args([self.folder.as_os_str(), run.to_string().as_ref()])
-            .arg(self.seed.to_string())
+            .args([self.seed.to_string(), (self.scenario.stall > 0).to_string()])
             .stdin(Stdio::piped())
             .stderr(errors.expect("cannot make a file"))
             .spawn();
