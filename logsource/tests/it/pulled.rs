@@ -15,7 +15,7 @@ use crate::support::{PATIENCE, Place, append};
 const RESUME: Position = Position::Resume { otherwise: Edge::Start };
 
 fn builder(place: &Place) -> FileSourceBuilder {
-    FileSource::builder(&place.log).offset_file(&place.offsets)
+    FileSource::builder(&place.log).commit_within(PATIENCE).offset_file(&place.offsets)
 }
 
 fn text(batch: &Batch) -> Vec<String> {
@@ -51,10 +51,13 @@ fn a_caller_follows_a_rotating_file_and_a_later_one_goes_on() {
     append(&place.log, "not acknowledged\n");
     let batch = tail.next().unwrap().unwrap();
     assert_eq!(text(&batch), ["not acknowledged"]);
-    // What was acknowledged is written down by the time that it is dropped.
-    drop((batch, tail, source));
-    let source = builder(&place).build().unwrap();
-    assert_eq!(lines(&mut source.tail_blocking(RESUME).unwrap(), 1), ["not acknowledged"]);
+    // What was acknowledged is written down once it is dropped, and not only with its source.
+    drop((batch, tail));
+    let copied = place.path("copy.offsets");
+    fs::copy(&place.offsets, &copied).unwrap();
+    for source in [source, builder(&place).offset_file(copied).build().unwrap()] {
+        assert_eq!(lines(&mut source.tail_blocking(RESUME).unwrap(), 1), ["not acknowledged"]);
+    }
 }
 
 /// Rotated again and again while nobody asks, it is as after a restart.
