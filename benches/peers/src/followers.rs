@@ -1,31 +1,48 @@
 //! How each crate reads a file from its start to its end, as its documentation shows it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use birl_benches::corpus::Corpus;
 use birl_benches::hash::LineHash;
-use birl_logsource::{FileSource, LogSource, Parser, Position};
+use birl_logsource::{Batch, FileSource, LogSource, Parser, Position};
 use futures_util::StreamExt;
 use tokio::runtime::{Builder, Runtime};
 
-/// With acknowledgements and an offset file.
+/// With acknowledgements and an offset file, as the others are without.
 pub(crate) fn birl(corpus: &Corpus) -> anyhow::Result<LineHash> {
     let folder = tempfile::tempdir()?;
-    let source = FileSource::builder(&corpus.path)
-        .parser(Parser::raw())
-        .offset_file(folder.path().join("offsets"))
-        .build()?;
+    let mut batches = source(corpus, folder.path())?.tail_blocking(Position::Start)?;
+    let mut hash = LineHash::default();
+    while hash.lines < corpus.lines {
+        take(batches.next().context("it never ends")??, &mut hash);
+    }
+    Ok(hash)
+}
+
+/// The same as a stream, beside streams.
+pub(crate) fn birl_stream(corpus: &Corpus) -> anyhow::Result<LineHash> {
+    let folder = tempfile::tempdir()?;
+    let source = source(corpus, folder.path())?;
     runtime()?.block_on(async {
         let mut batches = source.tail(Position::Start);
         let mut hash = LineHash::default();
         while hash.lines < corpus.lines {
-            let batch = batches.next().await.context("the stream ended")??;
-            batch.entries().for_each(|entry| hash.line(entry.line()));
-            batch.ack();
+            take(batches.next().await.context("the stream ended")??, &mut hash);
         }
         Ok(hash)
     })
+}
+
+fn source(corpus: &Corpus, folder: &Path) -> anyhow::Result<FileSource> {
+    let source = FileSource::builder(&corpus.path).parser(Parser::raw());
+    Ok(source.offset_file(folder.join("offsets")).build()?)
+}
+
+fn take(batch: Batch, hash: &mut LineHash) {
+    batch.entries().for_each(|entry| hash.line(entry.line()));
+    batch.ack();
 }
 
 pub(crate) fn linemux(corpus: &Corpus) -> anyhow::Result<LineHash> {

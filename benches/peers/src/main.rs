@@ -25,11 +25,17 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 type Follower = fn(&Corpus) -> anyhow::Result<LineHash>;
 
-const PEERS: [(&str, &str, Follower); 4] = [
-    ("file_read_linemux", "linemux 0.3, no places kept", followers::linemux),
-    ("file_read_chase", "chase 0.1, no places kept", followers::chase),
-    ("file_read_staart", "staart 0.7, no places kept", followers::staart),
-    ("file_read_poll_tail", "poll-tail 0.1, no places kept", followers::poll_tail),
+/// A stream beside a stream, and what blocks beside what blocks.
+const PEERS: [(&str, &str, Follower, Follower); 4] = [
+    (
+        "file_read_linemux",
+        "linemux 0.3, no places kept",
+        followers::birl_stream,
+        followers::linemux,
+    ),
+    ("file_read_chase", "chase 0.1, no places kept", followers::birl, followers::chase),
+    ("file_read_staart", "staart 0.7, no places kept", followers::birl, followers::staart),
+    ("file_read_poll_tail", "poll-tail 0.1, no places kept", followers::birl, followers::poll_tail),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -51,8 +57,8 @@ fn main() -> anyhow::Result<ExitCode> {
         anyhow::Ok(corpus.bytes as f64 / MIB / took)
     };
     let mut all_hold = true;
-    for (name, reference, peer) in PEERS {
-        let rounds = (0..ROUNDS).map(|_| Ok((speed(followers::birl)?, speed(peer)?)));
+    for (name, reference, ours, peer) in PEERS {
+        let rounds = (0..ROUNDS).map(|_| Ok((speed(ours)?, speed(peer)?)));
         let rounds: Vec<_> = rounds.collect::<anyhow::Result<_>>()?;
         let target = Target::RatioAtLeast(1.0);
         let figure = Figure::of_rounds(name, "MiB/s", reference, target, &rounds);

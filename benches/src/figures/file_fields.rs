@@ -9,7 +9,7 @@ use birl_benches::lines::{ACCESS, ACCESS_FIELDS};
 use birl_logsource::{Extracted, Parser, ValueRef};
 use serde::Deserialize;
 
-use crate::one_pass;
+use crate::one_pass::{self, By};
 use crate::setup::Setup;
 
 /// One near the beginning, one in the middle, and the last: there is no early way out.
@@ -32,7 +32,7 @@ pub(crate) fn json(setup: &Setup) -> anyhow::Result<Vec<Figure>> {
     };
     let mut extractor = Parser::json().extractor(&FIELDS);
     let ours = |line: &[u8], hash: &mut LineHash| take(extractor.extract(line), hash);
-    let rounds = one_pass::rounds(setup.json()?, by_hand, ours)?;
+    let rounds = one_pass::rounds(setup.json()?, By::Stream, by_hand, ours)?;
     Ok(vec![Figure::of_rounds(
         "file_json",
         "MiB/s",
@@ -58,7 +58,7 @@ pub(crate) fn regex(setup: &Setup) -> anyhow::Result<Vec<Figure>> {
     };
     let mut extractor = Parser::regex(ACCESS)?.extractor(&ACCESS_FIELDS);
     let ours = |line: &[u8], hash: &mut LineHash| take(extractor.extract(line), hash);
-    let rounds = one_pass::rounds(setup.combined()?, by_hand, ours)?;
+    let rounds = one_pass::rounds(setup.combined()?, By::Stream, by_hand, ours)?;
     Ok(vec![Figure::of_rounds(
         "file_regex",
         "MiB/s",

@@ -4,7 +4,7 @@
 use birl_benches::figure::{Figure, Target};
 use birl_benches::hash::LineHash;
 
-use crate::one_pass;
+use crate::one_pass::{self, By};
 use crate::setup::Setup;
 
 pub(crate) fn measure(setup: &Setup) -> anyhow::Result<Vec<Figure>> {
@@ -12,12 +12,10 @@ pub(crate) fn measure(setup: &Setup) -> anyhow::Result<Vec<Figure>> {
         hash.line(line);
         Ok(())
     };
-    let rounds = one_pass::rounds(setup.text()?, line, line)?;
-    Ok(vec![Figure::of_rounds(
-        "file_read",
-        "MiB/s",
-        "read + memchr + the same hash",
-        Target::RatioAtLeast(0.5),
-        &rounds,
-    )])
+    let figure = |name, by| {
+        let rounds = one_pass::rounds(setup.text()?, by, line, line)?;
+        let (reference, target) = ("read + memchr + the same hash", Target::RatioAtLeast(0.5));
+        anyhow::Ok(Figure::of_rounds(name, "MiB/s", reference, target, &rounds))
+    };
+    Ok(vec![figure("file_read", By::Stream)?, figure("file_read_blocking", By::Caller)?])
 }
