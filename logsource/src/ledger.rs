@@ -58,6 +58,15 @@ impl Book {
         Arc::new(Self { ledger: Mutex::default(), moved: Box::new(moved), watched })
     }
 
+    /// Tells where everything begins, if nothing was issued yet.
+    #[cfg(feature = "file")]
+    pub(crate) fn begin(&self, place: &Cursor) {
+        let ledger = lock(&self.ledger);
+        if ledger.next == 0 {
+            (self.moved)(place);
+        }
+    }
+
     /// The acknowledgement of a batch that ends there.
     pub(crate) fn issue(self: &Arc<Self>, end: Cursor) -> Ack {
         let mut ledger = lock(&self.ledger);

@@ -369,7 +369,7 @@ impl<F: Handle> Reading<F> {
     pub(super) fn take(&mut self, max: usize) -> Option<Batch> {
         self.at_hole = false;
         let mut framed = self.framer.take()?;
-        let (started, base) = (self.base, self.place(self.base));
+        let (started, base) = (self.own_mark(), self.place(self.base));
         let metrics = Arc::clone(&self.shared.metrics);
         framed.tally.count(&metrics);
         self.base += framed.consumed;
@@ -377,7 +377,7 @@ impl<F: Handle> Reading<F> {
         if framed.table.lines.len() > max {
             // Only a `read` asks for fewer lines than there are, and it goes no further.
             framed.table.truncate(max);
-            self.base = started + framed.table.end;
+            self.base = started.offset + framed.table.end;
         }
         self.tail = self.tail_at(self.base);
         let left = if framed.carried { std::mem::take(&mut self.left) } else { Vec::new() };
@@ -388,7 +388,16 @@ impl<F: Handle> Reading<F> {
         self.grow_head();
         let place = self.place(self.base);
         let ack = match &self.account.book {
-            Some(book) => book.issue(place.clone()),
+            Some(book) => {
+                if started.file.head.len == 0 {
+                    // Of an empty file nothing was known by which a later run could tell it from
+                    // what is written over it, or find it under another name.
+                    let file = Arc::clone(&self.id);
+                    let began = FileMark { file, ..started };
+                    book.begin(&Cursor(Place::File(began)));
+                }
+                book.issue(place.clone())
+            }
             None => Ack::nothing(),
         };
         let (cursor, ack) = Left::join(left, place, ack);

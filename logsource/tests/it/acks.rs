@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use birl_logsource::{Ack, Count, Edge, FileSource, Gauge, LogSource, Position};
+use birl_logsource::{Ack, Count, DropReason, Edge, FileSource, Gauge, LogSource, Position};
 use proptest::prelude::*;
 
 use crate::support::{Place, append, lines, next, until};
@@ -179,4 +179,38 @@ async fn places_wait_for_as_long_as_was_asked_for() {
     }
     let refused = FileSource::builder("a.log").commit_within(Duration::ZERO).build();
     assert!(refused.unwrap_err().to_string().contains("commit_within"));
+}
+
+/// Of a file that was empty when it came, a first line that is read tells from then on which one it
+/// is, acknowledged or not: what is written over it is not taken for it, nor its archive for another.
+#[tokio::test]
+async fn a_file_that_was_empty_is_known_by_what_was_read_of_it() {
+    for is_over in [true, false] {
+        let place = Place::new();
+        append(&place.log, "");
+        let source = || {
+            FileSource::builder(&place.log).id("log").offset_file(&place.offsets).build().unwrap()
+        };
+        let first = source();
+        let mut stream = first.tail(RESUME);
+        append(&place.log, "a 1\n");
+        let batch = next(&mut stream).await.unwrap();
+        assert_eq!(batch.len(), 1);
+        drop((stream, batch, first));
+        if is_over {
+            fs::write(&place.log, "b 1\n").unwrap();
+        } else {
+            fs::copy(&place.log, place.path("app.log.1")).unwrap();
+            fs::write(&place.log, "").unwrap();
+            append(&place.log, "b 1\n");
+        }
+        let second = source();
+        let mut stream = second.tail(RESUME);
+        let expected: &[&str] = if is_over { &["b 1"] } else { &["a 1", "b 1"] };
+        assert_eq!(lines(&mut stream, expected.len()).await, expected);
+        let metrics = second.metrics().source("log").unwrap();
+        let lost = u64::from(is_over);
+        assert_eq!(metrics.dropped(DropReason::Truncated), lost);
+        assert_eq!(metrics.get(Count::Truncations), 1);
+    }
 }

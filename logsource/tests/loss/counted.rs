@@ -210,6 +210,15 @@ impl<'a> Due<'a> {
             is_alone: false,
             loss,
         };
+        // Of a file that was cut, and then removed, while nobody looked, the one is not known.
+        let is_removed_unseen = |later: &Body| {
+            let removed = later.gone.filter(|(_, cause)| *cause == Cause::Removed);
+            later.ino == body.ino
+                && removed.is_some_and(|(at, _)| at >= due.from && !sight.meets(due.from, at))
+        };
+        if model.bodies.iter().any(is_removed_unseen) {
+            due.causes.insert(Cause::Removed);
+        }
         let Some(life) = case.lives.iter().position(|l| (l.from..l.until).contains(&due.from))
         else {
             return due;
