@@ -27,7 +27,7 @@ use crate::shell::now;
 const COARSE: Duration = Duration::from_millis(100);
 
 /// So often others are looked for anew since a file was cut meanwhile.
-const MAX_CUTS: usize = 4;
+pub(super) const MAX_CUTS: usize = 4;
 
 /// When it was last looked for copies, and how the directories were then.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::copies::is_made_of;
+use super::copies::{MAX_CUTS, is_made_of};
 use super::siblings::{MAX_SEARCHES, Sibling};
 use super::{Begin, Follower, Kept};
 use crate::Edge;
@@ -83,20 +83,21 @@ impl<D: Disk> Follower<D> {
                 return Ok(());
             }
         }
-        let mut found = self.find_all(kept, current.as_mut());
-        for _ in 0..MAX_SEARCHES {
-            if !found.is_unsteady || found.lost.is_empty() {
-                break;
+        let mut found = self.find_steadily(kept, &mut current)?;
+        for _ in 0..MAX_CUTS {
+            let Some(file) = current.as_mut().filter(|_| found.current.is_some()) else { break };
+            // Of what is cut while it is compared with its copies, none of them is one.
+            let Some(before) = file.renew()? else { break };
+            let place = found.current.as_ref().map_or(0, |kept| kept.mark.offset);
+            found = self.find_steadily(kept, &mut current)?;
+            if found.current.is_some() {
+                // No copy shows it, and of what was there nothing was known.
+                self.shared.metrics.add(Count::Truncations, 1);
+                self.shared.metrics.drop_lines(DropReason::Truncated, 1);
+                let unread = before.size.saturating_sub(place);
+                self.shared.metrics.drop_bytes(DropReason::Truncated, unread);
             }
-            // Names that move on while they are looked for are not found.
-            found = self.find_all(kept, current.as_mut());
         }
-        let is_marked = found.current.is_some();
-        current = current.and_then(|mut file| {
-            let is_ours = is_marked || !file.is_claimed(&self.catalog, &self.path);
-            is_ours.then_some(file)
-        });
-        self.find_cut(&mut found, current.as_mut())?;
         self.count_lost(&found);
         let is_resumed = found.current.is_some();
         let mut look = |it: &mut Self, current: Option<&Opened<D::File>>| {
@@ -130,6 +131,30 @@ impl<D: Disk> Follower<D> {
             self.go_on(file, kept, Vec::new(), now);
         }
         Ok(())
+    }
+
+    /// Finds the files that the places speak of, though names move on meanwhile, and the copies that
+    /// were made of them. Lets go of the one that bears the name if it is another's.
+    fn find_steadily(
+        &mut self,
+        kept: &[Kept],
+        current: &mut Option<Opened<D::File>>,
+    ) -> io::Result<Found<D::File>> {
+        let mut found = self.find_all(kept, current.as_mut());
+        for _ in 0..MAX_SEARCHES {
+            if !found.is_unsteady || found.lost.is_empty() {
+                break;
+            }
+            // Names that move on while they are looked for are not found.
+            found = self.find_all(kept, current.as_mut());
+        }
+        let is_marked = found.current.is_some();
+        *current = current.take().and_then(|mut file| {
+            let is_ours = is_marked || !file.is_claimed(&self.catalog, &self.path);
+            is_ours.then_some(file)
+        });
+        self.find_cut(&mut found, current.as_mut())?;
+        Ok(found)
     }
 
     /// Notes that there is nothing new in a file that was finished, whatever it is called now.

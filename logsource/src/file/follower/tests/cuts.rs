@@ -1,6 +1,8 @@
 //! Files that are cut, and the copies that were made of them before.
 
 use super::*;
+use crate::file::reading::Shared;
+use crate::shell::{Pace, Store};
 
 #[test]
 fn what_was_cut_and_renamed_while_nobody_read_is_read_from_its_start() {
@@ -36,6 +38,35 @@ fn what_is_copied_and_cut_while_others_are_looked_for_is_read_in_its_copy() {
     // A run after this one finds the copy by its place, were this one killed now.
     assert_eq!(follower.chain.len(), 4);
     assert_eq!(lines(&mut follower), ["a 2", "b 1", "c 1", "d 1"]);
+}
+
+/// The copy was made before the run began, and the cut comes while the two are compared. Of the file
+/// it was known only that it was empty.
+#[test]
+fn what_is_cut_while_it_is_compared_with_its_copy_is_read_in_the_copy() {
+    for next in ["b 1\n", ""] {
+        let log = Log::new();
+        log.write("", "");
+        let kept = log.mark("", 0);
+        let store = || Store::new(Some(log.at(".offsets")), Pace::default());
+        store().set("app", &crate::Cursor::of_files(vec![kept.mark.clone()]));
+        log.write("", "a 1\n");
+        let names = log.names();
+        names.copy();
+        let happens = Happening(Box::new(move || names.cut(next)));
+        let happens = Arc::new(Mutex::new(Some(happens)));
+        let disk = Moving { before: log.at(".1").as_path().into(), happens };
+        let source = FileSource::builder(log.at("")).build().unwrap();
+        let shared = Shared { store: Some(store()), ..source.shared.clone() };
+        shared.store.as_ref().unwrap().recover().unwrap();
+        let catalog = Catalog::new(false);
+        let path = log.at("");
+        let mut follower = Follower::new(&disk, &shared, &path.as_path().into(), &catalog);
+        follower.begin(Begin::After(vec![kept]), crate::shell::ticks()).unwrap();
+        let expected: &[&str] = if next.is_empty() { &["a 1"] } else { &["a 1", "b 1"] };
+        assert_eq!(lines(&mut follower), expected);
+        assert_eq!(shared.metrics.dropped(DropReason::Truncated), 0);
+    }
 }
 
 #[cfg(feature = "compression")]
