@@ -30,6 +30,8 @@ pub(super) struct Found<F> {
     lost: Vec<Kept>,
     /// The file that bears the name was cut since.
     pub(super) is_cut: bool,
+    /// Files that were cut since, whatever they are called now.
+    cut: HashSet<Inode>,
     /// Names moved on while files were looked for.
     is_unsteady: bool,
 }
@@ -211,6 +213,7 @@ impl<D: Disk> Follower<D> {
             copies: Vec::new(),
             lost: Vec::new(),
             is_cut: false,
+            cut: HashSet::new(),
             is_unsteady: false,
         };
         let bearer = current.as_ref().map(|file| file.stat.inode());
@@ -223,8 +226,12 @@ impl<D: Disk> Follower<D> {
                     found.current = Some(kept.clone());
                     continue;
                 }
-                found.is_cut |= bearer == Some((mark.file.dev, mark.file.ino))
-                    && identity::is_same_birth(file.stat.born, mark.file.born);
+                if bearer == Some((mark.file.dev, mark.file.ino))
+                    && identity::is_same_birth(file.stat.born, mark.file.born)
+                {
+                    found.is_cut = true;
+                    found.cut.extend(bearer);
+                }
             }
             let is_it = |(_, file): &mut (Sibling, Option<Opened<D::File>>)| {
                 file.as_mut().is_some_and(|file| file.is(mark))
@@ -245,6 +252,7 @@ impl<D: Disk> Follower<D> {
             if let Some((at, Some(file))) =
                 siblings.iter().position(is_cut).map(|at| siblings.remove(at))
             {
+                found.cut.insert(at.stat.inode());
                 found.anew.push((at, file));
             }
         }
@@ -467,8 +475,8 @@ impl<D: Disk> Follower<D> {
             let (ino, offset, key) = (mark.file.ino, mark.offset, key.as_deref());
             tracing::debug!(%path, ino, offset, key, mark.finished, "a file is gone");
             if !mark.finished {
-                let reason =
-                    if found.is_cut { DropReason::Truncated } else { DropReason::RotatedAway };
+                let is_cut = found.cut.contains(&(mark.file.dev, mark.file.ino));
+                let reason = if is_cut { DropReason::Truncated } else { DropReason::RotatedAway };
                 tracing::warn!(%path, "a file that was being read is gone; its end may be lost");
                 self.shared.metrics.drop_lines(reason, 1);
             }
@@ -476,8 +484,7 @@ impl<D: Disk> Follower<D> {
                 store.remove(key);
             }
         }
-        if found.is_cut {
-            self.shared.metrics.add(Count::Truncations, 1);
-        }
+        let cuts = usize::from(found.is_cut) + found.anew.len();
+        self.shared.metrics.add(Count::Truncations, cuts as u64);
     }
 }

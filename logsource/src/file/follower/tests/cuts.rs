@@ -13,8 +13,17 @@ fn what_was_cut_and_renamed_while_nobody_read_is_read_from_its_start() {
     let later = log.mark(".1", 4);
     std::fs::write(log.at(".2"), "new 1\n").unwrap();
     log.write("", "c 1\n");
-    let found = log.lines_after(&Real, vec![old, later]);
-    assert_eq!(found, ["new 1", "b 2", "c 1"]);
+    // One that is gone altogether is another matter.
+    log.write(".3", "older 1\nolder 2\n");
+    let gone = log.mark(".3", 8);
+    std::fs::remove_file(log.at(".3")).unwrap();
+    let catalog = Catalog::new(false);
+    let mut follower = log.follower(&Real, "", 64 << 10, &catalog);
+    follower.begin(Begin::After(vec![gone, old, later]), crate::shell::ticks()).unwrap();
+    assert_eq!(lines(&mut follower), ["new 1", "b 2", "c 1"]);
+    let dropped = |reason| follower.shared.metrics.dropped(reason);
+    assert_eq!([DropReason::Truncated, DropReason::RotatedAway].map(dropped), [1, 1]);
+    assert_eq!(follower.shared.metrics.get(crate::Count::Truncations), 1);
 }
 
 #[test]
