@@ -108,12 +108,17 @@ impl<D: Disk> Follower<D> {
             Ok::<_, io::Error>(missed)
         };
         let mut missed = look(self, current.as_ref())?;
+        // Also archives, if it has been renamed since it was opened.
         let copies = match &mut current {
-            // Also archives, if it has been renamed since it was opened.
             Some(file) if !is_resumed => {
                 self.take_copies(&mut missed, file, |it, file| look(it, Some(file)))?
             }
-            _ => std::mem::take(&mut found.copies),
+            Some(file) => {
+                let mut copies = std::mem::take(&mut found.copies);
+                copies.extend(missed.extract_if(.., |(at, copy)| is_made_of(at, copy, file)));
+                copies
+            }
+            None => Vec::new(),
         };
         let mut files: Vec<(Sibling, Opened<D::File>, Option<Kept>)> = Vec::new();
         files.extend(found.rotated.into_iter().map(|(at, file, kept)| (at, file, Some(kept))));

@@ -104,6 +104,27 @@ fn what_is_cut_and_compressed_after_it_was_opened_is_read_once() {
     assert_eq!(lines(&mut archive), [""; 0]);
 }
 
+/// Beside the place of an earlier file that was empty, and could be anything that was compressed since.
+#[cfg(feature = "compression")]
+#[test]
+fn what_is_renamed_and_compressed_after_it_was_opened_is_gone_on_with_and_not_read_again() {
+    let log = Log::new();
+    log.write(".9", "");
+    let empty = log.mark(".9", 0);
+    std::fs::remove_file(log.at(".9")).unwrap();
+    log.write(".1", "old 1\nold 2\n");
+    log.write("", "a 1\na 2\n");
+    let marks = vec![empty, log.mark(".1", 6), log.mark("", 4)];
+    let names = log.names();
+    let rotate = move || {
+        names.rename("b 1\n");
+        names.compress();
+    };
+    let happens = Arc::new(Mutex::new(Some(Happening(Box::new(rotate)))));
+    let disk = Moving { before: log.at(".1").as_path().into(), happens };
+    assert_eq!(log.lines_after(&disk, marks), ["old 2", "a 2", "b 1"]);
+}
+
 #[test]
 fn what_is_cut_and_renamed_in_the_midst_of_a_look_is_gone_on_with_in_its_copy() {
     let log = Log::new();
