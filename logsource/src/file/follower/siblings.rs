@@ -13,8 +13,8 @@ use crate::file::disk::{Disk, Stat};
 use crate::file::family::{self, Age, Order};
 use crate::file::identity::Opened;
 
-/// So often a directory is listed until nothing is renamed meanwhile.
-const MAX_LISTINGS: usize = 4;
+/// So often a directory is listed again until nothing is renamed meanwhile.
+const MAX_LISTINGS: usize = 16;
 
 /// So often files are looked for while names move on.
 pub(super) const MAX_SEARCHES: usize = 64;
@@ -46,15 +46,24 @@ impl<D: Disk> Follower<D> {
     /// The rotated files of this log, in the order in which they were last written.
     pub(super) fn siblings(&self) -> Vec<Sibling> {
         let mut times = self.directory_times();
+        let mut found = self.list_siblings().0;
         for _ in 0..MAX_LISTINGS {
-            let found = self.list_siblings();
-            // What is renamed while a directory is listed may not be listed at all.
+            // What is renamed while a directory is listed may not be listed at all. Twice the same is
+            // all there is, whatever is done to the names of other logs.
             let then = std::mem::replace(&mut times, self.directory_times());
             if then == times {
-                return found;
+                break;
+            }
+            let (again, is_whole) = self.list_siblings();
+            let before = std::mem::replace(&mut found, again);
+            let names = |files: &[Sibling]| -> Vec<(PathBuf, Inode)> {
+                files.iter().map(|at| (at.path.clone(), at.stat.inode())).collect()
+            };
+            if is_whole && names(&before) == names(&found) {
+                break;
             }
         }
-        self.list_siblings()
+        found
     }
 
     /// Where the last of some files stands among all rotated ones. Every rotation may give all of
@@ -122,23 +131,23 @@ impl<D: Disk> Follower<D> {
         let mut kin = Vec::new();
         for (directory, base) in self.homes() {
             for name in family::bases(base.file_name().unwrap_or_default()) {
-                kin.extend(self.named_after(&directory, OsStr::from_bytes(&name)));
+                kin.extend(self.named_after(&directory, OsStr::from_bytes(&name)).0);
             }
         }
         kin
     }
 
-    /// The files of a directory that a rotation names so.
-    fn named_after(&self, directory: &Path, name: &OsStr) -> Vec<Sibling> {
-        let mut found = Vec::new();
+    /// The files of a directory that a rotation names so, and whether each was still there.
+    fn named_after(&self, directory: &Path, name: &OsStr) -> (Vec<Sibling>, bool) {
+        let (mut found, mut is_whole) = (Vec::new(), true);
         for path in self.catalog.rotations_of(&self.disk, directory, name) {
-            if let Ok(Some(stat)) = self.disk.stat(&path)
-                && stat.is_file
-            {
+            let stat = self.disk.stat(&path).ok().flatten();
+            is_whole &= stat.is_some();
+            if let Some(stat) = stat.filter(|stat| stat.is_file) {
                 found.push(Sibling { path, stat });
             }
         }
-        found
+        (found, is_whole)
     }
 
     /// When names in the directories changed last.
@@ -181,11 +190,14 @@ impl<D: Disk> Follower<D> {
         found
     }
 
-    pub(super) fn list_siblings(&self) -> Vec<Sibling> {
-        let mut found = Vec::new();
+    /// The rotated files as they are listed, and whether each was still there.
+    fn list_siblings(&self) -> (Vec<Sibling>, bool) {
+        let (mut found, mut is_whole) = (Vec::new(), true);
         for (directory, base) in self.homes() {
-            let name = base.file_name().unwrap_or_default();
-            found.extend(self.named_after(&directory, name));
+            let (files, are_there) =
+                self.named_after(&directory, base.file_name().unwrap_or_default());
+            found.extend(files);
+            is_whole &= are_there;
         }
         // A file may have two names, or have got another one while it was listed.
         let mut inodes = HashSet::new();
@@ -193,7 +205,7 @@ impl<D: Disk> Follower<D> {
         let ages: Vec<Age> = found.iter().map(Sibling::age).collect();
         self.order.set(Order::of(&ages));
         self.sort(&mut found, Sibling::age);
-        found
+        (found, is_whole)
     }
 
     /// The name, and the one that it is a link to, with the directories that they are in.

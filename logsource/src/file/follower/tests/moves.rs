@@ -344,3 +344,60 @@ fn files_are_not_waited_for_as_long_as_others_wait_for_room() {
     assert_eq!(lines(&mut follower), all);
     assert!(follower.chain.len() > MAX_CHAIN / 4, "there was room for these");
 }
+
+/// The real file system, on which a log's only rotated file gets its next name each time that it was
+/// listed, so many times, and there is another log that is never at rest.
+#[derive(Debug, Clone)]
+struct Restless {
+    log: PathBuf,
+    moves: usize,
+    listed: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Disk for Restless {
+    type File = <Real as Disk>::File;
+
+    fn open(&self, path: &Path) -> io::Result<Option<Self::File>> {
+        Real.open(path)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        Real.stat(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
+        let found = Real.list(directory);
+        let count = self.listed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        std::fs::write(directory.join(format!("other.log.{count}")), "").unwrap();
+        if count < self.moves {
+            let at = |number| format!("{}.{number}", self.log.display());
+            std::fs::rename(at(count + 1), at(count + 2)).unwrap();
+        }
+        found
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Real.remove(path)
+    }
+
+    fn target(&self, path: &Path) -> Option<PathBuf> {
+        Real.target(path)
+    }
+}
+
+#[test]
+fn a_file_is_found_however_often_it_is_renamed_while_it_is_listed() {
+    for moves in [0, 1, 9] {
+        let log = Log::new();
+        log.write(".1", "a 1\n");
+        log.write("", "b 1\n");
+        let listed: Arc<std::sync::atomic::AtomicUsize> = Arc::new((usize::MAX / 2).into());
+        let disk = Restless { log: log.at(""), moves, listed: Arc::clone(&listed) };
+        let follower = log.follower(&disk, "", 64 << 10, &Catalog::new(false));
+        listed.store(0, std::sync::atomic::Ordering::Relaxed);
+        let found: Vec<_> = follower.siblings().into_iter().map(|at| at.path).collect();
+        assert_eq!(found, [log.at(&format!(".{}", moves + 1))]);
+        // What other logs do is no reason to go on.
+        assert!(listed.load(std::sync::atomic::Ordering::Relaxed) <= moves + 2);
+    }
+}
