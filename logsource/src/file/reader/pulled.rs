@@ -74,6 +74,7 @@ impl Iterator for BlockingTail {
 
 impl Drop for BlockingTail {
     fn drop(&mut self) {
+        self.reader.settings.status.hold_up(None);
         self.reader.end();
     }
 }
@@ -81,5 +82,31 @@ impl Drop for BlockingTail {
 impl fmt::Debug for BlockingTail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockingTail").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::health;
+    use crate::{FileSource, HealthState, Position};
+
+    #[test]
+    fn a_caller_that_stays_away_is_told_of_and_one_that_is_done_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        std::fs::write(&path, "a line\n").unwrap();
+        let source = FileSource::builder(path).build().unwrap();
+        let later = || {
+            let now = ticks() + Duration::from_secs(60);
+            health::look(&source.patterns, &source.status, now)
+        };
+        let mut tail = source.tail_blocking(Position::Start).unwrap();
+        assert!(tail.next_within(Duration::ZERO).unwrap().is_some());
+        let away = later();
+        assert_eq!(away.state, HealthState::Degraded);
+        assert!(away.reason.unwrap().contains("ask the tail for the next"));
+        drop(tail);
+        assert_eq!(later().state, HealthState::Ready);
     }
 }
