@@ -88,7 +88,7 @@ pub(super) fn look(patterns: &Patterns, status: &Status, now: Instant) -> Health
     let held_up = state.held_up.map(|since| now.saturating_duration_since(since));
     if let Some(held_up) = held_up.filter(|held_up| *held_up >= LONG_WAIT) {
         let seconds = held_up.as_secs();
-        let what = format!("nobody has taken a batch for {seconds} s; ask the tail for the next");
+        let what = format!("nobody has asked the tail for a batch for {seconds} s");
         return Health::because(HealthState::Degraded, what);
     }
     let is_there = |path: &Path| walk.found.binary_search_by(|at| (*at.path).cmp(path)).is_ok();

@@ -127,6 +127,11 @@ impl<T> Queue<T> {
         self.lock().take()
     }
 
+    #[cfg(feature = "file")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().items.is_empty()
+    }
+
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut state = self.lock();
         let Some(item) = state.take() else {

@@ -104,6 +104,29 @@ fn a_look_without_time_says_what_is_there_and_one_with_time_waits_for_it() {
     assert_eq!(text(&batch.expect("it was there in time")), ["new"]);
 }
 
+/// Right after a batch, when a log that is written all the time would not be asked for a while.
+#[test]
+fn what_is_written_within_the_time_comes_in_time() {
+    let place = Place::new();
+    append(&place.log, "");
+    let source = builder(&place).build().unwrap();
+    let mut tail = source.tail_blocking(Position::Start).unwrap();
+    for n in 0..50 {
+        assert!(tail.next_within(Duration::ZERO).unwrap().is_none());
+        append(&place.log, format!("{n}\n"));
+        let batch = tail.next_within(Duration::ZERO).unwrap().expect("it is there");
+        assert_eq!(text(&batch), [n.to_string()]);
+    }
+    let batch = std::thread::scope(|scope| {
+        let batch = scope.spawn(|| {
+            append(&place.log, "by another\n");
+            tail.next_within(Duration::from_millis(1)).unwrap()
+        });
+        batch.join().unwrap()
+    });
+    assert_eq!(text(&batch.expect("it was there before it was asked for")), ["by another"]);
+}
+
 /// A caller who keeps what it was given is told that there is nothing, and not held for ever.
 #[test]
 fn batches_that_are_kept_are_not_read_past_the_budget() {

@@ -214,9 +214,11 @@ impl<'a> Due<'a> {
         let is_removed_unseen = |later: &Body| {
             let removed = later.gone.filter(|(_, cause)| *cause == Cause::Removed);
             later.ino == body.ino
-                && removed.is_some_and(|(at, _)| at >= due.from && !sight.meets(due.from, at))
+                && later.names.first().is_some_and(|(at, _)| *at >= due.from)
+                && removed.is_some_and(|(at, _)| !sight.meets(due.from, at))
         };
-        if model.bodies.iter().any(is_removed_unseen) {
+        let is_cut = body.gone.is_some_and(|(_, cause)| cause == Cause::Truncated);
+        if is_cut && model.bodies.iter().any(is_removed_unseen) {
             due.causes.insert(Cause::Removed);
         }
         let Some(life) = case.lives.iter().position(|l| (l.from..l.until).contains(&due.from))

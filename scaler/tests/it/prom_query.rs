@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -83,10 +84,10 @@ impl Server {
         let (end, ended) = mpsc::channel::<()>();
         *self.seen.still.lock().unwrap() = Some(end);
         // A clock does not jump while a blocking task runs.
-        let hold = spawn_blocking(move || ended.recv_timeout(seconds(30)).is_err());
+        let hold = spawn_blocking(move || ended.recv_timeout(seconds(30)));
         let read = reading.await;
         self.seen.still.lock().unwrap().take();
-        hold.await.unwrap();
+        assert_eq!(hold.await.unwrap(), Err(RecvTimeoutError::Disconnected), "it took too long");
         read
     }
 

@@ -108,15 +108,18 @@ impl<D: Disk> Follower<D> {
             Ok::<_, io::Error>(missed)
         };
         let mut missed = look(self, current.as_ref())?;
-        // Also archives, if it has been renamed since it was opened.
         let copies = match &mut current {
+            // Also archives, if it has been renamed since it was opened.
             Some(file) if !is_resumed => {
                 self.take_copies(&mut missed, file, |it, file| look(it, Some(file)))?
             }
             Some(file) => {
-                let mut copies = std::mem::take(&mut found.copies);
-                copies.extend(missed.extract_if(.., |(at, copy)| is_made_of(at, copy, file)));
-                copies
+                let bearer = self.disk.stat(&self.path)?;
+                if bearer.is_none_or(|bearer| bearer.inode() != file.stat.inode()) {
+                    let is_it = |(at, copy): &mut _| is_made_of(at, copy, file);
+                    found.copies.extend(missed.extract_if(.., is_it));
+                }
+                std::mem::take(&mut found.copies)
             }
             None => Vec::new(),
         };

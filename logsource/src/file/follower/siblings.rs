@@ -46,16 +46,16 @@ impl<D: Disk> Follower<D> {
     /// The rotated files of this log, in the order in which they were last written.
     pub(super) fn siblings(&self) -> Vec<Sibling> {
         let mut times = self.directory_times();
-        let mut found = self.list_siblings().0;
+        let (mut found, mut is_whole) = self.list_siblings();
         for _ in 0..MAX_LISTINGS {
             // What is renamed while a directory is listed may not be listed at all. Twice the same is
             // all there is, whatever is done to the names of other logs.
             let then = std::mem::replace(&mut times, self.directory_times());
-            if then == times {
+            if is_whole && then == times {
                 break;
             }
-            let (again, is_whole) = self.list_siblings();
-            let before = std::mem::replace(&mut found, again);
+            let before;
+            (before, (found, is_whole)) = (found, self.list_siblings());
             let names = |files: &[Sibling]| -> Vec<(PathBuf, Inode)> {
                 files.iter().map(|at| (at.path.clone(), at.stat.inode())).collect()
             };

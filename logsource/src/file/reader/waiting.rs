@@ -18,6 +18,11 @@ impl Reader {
         }
     }
 
+    /// Has events asked for with the next turn, however lately they were.
+    pub(super) fn drain_now(&mut self) {
+        self.drain_at = ticks();
+    }
+
     /// Waits until something happens or is due, or `until`.
     pub(super) fn wait(&mut self, now: Instant, until: Option<Instant>) {
         let nap = self.nap_left(now, until);
