@@ -1,6 +1,7 @@
 //! Files, followed by name like `tail -n +0 -F`.
 
 mod catalog;
+mod chunk;
 mod content;
 mod discovery;
 mod disk;
@@ -20,31 +21,28 @@ mod table;
 pub(crate) use self::content::memory::read_growing;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
-use self::catalog::Catalog;
 use self::discovery::Patterns;
-use self::disk::Real;
 use self::health::Status;
 use self::open_files::OpenFiles;
-use self::opening::{Opening, Start};
+use self::opening::Opening;
 pub use self::reader::BlockingTail;
 use self::reader::{Reader, Settings};
 use self::reading::{Keeping, Shared};
-use self::table::Follower;
 use crate::budget::Limits;
 use crate::framing::MAX_BYTES;
-use crate::metrics::{Count, Gauge, SourceMetrics};
+use crate::metrics::{Count, Gauge};
 use crate::shell::{Pace, Queue, Store, Tail, Wake, off_thread, ticks};
 use crate::slab::Pool;
 use crate::{
-    Batch, Budget, Chunk, Cursor, Error, Framing, Health, LogSource, Metrics, Origin, Parser,
-    Position, SourceKind,
+    Batch, Budget, Chunk, Error, Framing, Health, LogSource, Metrics, Origin, Parser, Position,
+    SourceKind,
 };
 
 /// Batches that are read ahead of the consumer: few, so that they are still in the cache.
@@ -460,7 +458,7 @@ impl LogSource for FileSource {
     async fn read(&self, from: Position, max: usize) -> Result<Chunk, Error> {
         let (shared, patterns) = (self.shared.clone(), self.patterns.clone());
         let store = Arc::clone(&self.store);
-        off_thread(move || read(&shared, &store, &patterns, &from, max)).await
+        off_thread(move || chunk::read(&shared, &store, &patterns, &from, max)).await
     }
 
     fn tail(&self, from: Position) -> BoxStream<'static, Result<Batch, Error>> {
@@ -485,34 +483,4 @@ impl LogSource for FileSource {
         })
         .await
     }
-}
-
-/// A `read`: the same bookkeeping as a `tail`'s, for one batch, and nothing is kept.
-fn read(
-    shared: &Shared,
-    store: &Arc<Store>,
-    patterns: &Patterns,
-    from: &Position,
-    max: usize,
-) -> Result<Chunk, Error> {
-    let trouble = |path: &Path, cause| Error::io(format!("cannot read {}", path.display()), cause);
-    let asking = Shared { store: Some(Arc::clone(store)), ..shared.clone() };
-    // A read is no progress, so it counts nothing.
-    let metrics = Arc::new(SourceMetrics::new(SourceKind::File));
-    let open = OpenFiles::new(Some(usize::MAX), &metrics);
-    let shared = &Shared { metrics, open, ..shared.clone() };
-    let start = Start::new(&asking, from)?;
-    let known = Catalog::new(true);
-    let walk = patterns.walk();
-    let (mut batch, mut at_end, mut marks) = (None, true, Vec::new());
-    for path in start.paths(patterns, &walk) {
-        let mut follower = Follower::new(&Real, shared, &path, &known);
-        follower.begin(start.begin(&path), ticks()).map_err(|cause| trouble(&path, cause))?;
-        if batch.is_none() && max > 0 {
-            batch = follower.step(ticks(), max).map_err(|cause| trouble(&path, cause))?;
-        }
-        at_end &= follower.is_at_end(ticks()).map_err(|cause| trouble(&path, cause))?;
-        marks.extend(follower.marks());
-    }
-    Ok(Chunk::new(batch, Cursor::of_files(marks), at_end))
 }
