@@ -169,8 +169,8 @@ impl FileSource {
     }
 
     /// [Tails](LogSource::tail) on the thread that asks for each batch, for programs that are not
-    /// async. There is no thread between the files and the caller, so it also costs least: a third
-    /// less for a log that grows by 10 MB a second.
+    /// async. There is no thread between the files and the caller, so it also costs least: up to a
+    /// third less for a log that grows by 10 MB a second.
     ///
     /// It looks for the files, and opens each once, before it returns. Dropping what it gives stops
     /// it.
